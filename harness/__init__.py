@@ -1,0 +1,37 @@
+"""Do the methods that claim to find the sentences that matter find the same sentences?"""
+
+from harness.pooling import pool
+from harness.types import (
+    NO_ANSWER,
+    Detector,
+    Draw,
+    Embed,
+    Evidence,
+    Problem,
+    Read,
+    Reading,
+    ReadText,
+    Rollouts,
+    Sentence,
+    SentenceScores,
+    Trace,
+    UserError,
+)
+
+__all__ = [
+    "NO_ANSWER",
+    "Detector",
+    "Draw",
+    "Embed",
+    "Evidence",
+    "Problem",
+    "Read",
+    "ReadText",
+    "Reading",
+    "Rollouts",
+    "Sentence",
+    "SentenceScores",
+    "Trace",
+    "UserError",
+    "pool",
+]

@@ -1,0 +1,108 @@
+"""The columns of every file of a run, declared once."""
+
+import polars as pl
+
+PROBLEMS = {
+    "problem_id": pl.String,
+    "question": pl.String,
+    "answer": pl.String,
+    "solution": pl.String,
+    "source": pl.String,
+    "role": pl.String,
+}
+TRACES = {
+    "trace_id": pl.String,
+    "problem_id": pl.String,
+    "model": pl.String,
+    "revision": pl.String,
+    "seed": pl.Int64,
+    "prompt_ids": pl.List(pl.Int32),
+    "token_ids": pl.List(pl.Int32),
+    "text": pl.String,
+    "answer": pl.String,
+    "correct": pl.Boolean,
+    "origin": pl.String,
+    "finish_reason": pl.String,
+    "n_sentences": pl.Int32,
+}
+SENTENCES = {
+    "trace_id": pl.String,
+    "sentence": pl.Int32,
+    "start": pl.Int32,
+    "stop": pl.Int32,
+    "text": pl.String,
+    "category": pl.String,
+    "position": pl.Float64,
+    "n_tokens": pl.Int32,
+}
+TOKENS = {
+    "trace_id": pl.String,
+    "token": pl.Int32,
+    "entropy": pl.Float32,
+    "logprob": pl.Float32,
+}
+ROLLOUTS = {
+    "trace_id": pl.String,
+    "boundary": pl.Int32,
+    "arm": pl.String,
+    "chunk": pl.Int32,
+    "draw": pl.Int32,
+    "token_ids": pl.List(pl.Int32),
+    "first_sentence_stop": pl.Int32,
+    "first_sentence": pl.String,
+    "answer": pl.String,
+    "correct": pl.Boolean,
+    "finish_reason": pl.String,
+    "n_tokens": pl.Int32,
+    "seed": pl.Int64,
+}
+SCORES = {
+    "trace_id": pl.String,
+    "sentence": pl.Int32,
+    "score": pl.Float64,
+    "half_a": pl.List(pl.Float64),
+    "half_b": pl.List(pl.Float64),
+}
+AGREEMENT = {
+    "model": pl.String,
+    "a": pl.String,
+    "b": pl.String,
+    "statistic": pl.String,
+    "control": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p": pl.Float64,
+    "p_max_t": pl.Float64,
+    "q": pl.Float64,
+    "ceiling": pl.Float64,
+    "disattenuated": pl.Float64,
+    "cross_fit": pl.Boolean,
+    "n_traces": pl.Int32,
+    "n_problems": pl.Int32,
+    "n_sentences": pl.Int32,
+    "verdict": pl.String,
+}
+AGREEMENT_BY_PROBLEM = {
+    "model": pl.String,
+    "problem_id": pl.String,
+    "a": pl.String,
+    "b": pl.String,
+    "statistic": pl.String,
+    "control": pl.String,
+    "value": pl.Float64,
+    "n_traces": pl.Int32,
+    "n_sentences": pl.Int32,
+}
+METHODS = {
+    "method": pl.String,
+    "family": pl.String,
+    "reliability": pl.Float64,
+    "coverage": pl.Float64,
+    "arms": pl.String,
+    "seconds": pl.Float64,
+    "tokens": pl.Int64,
+    "auroc_planted": pl.Float64,
+    "deletion_area": pl.Float64,
+    "swap_invariance": pl.Float64,
+}

@@ -1,0 +1,211 @@
+"""The nouns of the harness: what flows from stage to stage, as frozen dataclasses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+Until = Literal["end", "answer", "sentence"]
+Role = Literal["evaluate", "reference"]
+
+NO_ANSWER = "<none>"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One question with its gold answer; `solution` is the worked gold text, where there is one."""
+
+    id: str
+    question: str
+    answer: str
+    solution: str | None
+    source: str
+    role: Role
+
+
+@runtime_checkable
+class ProblemSet(Protocol):
+    """A source of problems: one frozen dataclass a source, its fields in conf/problems."""
+
+    name: str
+    instruction: str
+    pattern: str
+
+    def load(self) -> list[Problem]:
+        """All problems to evaluate, then the reference problems."""
+        ...
+
+    def correct(self, problem: Problem, answer: str) -> bool:
+        """Whether a canonical answer is right."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of a trace over its tokens [start, stop)."""
+
+    text: str
+    start: int
+    stop: int
+    category: str | None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a model wrote for a problem; the sentences tile the reasoning span of `token_ids`."""
+
+    id: str
+    problem: Problem
+    model: str
+    revision: str
+    seed: int
+    prompt_ids: tuple[int, ...]
+    token_ids: tuple[int, ...]
+    text: str
+    sentences: tuple[Sentence, ...]
+    answer: str
+    correct: bool
+    origin: str
+    finish_reason: str
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Wanted: `n` rollouts that continue the trace from a boundary (0 = before the first sentence).
+
+    Draws of one `arm` are made once and shared by all detectors that name it; `append` is text put
+    after the prefix before sampling starts.
+    """
+
+    boundary: int
+    n: int
+    until: Until = "end"
+    arm: str = "resample"
+    append: str = ""
+
+
+@dataclass(frozen=True)
+class Read:
+    """Wanted: a teacher-forced pass over the trace that yields only the named fields."""
+
+    entropy: bool = False
+    logprob: bool = False
+    states: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReadText:
+    """Wanted: the state of the last token of a text on its own, after block `layer` (-1 = last)."""
+
+    text: str
+    layer: int = -1
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Wanted: unit sentence embeddings of some texts."""
+
+    texts: tuple[str, ...]
+    model: str
+
+
+Want = Draw | Read | ReadText | Embed
+
+
+@dataclass(frozen=True, eq=False)
+class Rollouts:
+    """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where there is none."""
+
+    draw: Int[np.ndarray, " draws"]
+    answer: tuple[str, ...]
+    correct: Bool[np.ndarray, " draws"]
+    first_sentence: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.answer)
+
+    def take(self, keep: Bool[np.ndarray, " draws"]) -> "Rollouts":
+        """The rollouts where `keep` is true."""
+        index = np.flatnonzero(keep)
+        return Rollouts(
+            self.draw[index],
+            tuple(self.answer[i] for i in index),
+            self.correct[index],
+            tuple(self.first_sentence[i] for i in index),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one pass over a trace yields, row t belonging to token t: the position that predicts it.
+
+    entropy and logprob in nats at T = 1; states by block, in float32.
+    """
+
+    entropy: Float[np.ndarray, " tokens"] | None = None
+    logprob: Float[np.ndarray, " tokens"] | None = None
+    states: Mapping[int, Float[np.ndarray, "tokens width"]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Everything gathered about one trace so far; detectors read it and never fetch anything."""
+
+    draws: int
+    force: str
+    references: tuple[Problem, ...]
+    rollouts: Mapping[tuple[str, int], Rollouts] = field(default_factory=dict)
+    reading: Reading = field(default_factory=Reading)
+    texts: Mapping[ReadText, Float[np.ndarray, " width"]] = field(default_factory=dict)
+    embeddings: Mapping[tuple[str, str], Float[np.ndarray, " dims"]] = field(default_factory=dict)
+
+    def subset(self, keep: Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]) -> "Evidence":
+        """The same evidence with only some of the draws, for half-sample scores."""
+        return replace(self, rollouts={k: r.take(keep[k]) for k, r in self.rollouts.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class SentenceScores:
+    """One number a sentence, higher = more of an anchor, NaN = undefined; diagnostics alike."""
+
+    score: Float[np.ndarray, " sentences"]
+    diagnostics: Mapping[str, Float[np.ndarray, " sentences"]] = field(default_factory=dict)
+    matrix: Float[np.ndarray, "sentences sentences"] | None = None
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A method that scores sentences: a frozen dataclass whose fields are its yaml's keys.
+
+    A detector that wants evidence also has `wants(trace, have) -> Sequence[Want]`, asked again with
+    what was gathered until all it wants is there.
+    """
+
+    @property
+    def family(self) -> str:
+        """The literature it comes from: interpretability, information, rl, baseline, …"""
+        ...
+
+    @property
+    def signed(self) -> bool:
+        """Whether negative scores mean the opposite of an anchor rather than less of one."""
+        ...
+
+    def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
+        """Scores of the trace's sentences, a pure function of the evidence."""
+        ...
+
+
+@runtime_checkable
+class Wanting(Protocol):
+    """The part of a detector that names the evidence it needs."""
+
+    def wants(self, trace: Trace, have: Evidence) -> Sequence[Want]:
+        """All the evidence the score rests on, as far as `have` lets it be known."""
+        ...
+
+
+class UserError(Exception):
+    """A mistake of the user's: shown as one line, exit code 2."""
