@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
@@ -41,12 +41,12 @@ def build(cls: type[T], node: Any, where: str) -> T:
 
 def check(kind: Any, value: Any, where: str) -> Any:
     """A value as the type a field declares, or UserError naming the key."""
-    if is_dataclass(kind) and isinstance(kind, type):
+    if isinstance(kind, type) and is_dataclass(kind):
         return build(kind, value, where)
     if isinstance(value, bool) and kind in (int, float):
         raise UserError(f"{where}: expected a number, got {value}")
     try:
-        return TypeAdapter(kind, config=_LAX).validate_python(value)
+        return TypeAdapter[Any](cast(Any, kind), config=_LAX).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{where}: {first['msg'].lower()}, got {value!r}") from None

@@ -116,7 +116,7 @@ Want = Draw | Read | ReadText | Embed
 
 @dataclass(frozen=True, eq=False)
 class Rollouts:
-    """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where there is none."""
+    """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where none."""
 
     draw: Int[np.ndarray, " draws"]
     answer: tuple[str, ...]
