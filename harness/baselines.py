@@ -1,0 +1,119 @@
+"""What needs no model to rank sentences: a detector that agrees with these has found little."""
+
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+import polars as pl
+
+from harness.agreement import Agreement
+
+SENTENCE = ["trace_id", "sentence"]
+
+
+def baselines(
+    sentences: pl.DataFrame,
+    tokens: pl.DataFrame | None,
+    rollouts: pl.DataFrame | None,
+    conf: Agreement,
+) -> pl.DataFrame:
+    """All baselines, long: trace_id, sentence, method, score; NaN = undefined.
+
+    `sentences` as schema.SENTENCES, `tokens` as schema.TOKENS, `rollouts` with trace_id, boundary,
+    arm and answer; further columns are left alone.
+    """
+    scores = {
+        "position": position(sentences),
+        "recency": recency(sentences),
+        "length": length(sentences),
+        "chance": chance(sentences),
+        "lexicon": lexicon(sentences, conf.lexicon),
+        "surprisal": surprisal(sentences, tokens),
+        "headroom": headroom(sentences, rollouts),
+    }
+    return pl.concat(
+        sentences.select(
+            *SENTENCE,
+            pl.lit(name).alias("method"),
+            score.cast(pl.Float64).fill_null(np.nan).alias("score"),
+        )
+        for name, score in scores.items()
+    )
+
+
+def position(sentences: pl.DataFrame) -> pl.Series:
+    """i/n, from 1/n at the first sentence to 1 at the last."""
+    rank = pl.col("sentence") + 1
+    return sentences.select(rank / pl.len().over("trace_id")).to_series()
+
+
+def recency(sentences: pl.DataFrame) -> pl.Series:
+    """−i/n: the earlier, the higher."""
+    return -position(sentences)
+
+
+def length(sentences: pl.DataFrame) -> pl.Series:
+    """Tokens of the sentence."""
+    return sentences["n_tokens"]
+
+
+def chance(sentences: pl.DataFrame) -> pl.Series:
+    """Uniform on [0, 1), fixed by the trace's id and the sentence's number alone."""
+    last = sentences.group_by("trace_id").agg(pl.col("sentence").max())
+    draws = {trace: _uniform(trace, n + 1) for trace, n in last.iter_rows()}
+    cells = sentences.select(SENTENCE).iter_rows()
+    return pl.Series([draws[trace][sentence] for trace, sentence in cells], dtype=pl.Float64)
+
+
+def _uniform(trace_id: str, n: int) -> list[float]:
+    seed = int.from_bytes(blake2b(trace_id.encode(), digest_size=8).digest(), "big")
+    return np.random.default_rng(seed).random(n).tolist()
+
+
+def lexicon(sentences: pl.DataFrame, words: Sequence[str]) -> pl.Series:
+    """1 if the sentence opens with one of the words or phrases, else 0.
+
+    Case, curly apostrophes, white space and what stands before the first letter do not matter.
+    """
+    phrases = [r"\s+".join(map(re.escape, word.split())) for word in words]
+    opening = rf"(?i)^[\W_]*(?:{'|'.join(phrases)})\b"
+    return sentences["text"].str.replace_all("’", "'").str.contains(opening)
+
+
+def surprisal(sentences: pl.DataFrame, tokens: pl.DataFrame | None) -> pl.Series:
+    """Mean −log p of the sentence's tokens, in nats; null unless all of them were read."""
+    if tokens is None:
+        return _nothing(sentences)
+    spans = sentences.filter(pl.col("stop") > pl.col("start")).sort("start")
+    inside = tokens.sort("token").join_asof(
+        spans.select(*SENTENCE, "start", "stop"), left_on="token", right_on="start", by="trace_id"
+    )
+    inside = inside.filter(pl.col("token") < pl.col("stop"))
+    complete = pl.col("logprob").count() == pl.col("stop").first() - pl.col("start").first()
+    mean = pl.col("logprob").cast(pl.Float64).mean()
+    found = inside.group_by(SENTENCE).agg(pl.when(complete).then(-mean).alias("score"))
+    return _aligned(sentences, found)
+
+
+def headroom(sentences: pl.DataFrame, rollouts: pl.DataFrame | None) -> pl.Series:
+    """Entropy of the resampled answers at the boundary before the sentence, in nats.
+
+    Rollouts without an answer are one outcome more; null where no rollouts were drawn.
+    """
+    if rollouts is None:
+        return _nothing(sentences)
+    drawn = rollouts.filter(pl.col("arm") == "resample")
+    counts = drawn.group_by("trace_id", pl.col("boundary").alias("sentence"), "answer").len()
+    share = pl.col("len") / pl.col("len").sum()
+    # 0 − x and not −x: the entropy of one answer is 0.0, not −0.0
+    entropy = 0.0 - (share * share.log()).sum()
+    return _aligned(sentences, counts.group_by(SENTENCE).agg(entropy.alias("score")))
+
+
+def _aligned(sentences: pl.DataFrame, found: pl.DataFrame) -> pl.Series:
+    return sentences.join(found, on=SENTENCE, how="left", maintain_order="left")["score"]
+
+
+def _nothing(sentences: pl.DataFrame) -> pl.Series:
+    return pl.repeat(None, len(sentences), dtype=pl.Float64, eager=True)
