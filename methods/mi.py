@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from harness import NO_ANSWER, Evidence, Problem, Read, ReadText, SentenceScores, Trace, pool
 
 _TOLERANCE = 1e-12  # largest entry of a kernel that its Cholesky factor may miss
-_RESOLUTION = 1e-9  # a spread below this is the rounding of the estimators: no spread at all
+_RESOLUTION = 1e-7  # a spread below this is the rounding of float32 states: no spread at all
 _BLOCK = 1 << 16  # coordinates factored at once: a few rows of their factors stay in cache
 
 
@@ -239,6 +239,8 @@ def _break_ties(
 
 
 def _mean_tau(a1: Float[np.ndarray, "sentences golds"]) -> float:
+    if len(a1) < 2:
+        return np.nan
     taus = np.array([kendalltau(a1[:, 0], wrong)[0] for wrong in a1.T[1:]])
     known = taus[np.isfinite(taus)]
     return float(known.mean()) if len(known) else np.nan
