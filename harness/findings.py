@@ -1,0 +1,166 @@
+"""What the agreement frame says, as rows for tables and as sentences."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+import polars as pl
+
+from harness.plots.style import decimal, interval
+
+RAW = "none"
+LABELS = {
+    "none": "raw",
+    "position": "position-controlled",
+    "length": "length-controlled",
+    "lexicon": "lexicon-controlled",
+    "headroom": "headroom-controlled",
+    "all": "all controls",
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """An agreement from -1 to 1 and its interval; None = undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def text(self) -> str:
+        """The value with two decimals, or n/a."""
+        return decimal(self.value)
+
+    @property
+    def interval(self) -> str:
+        """The interval in brackets, or that there is none."""
+        return interval(self.low, self.high)
+
+
+NOTHING = Value(None, None, None)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods by one statistic under every control; the counts are those of the raw row."""
+
+    a: str
+    b: str
+    statistic: str
+    under: Mapping[str, Value]
+    n_problems: int
+    n_traces: int
+    n_sentences: int
+    verdict: str | None
+
+    @property
+    def raw(self) -> Value:
+        """Without control."""
+        return self.at(RAW)
+
+    def at(self, control: str) -> Value:
+        """Under a control, undefined where that was not computed."""
+        return self.under.get(control, NOTHING)
+
+    def within(self, methods: Collection[str]) -> bool:
+        """Whether both methods are among these."""
+        return self.a in methods and self.b in methods
+
+
+def pairs(agreement: pl.DataFrame, statistic: str) -> list[Pair]:
+    """The pairs of one statistic, strongest raw agreement first, undefined ones last."""
+    part = agreement.filter(pl.col("statistic") == statistic).fill_nan(None)
+    found = [
+        _pair(statistic, rows.rows(named=True))
+        for _, rows in part.group_by("a", "b", maintain_order=True)
+    ]
+    return sorted(found, key=lambda p: 1 if p.raw.value is None else -abs(p.raw.value))
+
+
+def _pair(statistic: str, rows: list[dict[str, object]]) -> Pair:
+    by_control = {str(row["control"]): row for row in rows}
+    counted = by_control.get(RAW, rows[0])
+    # The verdict rests on all controls; where a run has fewer, on the last that it has.
+    verdicts = [row["verdict"] for row in by_control.values() if row["verdict"] is not None]
+    return Pair(
+        str(rows[0]["a"]),
+        str(rows[0]["b"]),
+        statistic,
+        {c: Value(row["value"], row["low"], row["high"]) for c, row in by_control.items()},
+        *(int(counted[f"n_{of}"] or 0) for of in ("problems", "traces", "sentences")),
+        verdict=str(verdicts[-1]) if verdicts else None,
+    )
+
+
+def read_under(pairs: Iterable[Pair]) -> str:
+    """The control to read: headroom where any pair has it, else position.
+
+    A shared point after which no sentence matters makes position alone too weak a control.
+    """
+    known = any(pair.at("headroom").value is not None for pair in pairs)
+    return "headroom" if known else "position"
+
+
+def findings(agreement: pl.DataFrame, detectors: Collection[str]) -> list[str]:
+    """What was found, in words, one statement an entry; says so where nothing can be inferred."""
+    every = pairs(agreement, "spearman")
+    between = [pair for pair in every if pair.within(detectors)]
+    if not between:
+        return ["Fewer than two detectors have scores on the same sentences: nothing to compare."]
+    control = read_under(between)
+    known = [pair for pair in between if pair.raw.value is not None]
+    said = [_inference(between, control)]
+    if known:
+        said += [_strongest(known[0], control), _typical(known, control)]
+    said += _beside_baselines(every, detectors)
+    undefined = len(between) - len(known)
+    if undefined:
+        said.append(f"{_of(undefined, between, 'pairs')} could not be compared at all.")
+    return said
+
+
+def _inference(between: list[Pair], control: str) -> str:
+    tested = [pair.at(control) for pair in between if pair.at(control).low is not None]
+    n = max(pair.n_problems for pair in between)
+    if not tested:
+        return f"Too few problems for inference ({n}): the numbers describe this run only."
+    above = sum(value.low is not None and value.low > 0 for value in tested)
+    below = sum(value.high is not None and value.high < 0 for value in tested)
+    opposed = f", {below} are opposed" if below else ""
+    return (
+        f"{_of(above, tested, 'pairs of detectors')} agree beyond chance with {control} "
+        f"controlled{opposed} (95 % interval on one side of 0, each pair taken by itself)."
+    )
+
+
+def _strongest(pair: Pair, control: str) -> str:
+    controlled = pair.at(control)
+    return (
+        f"The strongest raw relation is between {pair.a} and {pair.b}: Spearman {pair.raw.text} "
+        f"({pair.raw.interval}), {controlled.text} ({controlled.interval}) with {control} controlled."
+    )
+
+
+def _typical(known: list[Pair], control: str) -> str:
+    raw = median(pair.raw.value for pair in known if pair.raw.value is not None)
+    values = [v for pair in known if (v := pair.at(control).value) is not None]
+    controlled = decimal(median(values)) if values else "n/a"
+    return f"The median pair of detectors has {decimal(raw)} raw, {controlled} with {control} controlled."
+
+
+def _beside_baselines(every: list[Pair], detectors: Collection[str]) -> list[str]:
+    """How many detectors resemble a baseline more than any other detector."""
+    closest: dict[str, Pair] = {}
+    for pair in every:
+        for name in {pair.a, pair.b} & set(detectors):
+            if pair.raw.value is not None:
+                closest.setdefault(name, pair)
+    if not closest or all(pair.within(detectors) for pair in every):
+        return []
+    nearer = sum(not pair.within(detectors) for pair in closest.values())
+    return [f"{_of(nearer, closest, 'detectors')} are closer to a baseline than to any detector."]
+
+
+def _of(count: int, total: Collection[object], noun: str) -> str:
+    return f"{count or 'None'} of the {len(total)} {noun}"
