@@ -179,7 +179,7 @@ def answers(sweep: Sequence[Rollouts]) -> Outcomes:
     """Final answers, NO_ANSWER an outcome of its own."""
     names = sorted({answer for r in sweep for answer in r.answer})
     column = {answer: i for i, answer in enumerate(names)}
-    rows = [[column[answer] for answer in r.answer] for r in sweep]
+    rows = [np.array([column[answer] for answer in r.answer], np.int64) for r in sweep]
     return Outcomes(padded(rows, -1), max(len(names), 1))
 
 
@@ -194,7 +194,7 @@ def headroom(sweep: Sequence[Rollouts]) -> Float[np.ndarray, " boundaries"]:
     return entropy(found.count(found.column >= 0))
 
 
-def padded(rows: Sequence[Sequence[float] | np.ndarray], fill: float) -> np.ndarray:
+def padded(rows: Sequence[np.ndarray], fill: float | int) -> np.ndarray:
     """Rows of unlike lengths as one matrix of the type of `fill`."""
     matrix = np.full((len(rows), max(map(len, rows), default=0)), fill)
     for i, row in enumerate(rows):
