@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import kendalltau
+from threadpoolctl import threadpool_limits
 
 from harness import NO_ANSWER, Evidence, Problem, Read, ReadText, SentenceScores, Trace, pool
 
@@ -38,14 +39,16 @@ def nhsic(
     """
     good_x, good_y = (np.all(np.isfinite(v), axis=1, keepdims=True) for v in (x, y))
     x, y = np.where(good_x, x, 0), np.where(good_y, y, 0)
-    factors = [_factor(row[None], sigma, epsilon)[0] for row in y]
-    golds, starts = np.concatenate(factors), np.cumsum([0, *map(len, factors[:-1])])
     values = np.empty((len(x), len(y)))
     # Rows of like spread have like rank, so that few blocks pay for an outlier.
     order = np.argsort(np.ptp(x, axis=1), kind="stable")
-    for rows in _blocks(order, x.shape[1]):
-        products = _factor(x[rows], sigma, epsilon) @ golds.T
-        values[rows] = np.add.reduceat(np.square(products).sum(1), starts, axis=1)
+    # The products are small: a second BLAS thread gains nothing, and waits where cores are shared.
+    with threadpool_limits(limits=1, user_api="blas"):
+        factors = [_factor(row[None], sigma, epsilon)[0] for row in y]
+        golds, starts = np.concatenate(factors), np.cumsum([0, *map(len, factors[:-1])])
+        for rows in _blocks(order, x.shape[1]):
+            products = _factor(x[rows], sigma, epsilon) @ golds.T
+            values[rows] = np.add.reduceat(np.square(products).sum(1), starts, axis=1)
     return np.where(good_x & good_y.T, values, np.nan)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from omegaconf import OmegaConf
 from scipy.linalg import helmert
+from threadpoolctl import threadpool_limits
 
 import methods.mi
 from harness import NO_ANSWER, Evidence, Problem, Read, Reading, ReadText, Sentence, Trace
@@ -19,6 +20,12 @@ from methods.mi import MI, _break_ties, _factor, nhsic, squared_correlation
 
 SIGMA, EPSILON = 50.0, 1e-5
 RNG = np.random.default_rng(2506)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_blas_thread():
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
 
 
 def smoother(v, sigma=SIGMA, epsilon=EPSILON):
