@@ -3,20 +3,13 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import polars as pl
 
 from harness.plots.style import decimal, interval
 
 RAW = "none"
-LABELS = {
-    "none": "raw",
-    "position": "position-controlled",
-    "length": "length-controlled",
-    "lexicon": "lexicon-controlled",
-    "headroom": "headroom-controlled",
-    "all": "all controls",
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ def pairs(agreement: pl.DataFrame, statistic: str) -> list[Pair]:
     return sorted(found, key=lambda p: 1 if p.raw.value is None else -abs(p.raw.value))
 
 
-def _pair(statistic: str, rows: list[dict[str, object]]) -> Pair:
+def _pair(statistic: str, rows: list[dict[str, Any]]) -> Pair:
     by_control = {str(row["control"]): row for row in rows}
     counted = by_control.get(RAW, rows[0])
     # The verdict rests on all controls; where a run has fewer, on the last that it has.
@@ -93,13 +86,18 @@ def _pair(statistic: str, rows: list[dict[str, object]]) -> Pair:
     )
 
 
+def controls(pairs: Iterable[Pair]) -> list[str]:
+    """The controls under which any of these pairs has a value, in the order of the frame."""
+    found = [c for pair in pairs for c, value in pair.under.items() if value.value is not None]
+    return [control for control in dict.fromkeys(found) if control != RAW]
+
+
 def read_under(pairs: Iterable[Pair]) -> str:
     """The control to read: headroom where any pair has it, else position.
 
     A shared point after which no sentence matters makes position alone too weak a control.
     """
-    known = any(pair.at("headroom").value is not None for pair in pairs)
-    return "headroom" if known else "position"
+    return "headroom" if "headroom" in controls(pairs) else "position"
 
 
 def findings(agreement: pl.DataFrame, detectors: Collection[str]) -> list[str]:
@@ -123,14 +121,19 @@ def findings(agreement: pl.DataFrame, detectors: Collection[str]) -> list[str]:
 def _inference(between: list[Pair], control: str) -> str:
     tested = [pair.at(control) for pair in between if pair.at(control).low is not None]
     n = max(pair.n_problems for pair in between)
+    if not tested and any(pair.raw.low is not None for pair in between):
+        return (
+            f"No pair of detectors has an interval with {control} controlled: read no claim here."
+        )
     if not tested:
         return f"Too few problems for inference ({n}): the numbers describe this run only."
     above = sum(value.low is not None and value.low > 0 for value in tested)
     below = sum(value.high is not None and value.high < 0 for value in tested)
-    opposed = f", {below} are opposed" if below else ""
+    verb = "agrees" if above == 1 else "agree"
+    opposed = f", {below} oppose each other" if below else ""
     return (
-        f"{_of(above, tested, 'pairs of detectors')} agree beyond chance with {control} "
-        f"controlled{opposed} (95 % interval on one side of 0, each pair taken by itself)."
+        f"{_of(above, tested, 'pairs of detectors')} {verb} beyond chance with {control} "
+        f"controlled{opposed} (interval on one side of 0, each pair taken by itself)."
     )
 
 
@@ -138,7 +141,7 @@ def _strongest(pair: Pair, control: str) -> str:
     controlled = pair.at(control)
     return (
         f"The strongest raw relation is between {pair.a} and {pair.b}: Spearman {pair.raw.text} "
-        f"({pair.raw.interval}), {controlled.text} ({controlled.interval}) with {control} controlled."
+        f"{pair.raw.interval}; with {control} controlled {controlled.text} {controlled.interval}."
     )
 
 
@@ -146,7 +149,8 @@ def _typical(known: list[Pair], control: str) -> str:
     raw = median(pair.raw.value for pair in known if pair.raw.value is not None)
     values = [v for pair in known if (v := pair.at(control).value) is not None]
     controlled = decimal(median(values)) if values else "n/a"
-    return f"The median pair of detectors has {decimal(raw)} raw, {controlled} with {control} controlled."
+    told = f"{decimal(raw)} raw and {controlled} with {control} controlled"
+    return f"The median pair of detectors has {told}."
 
 
 def _beside_baselines(every: list[Pair], detectors: Collection[str]) -> list[str]:
@@ -159,7 +163,9 @@ def _beside_baselines(every: list[Pair], detectors: Collection[str]) -> list[str
     if not closest or all(pair.within(detectors) for pair in every):
         return []
     nearer = sum(not pair.within(detectors) for pair in closest.values())
-    return [f"{_of(nearer, closest, 'detectors')} are closer to a baseline than to any detector."]
+    verb = "is" if nearer == 1 else "are"
+    said = f"{_of(nearer, closest, 'detectors')} {verb} closer to a baseline than to any detector."
+    return [said]
 
 
 def _of(count: int, total: Collection[object], noun: str) -> str:

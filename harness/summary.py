@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from harness.findings import LABELS, RAW, Pair, findings, pairs, read_under
+from harness.findings import RAW, Pair, findings, pairs, read_under
 from harness.plots.source import Source, read
 
 MOST_PAIRS = 10
@@ -26,7 +26,7 @@ def summary(run: Path) -> Table:
         caption_justify="left",
     )
     table.add_column("pair", overflow="fold")
-    for heading in (LABELS[RAW], "interval", LABELS[control], "interval"):
+    for heading in ("raw", "interval", f"{control}-controlled", "interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("problems", justify="right")
     for pair in between[:MOST_PAIRS]:
@@ -44,6 +44,5 @@ def caption(run: Path, source: Source, n_pairs: int) -> Text:
     """What was found first, what was left out, and the paths."""
     more = [f"… and {n_pairs - MOST_PAIRS} further pairs."] if n_pairs > MOST_PAIRS else []
     said = findings(source.agreement, source.detectors)[0]
-    return Text(
-        "\n".join([*more, said, f"page   {run / 'report.html'}", f"plots  {run / 'plots'}"])
-    )
+    paths = [f"page   {run / 'report.html'}", f"plots  {run / 'plots'}"]
+    return Text("\n".join([*more, said, *paths]))

@@ -38,21 +38,31 @@ def figure(rows: pl.DataFrame, detectors: list[str], baselines: list[str]) -> Fi
 
     A hatched cell was compared and has no value; an empty one was not compared.
     """
-    compared = {*rows["a"], *rows["b"]}
-    at = places(*([m for m in part if m in compared] for part in (detectors, baselines)))
+    at = places(compared(rows, detectors), known(rows, baselines))
     side = CELL * (len(at) + GAP)
     figure = Figure(
         figsize=(max(ONE_COLUMN, side + 1.0), max(2.2, side + 1.5)), layout="constrained"
     )
     axes = figure.subplots()
     has_intervals = rows["low"].count() > 0
-    for row in rows.iter_rows(named=True):
+    drawn = pl.col("a").is_in(list(at)) & pl.col("b").is_in(list(at))
+    for row in rows.filter(drawn).iter_rows(named=True):
         x, y = sorted((at[row["a"]], at[row["b"]]), reverse=row["control"] == RAW)
         cell(axes, x, y, row["value"])
         write(axes, x, y, row, has_intervals)
     furnish(axes, at)
     legend(figure, axes, has_intervals)
     return figure
+
+
+def compared(rows: pl.DataFrame, methods: list[str]) -> list[str]:
+    """Those of the methods that any row compares."""
+    return [name for name in methods if name in {*rows["a"], *rows["b"]}]
+
+
+def known(rows: pl.DataFrame, baselines: list[str]) -> list[str]:
+    """The baselines that have any value: one that lacked its evidence is no row of the figure."""
+    return compared(rows.drop_nulls("value"), baselines)
 
 
 def cell(axes: Axes, x: float, y: float, value: float | None) -> None:
@@ -103,9 +113,7 @@ def legend(figure: Figure, axes: Axes, has_intervals: bool) -> None:
         scale, ax=axes, orientation="horizontal", shrink=0.5, aspect=30, pad=0.02, ticks=[-1, 0, 1]
     )
     bar.outline.set_visible(False)
-    below = (
-        "95 % interval in small type" if has_intervals else "no intervals: fewer than 10 problems"
-    )
+    below = "interval in small type" if has_intervals else "no intervals: too few problems"
     bar.set_label(
         f"within-trace Spearman\nabove the diagonal raw, below it position-controlled\n{below}",
         color=INK,
