@@ -13,12 +13,14 @@ from scipy.special import entr, rel_entr
 from harness.types import Evidence, Rollouts, SentenceScores
 
 Distance = Literal["tv", "js", "kl", "accuracy"]
-Counts = Real[np.ndarray, "sentences answers"]
+Counts = Int[np.ndarray, "sentences answers"]
 Values = Float[np.ndarray, " sentences"]
 Divergence = Callable[[Counts, Counts], Values]
 
 
-def probabilities(counts: Counts) -> Float[np.ndarray, "sentences answers"]:
+def probabilities(
+    counts: Real[np.ndarray, "sentences answers"],
+) -> Float[np.ndarray, "sentences answers"]:
     """Each row divided by its sum; NaN for a row without draws."""
     total = counts.sum(axis=-1, keepdims=True).astype(np.float64)
     return counts / np.where(total > 0, total, np.nan)
@@ -53,7 +55,9 @@ def kullback_leibler(without: Counts, kept: Counts, alpha: float) -> Values:
     return rel_entr(p, q).sum(axis=-1)
 
 
-def smoothed(counts: Counts, share: Counts) -> Float[np.ndarray, "sentences answers"]:
+def smoothed(
+    counts: Counts, share: Float[np.ndarray, "sentences answers"]
+) -> Float[np.ndarray, "sentences answers"]:
     """Probabilities after adding pseudo-counts; NaN for a row without draws of its own."""
     drawn = counts.sum(axis=-1, keepdims=True) > 0
     return probabilities(np.where(drawn, counts + share, 0.0))
@@ -83,9 +87,8 @@ def floor(
 ) -> tuple[Values, Values]:
     """Mean and 95 % quantile of |distance| if the two rows had one distribution.
 
-    Parametric bootstrap: both rows drawn anew from the pooled one, at their actual sizes. Sentence
-    by sentence, which measures faster than one padded block as supports differ. NaN where a row is
-    empty, 0 where a single answer was ever drawn.
+    Parametric bootstrap: both rows drawn anew from the pooled one, at their actual sizes. NaN where
+    a row is empty, 0 where a single answer was ever drawn.
     """
     mean, high = np.full((2, len(without)), np.nan)
     drawn = (without.sum(axis=-1) > 0) & (kept.sum(axis=-1) > 0)
@@ -98,19 +101,26 @@ def floor(
 
 
 def redrawn(
-    without: Real[np.ndarray, " answers"],
-    kept: Real[np.ndarray, " answers"],
+    without: Int[np.ndarray, " answers"],
+    kept: Int[np.ndarray, " answers"],
     distance: Divergence,
     draws: int,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, " draws"]:
     """The distance between pairs of samples of the pooled distribution of at least two answers."""
-    pooled = without + kept
-    p = pooled[pooled > 0] / pooled.sum()
-    return distance(
-        rng.multinomial(int(without.sum()), p, size=draws),
-        rng.multinomial(int(kept.sum()), p, size=draws),
-    )
+    pooled = (without + kept)[without + kept > 0]
+    sizes = int(without.sum()), int(kept.sum())
+    return distance(*(sampled(pooled, size, draws, rng) for size in sizes))
+
+
+def sampled(
+    pooled: Int[np.ndarray, " answers"], size: int, draws: int, rng: np.random.Generator
+) -> Int[np.ndarray, "draws answers"]:
+    """Multinomial counts, one rollout at a time: the cost does not grow with the answers."""
+    width, rollouts = len(pooled), np.repeat(np.arange(len(pooled)), pooled)
+    picked = rollouts[rng.integers(len(rollouts), size=(draws, size))]
+    flat = picked + width * np.arange(draws)[:, None]
+    return np.bincount(flat.ravel(), minlength=draws * width).reshape(draws, width)
 
 
 def above_floor(raw: Values, floor_mean: Values, signed: bool) -> Values:
