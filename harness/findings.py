@@ -74,15 +74,15 @@ def pairs(agreement: pl.DataFrame, statistic: str) -> list[Pair]:
 def _pair(statistic: str, rows: list[dict[str, Any]]) -> Pair:
     by_control = {str(row["control"]): row for row in rows}
     counted = by_control.get(RAW, rows[0])
-    # The verdict rests on all controls; where a run has fewer, on the last that it has.
-    verdicts = [row["verdict"] for row in by_control.values() if row["verdict"] is not None]
+    # The verdict rests on all controls at once; a run without that row has a weaker one.
+    judged = next((by_control[c] for c in ("all", "position") if c in by_control), counted)
     return Pair(
         str(rows[0]["a"]),
         str(rows[0]["b"]),
         statistic,
         {c: Value(row["value"], row["low"], row["high"]) for c, row in by_control.items()},
         *(int(counted[f"n_{of}"] or 0) for of in ("problems", "traces", "sentences")),
-        verdict=str(verdicts[-1]) if verdicts else None,
+        verdict=judged["verdict"],
     )
 
 

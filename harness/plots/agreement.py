@@ -80,7 +80,7 @@ def write(axes: Axes, x: float, y: float, row: dict[str, object], has_intervals:
     assert isinstance(low, float | None)
     assert isinstance(high, float | None)
     ink = "white" if value is not None and abs(value) > 0.6 else INK
-    above = 0.38 if has_intervals else 0.5
+    above = 0.38 if has_intervals and value is not None else 0.5
     axes.text(x + 0.5, y + above, decimal(value), ha="center", va="center", color=ink, fontsize=7)
     if has_intervals and value is not None:
         small = interval(low, high)

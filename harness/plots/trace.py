@@ -56,7 +56,7 @@ def figure(strip: pl.DataFrame, detectors: list[str], baselines: list[str], titl
     texts = strip.select("sentence", "text").unique(maintain_order=True)
     shown = texts.head(MOST_SENTENCES)
     figure, axes = canvas(len(shown), max(at.values(), default=0) + 1)
-    row_of = {s: i for i, s in enumerate(shown["sentence"])}
+    row_of = {s: float(i) for i, s in enumerate(shown["sentence"])}
     cells = strip.filter(pl.col("method").is_in(list(at)) & pl.col("sentence").is_in(list(row_of)))
     for row in cells.iter_rows(named=True):
         mark(axes, at[row["method"]], row_of[row["sentence"]], row["rank"], top=row["top"])
@@ -90,7 +90,7 @@ def canvas(rows: int, columns: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def mark(axes: Axes, x: float, y: int, rank: float | None, *, top: bool) -> None:
+def mark(axes: Axes, x: float, y: float, rank: float | None, *, top: bool) -> None:
     """One cell: darker = higher, hatched = undefined, a dot = among the method's top tenth."""
     if rank is None:
         hatched(axes, x, y)
