@@ -87,7 +87,11 @@ def surprisal(sentences: pl.DataFrame, tokens: pl.DataFrame | None) -> pl.Series
         return _nothing(sentences)
     spans = sentences.filter(pl.col("stop") > pl.col("start")).sort("start")
     inside = tokens.sort("token").join_asof(
-        spans.select(*SENTENCE, "start", "stop"), left_on="token", right_on="start", by="trace_id"
+        spans.select(*SENTENCE, "start", "stop"),
+        left_on="token",
+        right_on="start",
+        by="trace_id",
+        check_sortedness=False,  # sorted over all traces, hence within each
     )
     inside = inside.filter(pl.col("token") < pl.col("stop"))
     complete = pl.col("logprob").count() == pl.col("stop").first() - pl.col("start").first()
@@ -106,8 +110,8 @@ def headroom(sentences: pl.DataFrame, rollouts: pl.DataFrame | None) -> pl.Serie
     drawn = rollouts.filter(pl.col("arm") == "resample")
     counts = drawn.group_by("trace_id", pl.col("boundary").alias("sentence"), "answer").len()
     share = pl.col("len") / pl.col("len").sum()
-    # 0 − x and not −x: the entropy of one answer is 0.0, not −0.0
-    entropy = 0.0 - (share * share.log()).sum()
+    # the absolute value and not the negative: the entropy of one answer is 0.0, not −0.0
+    entropy = (share * share.log()).sum().abs()
     return _aligned(sentences, counts.group_by(SENTENCE).agg(entropy.alias("score")))
 
 

@@ -22,8 +22,8 @@ Design = Float[np.ndarray, "sentences columns"]
 def design(control: Control, covariates: Mapping[str, Column]) -> Design:
     """The regressors of a control, NaN where a covariate is undefined.
 
-    position: cubic of i/n; length: log tokens; lexicon, headroom: as they are. `all` leaves out a
-    covariate that is defined nowhere (headroom without rollouts).
+    position: cubic of i/n; length: log tokens; lexicon: as it is; headroom: nats, and whether there
+    is any left. `all` leaves out a covariate that is defined nowhere (headroom without rollouts).
     """
     known = [c for c in COVARIATES if np.isfinite(covariates[c]).any()]
     names = {"none": [], "all": known}.get(control, [control])
@@ -36,6 +36,9 @@ def _columns(name: str, values: Column) -> Design:
         return legendre.legvander(2 * values - 1, 3)[:, 1:]
     if name == "length":
         return np.log(np.where(values > 0, values, np.nan))[:, None]
+    if name == "headroom":
+        # importances step to 0 with the headroom: the slope alone leaves .4 of two unrelated scores
+        return np.column_stack([values > 0, values])
     return values[:, None]
 
 
@@ -60,7 +63,7 @@ def residuals(
     gram = traces.sum(x[:, :, None] * x[:, None, :])
     moment = traces.sum(x[:, :, None] * ranks[:, None, :])
     slopes, rank = _solve(gram, moment)
-    pooled, pooled_rank = _solve(gram.sum(0), moment.sum(0))
+    pooled, pooled_rank = _solve(gram.sum(0, keepdims=True), moment.sum(0, keepdims=True))
     own = rank <= conf.regressors_per_sentence * traces.size
     shared = pooled_rank * traces.size / max(1, traces.size.sum())
     free = traces.size - 1 - np.where(own, rank, shared)
