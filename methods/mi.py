@@ -72,7 +72,8 @@ def _cholesky(
 ) -> Float[np.ndarray, "rows rank width"]:
     """L with |K - Lᵀ L| <= _TOLERANCE in every entry, by pivoting on the largest residual.
 
-    The rows of a block go forward together; one that is done earlier gets zeros.
+    The rows of a block go forward together; once done, a row takes steps below _TOLERANCE, which
+    the clip keeps from blowing up its rounding.
     """
     scaled = x.astype(np.float64) / (np.sqrt(2) * sigma)
     every, rank, residual = np.arange(len(x)), 0, np.ones(x.shape)
@@ -87,10 +88,9 @@ def _cholesky(
         column = np.exp(-np.square(scaled - scaled[every, pivot][:, None]))
         done = factor[:, :rank]
         column -= (done[every, :, pivot][:, None] @ done)[:, 0]
-        column *= np.where(height > _TOLERANCE, height.clip(_TOLERANCE) ** -0.5, 0)[:, None]
+        column *= height.clip(_TOLERANCE)[:, None] ** -0.5
         factor[:, rank] = column
         residual -= np.square(column)
-        residual[every, pivot] = 0
         rank += 1
 
 

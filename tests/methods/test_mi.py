@@ -156,6 +156,13 @@ def test_block_boundaries_do_not_move_values(monkeypatch):
     assert alone == pytest.approx(whole, abs=1e-7)
 
 
+def test_rows_of_unlike_rank_share_a_block():
+    x = states(4, 200)
+    x[0], x[3] = np.array([0.1, 17.3, 40.7])[np.arange(200) % 3], x[3] * 400
+    y = x[:2] + states(2, 200)
+    assert np.abs(nhsic(x, y, SIGMA, EPSILON) - dense(x, y)).max() < 1e-6
+
+
 def test_rank_stays_small_and_grows_with_outliers_only():
     plain = _factor(states(8, 576), SIGMA, EPSILON).shape[1]
     outlying = _factor(states(8, 576, 1, 10), SIGMA, EPSILON).shape[1]
@@ -286,6 +293,18 @@ def test_no_spread_is_nan():
     for name in ("A1", "A2", "peaks", "tau_wrong_gold"):
         assert np.isnan(made.diagnostics[name]).all(), name
     assert np.isnan(made.score).all()
+
+
+def test_a_broken_state_spoils_the_quartiles_but_not_a2_elsewhere():
+    trace = trace_of(SPANS, 11)
+    have = evidence_of(DETECTOR, trace, REFERENCES, series(1, 3))
+    have.reading.states[-1][9] = np.inf  # the 7 of the last sentence; 6 is next
+    nhsic_like = replace(DETECTOR, estimator="nhsic", sigma=0.5)
+    whole = nhsic_like.score(trace, evidence_of(DETECTOR, trace, REFERENCES, series(1, 3)))
+    made = nhsic_like.score(trace, have)
+    assert np.isnan(made.diagnostics["A1"]).all()
+    assert made.diagnostics["A2"][:2] == pytest.approx(whole.diagnostics["A2"][:2])
+    assert made.diagnostics["A2"][2] < whole.diagnostics["A2"][2]
 
 
 def test_no_sentences_and_single_ones():
