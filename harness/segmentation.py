@@ -54,7 +54,7 @@ def offsets(text: str, min_chars: int = 10) -> list[Span]:
     Source: the rule behind the data of Thought Anchors, arXiv 2506.19143.
     """
     starts, kept, size = _starts(text), [], 0
-    for start, stop in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, stop in _tile(starts, len(text)):
         if size == 0:
             kept.append(start)
         # Merged pieces count as if joined by one space, as where the rule comes from.
@@ -74,16 +74,16 @@ def _starts(text: str) -> list[int]:
 
 
 def _tile(starts: Sequence[int], stop: int) -> list[Span]:
-    return list(zip(starts, [*starts[1:], stop], strict=True))
+    return list(pairwise([*starts, stop]))
 
 
 def _custom(function: Callable[[str], Any], name: str, text: str) -> list[Span]:
     """What a foreign segmenter returns, its gaps closed: each span reaches up to the next."""
-    starts = [int(start) for start, _ in function(text)]
+    starts = [int(start) for start, _ in function(text)] if text else []
     rising = all(a < b for a, b in pairwise(starts))
     if not rising or any(not 0 <= start < len(text) for start in starts):
         raise UserError(f"segmentation.function: {name} gives spans out of order or range")
-    return _tile([0, *starts[1:]], len(text)) if text else []
+    return _tile([0, *starts[1:]] if text else [], len(text))
 
 
 def reasoning_span(text: str, open_tag: str, close_tag: str) -> Span:

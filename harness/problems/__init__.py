@@ -1,0 +1,7 @@
+"""Where problems come from: one frozen dataclass a source, its values in conf/problems."""
+
+from harness.problems.gsm8k import Gsm8k
+from harness.problems.jsonl import Jsonl
+from harness.problems.reasoning_gym import ReasoningGym
+
+__all__ = ["Gsm8k", "Jsonl", "ReasoningGym"]

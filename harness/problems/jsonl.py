@@ -1,0 +1,145 @@
+"""Problems from a file of JSON lines, and what the sources of problems share."""
+
+import json
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.answers import same
+from harness.types import Problem, UserError
+
+
+@dataclass(frozen=True)
+class Jsonl:
+    """Rows {question, answer} with optional id and solution; answers are compared by `same`.
+
+    `limit` problems are evaluated (null: all) and `reference` further ones are references, in the
+    order of the file or shuffled by `seed`. `instruction` follows the question in the prompt;
+    `pattern` finds an answer that is in no box, as its group 1.
+    """
+
+    name: str
+    path: str | None
+    limit: int | None
+    reference: int
+    seed: int | None
+    instruction: str
+    pattern: str
+
+    def __post_init__(self) -> None:
+        check_counts(self.limit, self.reference)
+        check_pattern(self.pattern)
+
+    def load(self) -> list[Problem]:
+        """All problems to evaluate, then the references; raises UserError naming a bad line."""
+        rows = read(self.path)
+        problems = [self._problem(index, row) for index, row in enumerate(rows)]
+        places: dict[str, str] = {}
+        for row, problem in zip(rows, problems, strict=True):
+            first = places.setdefault(problem.id, row.where)
+            if first != row.where:
+                raise UserError(f"{row.where}: id {problem.id!r} was used before, in {first}")
+        return choose(problems, self.limit, self.reference, self.seed)
+
+    def correct(self, problem: Problem, answer: str) -> bool:
+        """Whether a canonical answer equals the gold answer."""
+        return same(answer, problem.answer)
+
+    def _problem(self, index: int, row: "Row") -> Problem:
+        id = row.text("id") if row.has("id") else f"{self.name}/{index}"
+        solution = row.text("solution") if row.has("solution") else None
+        question, answer = row.text("question"), row.text("answer")
+        return Problem(id, question, answer, solution, self.name, "evaluate")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of data, and where it stands for messages."""
+
+    where: str
+    values: dict[str, Any]
+
+    def has(self, key: str) -> bool:
+        """Whether there is a value."""
+        return self.values.get(key) is not None
+
+    def text(self, key: str) -> str:
+        """A value that must be there, a number as text; raises UserError otherwise."""
+        value = self.values.get(key)
+        if value is None:
+            raise UserError(f"{self.where}: {key} is missing; a row needs question and answer")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise UserError(f"{self.where}: {key} must be text or a number, got {value!r:.60}")
+        if not str(value).strip():
+            raise UserError(f"{self.where}: {key} is empty")
+        return str(value).strip()
+
+
+def read(path: str | None) -> list[Row]:
+    """The objects of a file of JSON lines, blank lines left out.
+
+    Raises UserError naming the file, and the line where there is one.
+    """
+    if path is None:
+        raise UserError("problems.path: which file? Give problems.path=FILE")
+    try:
+        data = Path(path).expanduser().read_bytes()
+        content = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path} line {line}: not UTF-8; convert the file") from None
+    except OSError as error:
+        raise UserError(f"problems.path: cannot read {path} ({error.strerror})") from None
+    # Not splitlines: it also cuts at separators that JSON allows inside a string.
+    lines = enumerate(content.split("\n"), start=1)
+    rows = [_row(f"{path} line {number}", line) for number, line in lines if line.strip()]
+    if not rows:
+        raise UserError(f"{path}: no rows in it")
+    return rows
+
+
+def _row(where: str, line: str) -> Row:
+    try:
+        values = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{where}: broken JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: expected an object in braces, got {line.strip():.60}")
+    return Row(where, values)
+
+
+def choose(
+    problems: Iterable[Problem], limit: int | None, reference: int, seed: int | None
+) -> list[Problem]:
+    """The first `limit` problems (null: all) and `reference` more, after a shuffle by `seed`."""
+    order = list(problems)
+    if seed is not None:
+        random.Random(seed).shuffle(order)
+    stop = len(order) if limit is None else limit
+    return order[:stop] + as_reference(order[stop : stop + reference])
+
+
+def as_reference(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems in the role of references."""
+    return [replace(problem, role="reference") for problem in problems]
+
+
+def check_counts(limit: int | None, reference: int) -> None:
+    """Raise UserError for counts that make no set."""
+    if limit is not None and limit < 1:
+        raise UserError(f"problems.limit: at least 1, got {limit}")
+    if reference < 0:
+        raise UserError(f"problems.reference: at least 0, got {reference}")
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise UserError for a pattern that cannot find an answer."""
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise UserError(f"problems.pattern: no regular expression ({error})") from None
+    if pattern and groups < 1:
+        raise UserError("problems.pattern: put the answer in a group, as in 'answer is (.+)'")
