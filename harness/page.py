@@ -34,9 +34,11 @@ class Cell:
     @property
     def text(self) -> str:
         """The score in at most six characters, an en dash where undefined."""
-        size = 0.0 if self.score is None else abs(self.score)
-        digits = ".2f" if 0.005 <= size < 10 else ".0f" if size == 0 or 10 <= size < 1e4 else ".0e"
-        text = "–" if self.score is None else format(self.score, digits)
+        if self.score is None:
+            return "–"
+        size = abs(self.score)
+        whole = size < 1e4 and (size >= 10 or size == int(size))
+        text = format(self.score, ".0f" if whole else ".2f" if 0.005 <= size < 10 else ".0e")
         return text.replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
 
 

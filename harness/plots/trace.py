@@ -110,7 +110,7 @@ def write_texts(axes: Axes, shown: pl.DataFrame) -> None:
     for y, (number, text) in enumerate(shown.iter_rows()):
         left, middle, look = (NUMBER - TEXT) / COLUMN, y + 0.5, {"va": "center", "fontsize": 5}
         axes.text(left - 0.4, middle, str(number), look, ha="right", color=GREY)
-        line = axes.text(left, middle, shorten(text, 50), look)
+        line = axes.text(left, middle, shorten(text, 47), look)
         line.set_clip_on(True)
         line.set_clip_box(clip)
 

@@ -126,7 +126,15 @@ def test_every_sentence_of_an_example_has_a_cell_a_method(run: Path):
 
 def test_an_undefined_score_is_shown_as_undefined():
     assert Cell("m", None, None, top=False).text == "–"
-    shown = {0.0: "0", 0.0042: "4e−3", 1.5: "1.50", -0.126: "−0.13", 17.0: "17", 25000.0: "2e4"}
+    shown = {
+        0.0: "0",
+        0.0042: "4e−3",
+        1.5: "1.50",
+        -0.126: "−0.13",
+        7.0: "7",
+        17.4: "17",
+        25000.0: "2e4",
+    }
     assert {v: Cell("m", v, 0.5, top=False).text for v in shown} == shown
 
 
