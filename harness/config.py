@@ -46,7 +46,7 @@ def check(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, bool) and kind in (int, float):
         raise UserError(f"{where}: expected a number, got {value}")
     try:
-        return TypeAdapter[Any](cast(Any, kind), config=_LAX).validate_python(value)
+        return TypeAdapter[Any](cast("Any", kind), config=_LAX).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(f"{where}: {first['msg'].lower()}, got {value!r}") from None

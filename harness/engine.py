@@ -1,0 +1,65 @@
+"""What any engine does: turn requests for rollouts into token ids."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from harness.stops import Stops
+from harness.subject import Subject
+from harness.types import Until
+
+Finish = Literal["stop", "answer", "sentence", "length"]
+Heat = tuple[float, float]  # temperature, top-p
+
+
+@dataclass(frozen=True)
+class Request:
+    """Rollouts that continue the first `cut` tokens of `base`, then `extra`.
+
+    Requests of one base stand together, so that engines compute its prefix once. `draws` number the
+    rollouts; with `seed` they determine the noise. `max_length` caps prefix plus continuation.
+    """
+
+    key: tuple[str, ...]
+    base: tuple[int, ...]
+    cut: int
+    extra: tuple[int, ...]
+    draws: tuple[int, ...]
+    seed: int
+    until: Until
+    max_length: int
+
+    @property
+    def prefix(self) -> tuple[int, ...]:
+        """The tokens the model continues."""
+        return self.base[: self.cut] + self.extra
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The rollouts of a request, in the order of its draws, end-of-sequence tokens left out."""
+
+    request: Request
+    token_ids: tuple[tuple[int, ...], ...]
+    finish_reason: tuple[Finish, ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens written in all rollouts together."""
+        return sum(map(len, self.token_ids))
+
+
+class Engine(Protocol):
+    """A sampler: hands each request back as soon as all its rollouts are complete."""
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
+        """The finished requests, in any order."""
+        ...
+
+
+class EngineConf(Protocol):
+    """What a yaml under conf/engine becomes."""
+
+    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Engine:
+        """The engine, running."""
+        ...

@@ -1,0 +1,177 @@
+"""Evidence: what the detectors of a job want of a trace, gathered once for all of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from harness import draws, schema
+from harness.draws import Writer
+from harness.embed import embed
+from harness.reading import read, read_text
+from harness.store import slug, write_frame
+from harness.subject import Subject
+from harness.types import (
+    Detector,
+    Draw,
+    Embed,
+    Evidence,
+    Problem,
+    Read,
+    Reading,
+    ReadText,
+    Trace,
+    UserError,
+    Want,
+    Wanting,
+)
+
+SMALL = Read(entropy=True, logprob=True)  # of every trace, whoever wants it
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where a job's evidence comes from; texts read on their own are kept between traces."""
+
+    writer: Writer
+    references: tuple[Problem, ...]
+    texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
+    passes: dict[str, int] = field(default_factory=dict)  # over a trace, not yet charged
+
+    def start(self, trace: Trace) -> Evidence:
+        """What the run folder holds of a trace."""
+        return Evidence(
+            draws=self.writer.sampling.draws,
+            force=self.writer.subject.conf.force,
+            references=self.references,
+            rollouts=draws.load(self.writer.folder(trace.id)),
+            reading=_kept_tokens(self.writer.run, trace),
+        )
+
+    def missing(
+        self, trace: Trace, have: Evidence, detectors: Mapping[str, Detector]
+    ) -> list[Want]:
+        """What the detectors want and do not have, each once."""
+        wanted: list[Want] = [SMALL]
+        wanted += [
+            want
+            for detector in detectors.values()
+            if isinstance(detector, Wanting)
+            for want in detector.wants(trace, have)
+        ]
+        _agree([w for w in wanted if isinstance(w, Draw)])
+        return [want for want in dict.fromkeys(wanted) if not held(want, have)]
+
+    def draws(self, trace: Trace, detectors: Mapping[str, Detector]) -> list[Draw]:
+        """The draws that can be named before anything is read."""
+        if not detectors:
+            return []
+        missing = self.missing(trace, self.start(trace), detectors)
+        return [want for want in missing if isinstance(want, Draw)]
+
+    def arms(self, trace: Trace, detector: Detector) -> list[str]:
+        """The kinds of rollouts a detector wants."""
+        wants = detector.wants(trace, self.start(trace)) if isinstance(detector, Wanting) else []
+        return sorted({want.arm for want in wants if isinstance(want, Draw)})
+
+    def complete(
+        self, trace: Trace, detectors: Mapping[str, Detector]
+    ) -> tuple[Evidence, list[Draw]]:
+        """Evidence with all readings and embeddings, and the draws that are wanted still."""
+        have = self.start(trace)
+        while True:
+            wanted = self.missing(trace, have, detectors)
+            drawn = [w for w in wanted if isinstance(w, Draw)]
+            if len(drawn) == len(wanted):
+                return have, drawn
+            have = self._gather(trace, have, wanted)
+
+    def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want]) -> Evidence:
+        subject = self.writer.subject
+        reads = [w for w in wanted if isinstance(w, Read)]
+        if reads:
+            have = replace(have, reading=_merged(have.reading, subject, trace, reads))
+            self.passes[trace.id] = self.passes.get(trace.id, 0) + 1
+            _keep_tokens(self.writer.run, trace, have.reading)
+        for want in (w for w in wanted if isinstance(w, ReadText)):
+            if want not in self.texts:
+                self.texts[want] = read_text(subject, want)
+            have = replace(have, texts={**have.texts, want: self.texts[want]})
+        for want in (w for w in wanted if isinstance(w, Embed)):
+            new = [t for t in want.texts if (want.model, t) not in have.embeddings]
+            have = replace(have, embeddings={**have.embeddings, **embed(want.model, new)})
+        return have
+
+
+def held(want: Want, have: Evidence) -> bool:
+    """Whether the evidence answers a want."""
+    if isinstance(want, Draw):
+        found = have.rollouts.get((want.arm, want.boundary))
+        return found is not None and set(range(want.n)) <= set(found.draw.tolist())
+    if isinstance(want, Read):
+        return _covers(have.reading, want)
+    if isinstance(want, ReadText):
+        return want in have.texts
+    return all((want.model, text) in have.embeddings for text in want.texts)
+
+
+def _covers(reading: Reading, want: Read) -> bool:
+    entropy = reading.entropy is not None or not want.entropy
+    logprob = reading.logprob is not None or not want.logprob
+    return entropy and logprob and set(want.states) <= set(reading.states)
+
+
+def _merged(old: Reading, subject: Subject, trace: Trace, reads: Sequence[Read]) -> Reading:
+    """One pass for all that is wanted of the trace and not there yet."""
+    layers = tuple(sorted({n for want in reads for n in want.states} - set(old.states)))
+    if old.entropy is not None:
+        return replace(
+            old, states={**old.states, **read(subject, trace, Read(states=layers)).states}
+        )
+    return read(subject, trace, replace(SMALL, states=layers))
+
+
+def _agree(wanted: Sequence[Draw]) -> None:
+    """Draws of one arm and boundary are made once, so they must be alike but for their number."""
+    seen: dict[tuple[str, int], Draw] = {}
+    for want in wanted:
+        other = seen.setdefault((want.arm, want.boundary), want)
+        if (other.until, other.append) != (want.until, want.append):
+            raise UserError(
+                f"method: two detectors draw the arm {want.arm} in different ways "
+                f"(until={other.until} and until={want.until}); run them in folders of their own"
+            )
+
+
+def _keep_tokens(run: Path, trace: Trace, reading: Reading) -> None:
+    """Keep the readings that are small: one row a token."""
+    path = tokens_file(run, trace)
+    if path.exists() or reading.entropy is None or reading.logprob is None:
+        return
+    n = len(trace.token_ids)
+    frame = pl.DataFrame(
+        {
+            "trace_id": [trace.id] * n,
+            "token": range(n),
+            "entropy": reading.entropy,
+            "logprob": reading.logprob,
+        },
+        schema=dict(schema.TOKENS),
+    )
+    write_frame(path, frame)
+
+
+def _kept_tokens(run: Path, trace: Trace) -> Reading:
+    """The small readings of a trace from an earlier pass, empty where there was none."""
+    path = tokens_file(run, trace)
+    if not path.exists():
+        return Reading()
+    frame = pl.read_parquet(path)
+    return Reading(frame["entropy"].to_numpy(), frame["logprob"].to_numpy())
+
+
+def tokens_file(run: Path, trace: Trace) -> Path:
+    """Where the small readings of a trace lie."""
+    return run / "tokens" / f"{slug(trace.id)}.parquet"

@@ -1,0 +1,151 @@
+"""The report step: agreement, figures and page from what the run folder holds; loads no model."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from harness import schema
+from harness.agreement import Agreement, agreement
+from harness.baselines import baselines
+from harness.config import build
+from harness.ledger import file
+from harness.page import render
+from harness.plots import Report, draw
+from harness.plots.source import BASELINE
+from harness.progress import console
+from harness.store import lock, read_json, rows, write_frame
+from harness.summary import summary
+from harness.types import UserError
+
+
+def report(run: Path, conf: Agreement, page: Report) -> Path:
+    """Write agreement, methods, plots and page of a run anew; returns the page."""
+    if not (run / "traces.parquet").exists():
+        raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
+    with lock(run, "report"):
+        base = _baselines(run, conf)
+        status = _statuses(run)
+        scores = pl.concat([_scores(run, list(status)), base])
+        known = pl.read_parquet(run / "traces.parquet", columns=["trace_id", "problem_id", "model"])
+        signed = {name: bool(s["signed"]) for name, s in status.items()}
+        table, dots = agreement(scores.join(known, on="trace_id"), base, signed, conf)
+        write_frame(run / "agreement.parquet", table)
+        write_frame(run / "agreement_by_problem.parquet", dots)
+        write_frame(run / "methods.parquet", _methods(scores, status))
+        draw(run, page)
+        return render(run, page)
+
+
+def _statuses(run: Path) -> dict[str, dict[str, Any]]:
+    """The detectors that have scores, by name."""
+    found = {path.stem: read_json(path) for path in sorted((run / "status").glob("*.json"))}
+    return {
+        name: status
+        for name, status in found.items()
+        if status["state"] != "failed" and file(run, name).exists()
+    }
+
+
+def _scores(run: Path, methods: Sequence[str]) -> pl.DataFrame:
+    """The detectors' scores, long."""
+    columns = ["trace_id", "sentence", "score"]
+    empty = pl.DataFrame(schema={"method": pl.String, **{c: schema.SCORES[c] for c in columns}})
+    frames = [
+        pl.read_parquet(file(run, name), columns=columns).select(
+            pl.lit(name).alias("method"), *columns
+        )
+        for name in methods
+    ]
+    return pl.concat([empty, *frames]).select("trace_id", "sentence", "method", "score")
+
+
+def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
+    """The baselines' scores, long; each is also kept among the run's scores."""
+    sentences = pl.read_parquet(run / "sentences.parquet")
+    tokens = sorted((run / "tokens").glob("*.parquet"))
+    drawn = sorted((run / "rollouts").glob("*/*.parquet"))
+    base = baselines(
+        sentences,
+        pl.read_parquet(tokens) if tokens else None,
+        _resampled(drawn) if drawn else None,
+        conf,
+    )
+    for (name,), part in base.group_by("method", maintain_order=True):
+        kept = part.drop("method").with_columns(
+            pl.lit([], dtype=pl.List(pl.Float64)).alias("half_a"),
+            pl.lit([], dtype=pl.List(pl.Float64)).alias("half_b"),
+        )
+        write_frame(file(run, str(name)), kept)
+    return base
+
+
+def _resampled(files: Sequence[Path]) -> pl.DataFrame:
+    wanted = pl.scan_parquet(list(files)).filter(pl.col("arm") == "resample")
+    return wanted.select("trace_id", "boundary", "arm", "answer").collect()
+
+
+def _methods(scores: pl.DataFrame, status: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+    """One row a method, detectors first."""
+    defined = scores.group_by("method", maintain_order=True).agg(
+        pl.col("score").is_not_nan().mean().alias("coverage")
+    )
+    found: list[dict[str, Any]] = []
+    for name, coverage in defined.iter_rows():
+        row = status.get(name, {})
+        seconds = row.get("seconds", 0.0) + row.get("sampling_seconds", 0.0)
+        found.append(
+            {
+                "method": name,
+                "family": row.get("family", BASELINE),
+                "coverage": coverage,
+                "arms": ", ".join(row.get("arms", [])),
+                "seconds": seconds,
+                "tokens": int(row.get("tokens", 0)),
+            }
+        )
+    return rows(found, schema.METHODS)
+
+
+def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:
+    """The settings of a run's report: those it was made with, some of them changed."""
+    path = run / "run.yaml"
+    if not path.exists():
+        raise UserError(f"{run}: is no run folder (it holds no run.yaml)")
+    kept = yaml.safe_load(path.read_text())
+    nodes: dict[str, Any] = {key: kept[key] for key in ("agreement", "report")}
+    for override in overrides:
+        if override.partition(".")[0] not in nodes or "=" not in override:
+            raise UserError(f"{override}: expected agreement.KEY=VALUE or report.KEY=VALUE")
+    try:
+        merged: Any = OmegaConf.merge(nodes, OmegaConf.from_dotlist(list(overrides)))
+    except OmegaConfBaseException as error:
+        raise UserError(str(error).splitlines()[0]) from None
+    return (
+        build(Agreement, merged["agreement"], "agreement"),
+        build(Report, merged["report"], "report"),
+    )
+
+
+def main() -> None:
+    """`python -m harness.report RUN_DIR [agreement.key=value …]`."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0].startswith("-"):
+        print("usage: python -m harness.report RUN_DIR [agreement.KEY=VALUE …]", file=sys.stderr)
+        sys.exit(0 if arguments[:1] in (["-h"], ["--help"]) else 2)
+    run = Path(arguments[0])
+    try:
+        report(run, *configured(run, arguments[1:]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    console.print(summary(run))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""One job: traces, then all sampling, then all reading and scoring."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from harness import folder, traces
+from harness.draws import Site, Writer, gather
+from harness.engine import Engine, Finished, Request
+from harness.evidence import Desk
+from harness.ledger import Ledger, ledger
+from harness.progress import Meter, metered
+from harness.schema import PROBLEMS
+from harness.scores import score
+from harness.settings import Settings
+from harness.stops import Stops
+from harness.store import lock, rows, write_frame
+from harness.subject import subject
+from harness.types import Detector, Draw, Problem, Trace
+
+
+@dataclass
+class Late:
+    """An engine that starts when something is first sampled."""
+
+    start: Callable[[], Engine]
+    engine: Engine | None = None
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
+        """The finished requests; for none of them nothing is started."""
+        todo = list(requests)
+        if todo and self.engine is None:
+            self.engine = self.start()
+        return self.engine.sample(todo) if self.engine and todo else iter(())
+
+
+def job(settings: Settings, config: Any) -> None:
+    """Run the detectors of one job; raises UserError with one clear line where it cannot."""
+    problems = traces.cast(settings.problems.load())
+    who = subject(settings.model)
+    segmenter, sampling = settings.segmentation.segmenter, settings.sampling
+    folder.make(settings, config, who.revision)
+    writer = Writer(settings.folder, who, settings.problems, segmenter, sampling)
+    stops = Stops(who.tokenizer, who.eos, segmenter)
+    heat = (sampling.temperature, sampling.top_p)
+    engine = Late(lambda: settings.engine.start(who, stops, heat))
+    with lock(settings.folder, "traces"):
+        _save(settings, [*problems.evaluate, *problems.reference])
+        written = traces.write(writer, engine, problems.evaluate)
+    with ExitStack() as held:
+        for name in sorted(settings.detectors):
+            held.enter_context(lock(settings.folder, f"scores/{name}"))
+        books = {n: ledger(settings.folder, n, h) for n, h in settings.hashes.items()}
+        for name, detector in settings.detectors.items():
+            books[name].status |= {"family": detector.family, "signed": detector.signed}
+        Job(Desk(writer, problems.reference), engine, written, settings.detectors, books).run()
+
+
+@dataclass(frozen=True)
+class Job:
+    """The detectors of a job over the traces of a run."""
+
+    desk: Desk
+    engine: Engine
+    traces: Sequence[Trace]
+    detectors: Mapping[str, Detector]
+    books: Mapping[str, Ledger]
+
+    def run(self) -> None:
+        """Rounds of sampling, then of reading and scoring, until nothing is wanted any more."""
+        wanted = self.wanted()
+        while True:
+            while wanted:
+                self.sample(wanted)
+                wanted = self.wanted()
+            with metered("scores") as meter:
+                wanted = self.finish(meter)
+            if not wanted:
+                break
+        for book in self.books.values():
+            book.write("partial" if book.failures else "done")
+
+    def open(self, trace: Trace) -> dict[str, Detector]:
+        """The detectors that have not scored this trace."""
+        return {n: d for n, d in self.detectors.items() if trace.id not in self.books[n].frames}
+
+    def wanted(self) -> list[tuple[Site, list[Draw]]]:
+        """The draws that can be named before anything is read."""
+        found = [
+            (traces.site(trace), self.desk.draws(trace, self.open(trace))) for trace in self.traces
+        ]
+        return [(site, draws) for site, draws in found if draws]
+
+    def sample(self, wanted: Sequence[tuple[Site, Sequence[Draw]]]) -> None:
+        """Draw them, and charge the detectors that draw."""
+        with metered("rollouts") as meter:
+            gather(self.desk.writer, self.engine, wanted, meter)
+        for name, book in self.books.items():
+            arms = self.desk.arms(self.traces[0], self.detectors[name])
+            if arms:
+                book.status["arms"] = arms
+                book.count("tokens", meter.tokens)
+                book.count("sampling_seconds", meter.seconds)
+
+    def finish(self, meter: Meter) -> list[tuple[Site, list[Draw]]]:
+        """Read and score every trace; returns the draws that only the readings asked for."""
+        later: list[tuple[Site, list[Draw]]] = []
+        meter.expect(len(self.traces))
+        for trace in self.traces:
+            detectors = self.open(trace)
+            have, draws = self.desk.complete(trace, detectors)
+            meter.add(1)
+            if draws:
+                later.append((traces.site(trace), draws))
+                continue
+            for name, detector in detectors.items():
+                start = time.monotonic()
+                frame = score(detector, trace, have, self.desk.writer.sampling.splits)
+                self.books[name].add(trace.id, frame, time.monotonic() - start)
+                self.books[name].count("passes", self.desk.passes.pop(trace.id, 0))
+        return later
+
+
+def _save(settings: Settings, problems: Sequence[Problem]) -> None:
+    path = settings.folder / "problems.parquet"
+    if path.exists():
+        return
+    every = [
+        {"problem_id": p.id, **{k: getattr(p, k) for k in PROBLEMS if k != "problem_id"}}
+        for p in problems
+    ]
+    write_frame(path, rows(every, PROBLEMS))

@@ -1,0 +1,73 @@
+"""Scores: evidence through a detector, whole and on pairs of half samples, kept trace by trace."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool
+
+from harness import schema
+from harness.store import derive
+from harness.types import Detector, Draw, Evidence, SentenceScores, Trace, Wanting
+
+Half = Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]
+
+
+def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> pl.DataFrame:
+    """The rows of scores/<method>.parquet for one trace; halves only where there are draws."""
+    whole = checked(detector.score(trace, evidence), trace)
+    pairs: list[tuple[SentenceScores, SentenceScores]] = []
+    if _draws(detector, trace, evidence):
+        for a, b in halves(trace.id, evidence, splits):
+            pair = (evidence.subset(a), evidence.subset(b))
+            first, second = (checked(detector.score(trace, half), trace) for half in pair)
+            pairs.append((first, second))
+    n = len(trace.sentences)
+    return pl.DataFrame(
+        {
+            "trace_id": [trace.id] * n,
+            "sentence": range(n),
+            "score": whole.score,
+            "half_a": [[float(a.score[i]) for a, _ in pairs] for i in range(n)],
+            "half_b": [[float(b.score[i]) for _, b in pairs] for i in range(n)],
+            **whole.diagnostics,
+        },
+        schema=dict(schema.SCORES) | dict.fromkeys(whole.diagnostics, pl.Float64),
+    )
+
+
+def checked(scores: SentenceScores, trace: Trace) -> SentenceScores:
+    """The scores; raises ValueError unless there is one a sentence, finite or NaN."""
+    for name, values in {"score": scores.score, **scores.diagnostics}.items():
+        if values.shape != (len(trace.sentences),):
+            raise ValueError(f"{name}: {values.shape} values for {len(trace.sentences)} sentences")
+        if np.isinf(values).any():
+            raise ValueError(f"{name}: infinite at sentence {int(np.isinf(values).argmax())}")
+    return scores
+
+
+def _draws(detector: Detector, trace: Trace, evidence: Evidence) -> bool:
+    wants = detector.wants(trace, evidence) if isinstance(detector, Wanting) else []
+    return any(isinstance(want, Draw) for want in wants)
+
+
+def halves(trace_id: str, evidence: Evidence, splits: int) -> Iterator[tuple[Half, Half]]:
+    """Pairs of complementary halves of the draws at every boundary.
+
+    Each draw is ranked by a hash of trace, boundary, split and draw, the same for all detectors;
+    the lower half is A. An odd draw goes to B.
+    """
+    for split in range(splits):
+        a = {
+            (arm, boundary): _lower(trace_id, boundary, split, rollouts.draw)
+            for (arm, boundary), rollouts in evidence.rollouts.items()
+        }
+        yield a, {key: ~mask for key, mask in a.items()}
+
+
+def _lower(
+    trace_id: str, boundary: int, split: int, draws: np.ndarray
+) -> Bool[np.ndarray, " draws"]:
+    most = int(draws.max(initial=-1)) + 1
+    keys = np.random.default_rng(derive(trace_id, boundary, split)).random(most)[draws]
+    return np.argsort(np.argsort(keys)) < len(draws) // 2

@@ -1,0 +1,83 @@
+"""Files of a run: written whole or not at all, named safely, locked while one process works."""
+
+import hashlib
+import io
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+from filelock import FileLock
+
+from harness.types import UserError
+
+
+def slug(name: str) -> str:
+    """A file name for an id: unsafe characters replaced, told apart by a digest."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then rename; raises UserError when the disk refuses."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame as parquet."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as JSON."""
+    write_bytes(path, orjson.dumps(value, option=orjson.OPT_INDENT_2))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A mapping from JSON; empty where there is no file."""
+    return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
+
+
+def rows(values: list[dict[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
+    """A frame of rows with a declared schema."""
+    return pl.DataFrame(values, schema=dict(schema), orient="row")
+
+
+def parts(folder: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """All part files of a folder as one frame."""
+    files = sorted(folder.glob("*.parquet"))
+    return pl.concat([pl.read_parquet(f) for f in files]) if files else pl.DataFrame(schema=schema)
+
+
+def add_part(folder: Path, frame: pl.DataFrame) -> None:
+    """Add a part file that no other process can have."""
+    write_frame(folder / f"{uuid.uuid4().hex}.parquet", frame)
+
+
+def lock(run: Path, name: str) -> FileLock:
+    """The lock of one piece of work in a run; the system frees it when its process dies."""
+    folder = run / ".locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{slug(name)}.lock")
+
+
+def derive(*parts: object) -> int:
+    """A seed derived from names and numbers, 63 bits, the same on every machine."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
