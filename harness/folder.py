@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import yaml
+
 from harness.config import plain
 from harness.settings import Settings
 from harness.store import write_bytes
