@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from harness.stops import Stops
 from harness.subject import Subject
@@ -49,6 +49,7 @@ class Finished:
         return sum(map(len, self.token_ids))
 
 
+@runtime_checkable
 class Engine(Protocol):
     """A sampler: hands each request back as soon as all its rollouts are complete."""
 
@@ -57,6 +58,7 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
 class EngineConf(Protocol):
     """What a yaml under conf/engine becomes."""
 

@@ -115,11 +115,12 @@ class Job:
             if draws:
                 later.append((traces.site(trace), draws))
                 continue
+            passes = self.desk.passes.pop(trace.id, 0)
             for name, detector in detectors.items():
                 start = time.monotonic()
                 frame = score(detector, trace, have, self.desk.writer.sampling.splits)
                 self.books[name].add(trace.id, frame, time.monotonic() - start)
-                self.books[name].count("passes", self.desk.passes.pop(trace.id, 0))
+                self.books[name].count("passes", passes)
         return later
 
 

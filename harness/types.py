@@ -29,9 +29,20 @@ class Problem:
 class ProblemSet(Protocol):
     """A source of problems: one frozen dataclass a source, its fields in conf/problems."""
 
-    name: str
-    instruction: str
-    pattern: str
+    @property
+    def name(self) -> str:
+        """What runs over these problems are called after."""
+        ...
+
+    @property
+    def instruction(self) -> str:
+        """What is asked of the model after each question."""
+        ...
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression whose group 1 is an answer that is not boxed; empty = none."""
+        ...
 
     def load(self) -> list[Problem]:
         """All problems to evaluate, then the reference problems."""
