@@ -1,0 +1,1 @@
+"""The values of every option, one folder a Hydra group."""

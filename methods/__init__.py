@@ -1,0 +1,1 @@
+"""The detectors: one file each, its options in conf/method."""

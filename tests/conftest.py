@@ -20,7 +20,7 @@ from transformers import (
 )
 
 WORDS = [
-    *(f" {w}" for w in "we add the apples and pears so first then total is three seven".split()),
+    *(" we, add, the, apples, and, pears, so, first, then, total, is, three, seven".split(",")),
     *(f" \\boxed{{{n}}}" for n in range(4)),
     ".",
     "?",
