@@ -32,7 +32,7 @@ class Ledger:
         if time.monotonic() - self.written > FLUSH:
             self.write("partial")
 
-    def count(self, what: str, more: float) -> None:
+    def count(self, what: str, more: int | float) -> None:
         """Add to a total of the status."""
         self.status[what] = self.status.get(what, 0) + more
 

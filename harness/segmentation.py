@@ -15,7 +15,8 @@ from harness.types import Sentence, UserError
 Span = tuple[int, int]
 Segmenter = Callable[[str], list[Span]]
 
-_BOUNDARY = re.compile(r"(?:[.?!](?=[ \n])|(?=\n\n|\r\n\r\n))\s*")
+# Line breaks close a sentence; the spaces after them open the next, as tokens have them.
+_BOUNDARY = re.compile(r"(?:[.?!](?=[ \n])|(?=\n\n|\r\n\r\n))(?:\s*\n)?")
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Segmentation:
 def offsets(text: str, min_chars: int = 10) -> list[Span]:
     """Half-open character spans of the sentences, tiling the text.
 
-    A boundary lies at a blank line and after `.`, `?` or `!` before a space or newline. White space
-    between sentences belongs to the one before, white space ahead of the first to the first. A
-    piece shorter than `min_chars` (stripped) merges into the next, a short last one into the one
-    before.
+    A boundary lies at a blank line and after `.`, `?` or `!` before a space or newline. Line breaks
+    between sentences belong to the one before and the space ahead of a word to the word's own,
+    since most tokenizers begin a word's token with it. A piece shorter than `min_chars` (stripped)
+    merges into the next, a short last one into the one before.
     Source: the rule behind the data of Thought Anchors, arXiv 2506.19143.
     """
     starts, kept, size = _starts(text), [], 0
@@ -69,8 +70,8 @@ def offsets(text: str, min_chars: int = 10) -> list[Span]:
 def _starts(text: str) -> list[int]:
     """Where the pieces begin, none of them mere white space unless the whole text is."""
     ends = [match.end() for match in _BOUNDARY.finditer(text)]
-    first = len(text) - len(text.lstrip())
-    return [0, *(end for end in ends if first < end < len(text))] if text else []
+    first, last = len(text) - len(text.lstrip()), len(text.rstrip())
+    return [0, *(end for end in ends if first < end < last)] if text else []
 
 
 def _tile(starts: Sequence[int], stop: int) -> list[Span]:

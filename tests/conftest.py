@@ -20,7 +20,8 @@ from transformers import (
 )
 
 WORDS = [
-    *(" we, add, the, apples, and, pears, so, first, then, total, is, three, seven".split(",")),
+    *[" we", " add", " the", " apples", " and", " pears", " so", " first", " then", " total"],
+    *[" is", " three", " seven"],
     *(f" \\boxed{{{n}}}" for n in range(4)),
     ".",
     "?",

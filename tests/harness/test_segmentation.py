@@ -67,8 +67,8 @@ def test_published_sentences_are_found_again_last_ones_included():
 def test_by_hand():
     text = "First we add. Then what?\nOk.\n\nSo the sum is 3.5 here!\nEnd"
     assert [text[a:b] for a, b in offsets(text)] == [
-        "First we add. ",
-        "Then what?\n",
+        "First we add.",
+        " Then what?\n",
         "Ok.\n\nSo the sum is 3.5 here!\nEnd",
     ]
 
@@ -136,7 +136,7 @@ def test_a_first_sentence_is_certain_as_soon_as_it_can_be(text):
 def test_first_sentence_waits_for_short_pieces_to_settle():
     assert first_sentence("We add them. So", offsets) is None
     assert first_sentence("We add them. So it is ", offsets) is None
-    assert first_sentence("We add them. So it is 5.", offsets) == 13
+    assert first_sentence("We add them. So it is 5.", offsets) == 12
     assert first_sentence("", offsets) is None
 
 
@@ -172,6 +172,32 @@ def test_boundary_inside_a_token_goes_where_the_token_starts():
     assert [(s.text, s.start, s.stop) for s in found] == [
         ("We add them.\n\nSo", 1, 4),
         (" it is five.\n", 4, 6),
+    ]
+
+
+def test_a_word_is_not_torn_from_its_sentence_by_its_leading_space():
+    tokens = [
+        "We",
+        " add",
+        " them",
+        ".",
+        " Then",
+        " we",
+        " stop",
+        ".",
+        "\n\n",
+        "The",
+        " sum",
+        " is",
+    ]
+    tokens += [" five", ".\n", "  -", " now", " so", " far", ".  ", "Good", " enough", "."]
+    found = sentences("".join(tokens), starts(tokens), (0, len("".join(tokens))), offsets)
+    assert [s.text for s in found] == [
+        "We add them.",
+        " Then we stop.\n\n",
+        "The sum is five.\n",
+        "  - now so far.  ",
+        "Good enough.",
     ]
 
 
@@ -234,4 +260,4 @@ def test_the_yaml_gives_the_default():
     node = OmegaConf.load(ROOT / "conf/segmentation/default.yaml")
     segmenter = build(Segmentation, node, "segmentation").segmenter
     text = "A sentence here. Short. Another one."
-    assert segmenter(text) == offsets(text) == [(0, 17), (17, 36)]
+    assert segmenter(text) == offsets(text) == [(0, 16), (16, 36)]
