@@ -1,0 +1,236 @@
+"""The detectors and baselines there are, in words; loads no model and no torch."""
+
+import inspect
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import numpy as np
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from harness import baselines, schema
+from harness.agreement import Agreement
+from harness.config import build, plain, target
+from harness.store import rows
+from harness.types import (
+    Detector,
+    Draw,
+    Embed,
+    Evidence,
+    Problem,
+    Read,
+    ReadText,
+    Rollouts,
+    Sentence,
+    Trace,
+    UserError,
+    Want,
+    Wanting,
+)
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the list, in words; `text` is the docstring, `options` what the yaml says."""
+
+    name: str
+    family: str
+    signed: str
+    wants: str
+    cost: str
+    idea: str
+    source: str
+    text: str
+    options: Mapping[str, Any]
+    types: Mapping[str, str]
+
+
+def entries(config_dir: Path | None) -> list[Entry]:
+    """All detectors by name, then the baselines; raises UserError where a yaml does not fit."""
+    config = _composed(config_dir)
+    nodes = config["method"]
+    built = {name: target(node, f"method.{name}") for name, node in nodes.items()}
+    have = Evidence(config["sampling"]["draws"], config["model"]["force"], _REFERENCES)
+    found = [_detector(name, detector, nodes, have) for name, detector in built.items()]
+    return [*found, *_baselines(build(Agreement, config["agreement"], "agreement"))]
+
+
+def _composed(config_dir: Path | None) -> Any:
+    """The config with every detector on Hydra's search path in it."""
+    if config_dir and not config_dir.is_dir():
+        raise UserError(f"--config-dir: {config_dir} is no folder")
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        path = GlobalHydra.instance().config_loader().get_search_path()
+        overrides = list[str]()
+        if config_dir:
+            path.append("command-line", f"file://{config_dir.resolve()}")
+            overrides.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
+        names = ConfigRepository(path).get_group_options("method", ObjectType.CONFIG)
+        try:
+            return plain(compose("config", [f"method=[{','.join(names)}]", *overrides]))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(" ".join(str(error).split("Config search path")[0].split())) from None
+
+
+def _detector(name: str, detector: Any, nodes: Mapping[str, Any], have: Evidence) -> Entry:
+    node, wants = nodes[name], wanted(detector, have)
+    text = inspect.getdoc(type(detector)) or ""
+    first = _first_of(node["_target_"], nodes)
+    types = {f.name: _kind(f.type) for f in fields(detector)}
+    return Entry(
+        name=name,
+        family=detector.family,
+        signed="yes" if detector.signed else "no",
+        wants=described(wants),
+        cost=cost(wants),
+        idea=idea(text) if name == first else _difference(first, nodes[first], node),
+        source=source(text),
+        text=text,
+        options={key: value for key, value in node.items() if key != "_target_"},
+        types=types,
+    )
+
+
+def _first_of(path: str, nodes: Mapping[str, Any]) -> str:
+    """Of the detectors with one target the one named like its module, else the first."""
+    same = [name for name, node in nodes.items() if node["_target_"] == path]
+    module = path.split(".")[-2]
+    return module if module in same else same[0]
+
+
+def _difference(first: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    changed = [f"{k}={written(v)}" for k, v in here.items() if there.get(k) != v]
+    return f"{first} with {', '.join(changed)}" if changed else f"{first} by another name"
+
+
+def written(value: Any) -> str:
+    """A value as yaml writes it, on one line."""
+    return yaml.safe_dump([value], default_flow_style=True, width=sys.maxsize).strip()[1:-1]
+
+
+_PROBLEM = Problem("sample/0", "What is 1 + 1?", "2", "One and one is 2.", "sample", "evaluate")
+_REFERENCES = tuple(
+    replace(_PROBLEM, id=f"sample/{i}", answer=str(i), solution=f"It is {i}.", role="reference")
+    for i in range(3, 23)
+)
+_TRACE = Trace(
+    id="sample/0#0",
+    problem=_PROBLEM,
+    model="sample",
+    revision="",
+    seed=0,
+    prompt_ids=(1, 2, 3),
+    token_ids=tuple(range(4, 28)),
+    text="",
+    sentences=tuple(Sentence(f"This is step {i}.", 6 * i, 6 * i + 6, None) for i in range(4)),
+    answer="2",
+    correct=True,
+    origin="sampled",
+    finish_reason="stop",
+)
+
+
+def wanted(detector: Detector, have: Evidence) -> list[Want]:
+    """What a detector wants of a sample trace, rollouts being there the second time it is asked."""
+    if not isinstance(detector, Wanting):
+        return []
+    first = detector.wants(_TRACE, have)
+    none = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
+    drawn = {(w.arm, w.boundary): none for w in first if isinstance(w, Draw)}
+    more = detector.wants(_TRACE, replace(have, rollouts=drawn)) if drawn else []
+    return list(dict.fromkeys([*first, *more]))
+
+
+_ROLLOUT = {"end": "rollouts", "answer": "rollouts up to the answer", "sentence": "next sentences"}
+
+
+def described(wants: Sequence[Want]) -> str:
+    """The kinds of evidence, in words."""
+    arms = {(w.arm, _rollout(w)): None for w in wants if isinstance(w, Draw)}
+    parts = [f"{what} {_where(wants, arm)} ({arm})" for arm, what in arms]
+    reads = {f.name: None for w in wants if isinstance(w, Read) for f in fields(w) if _set(w, f)}
+    parts += [f"a pass over the trace ({', '.join(reads)})"] if reads else []
+    parts += ["texts read alone"] if any(isinstance(w, ReadText) for w in wants) else []
+    parts += ["embeddings"] if any(isinstance(w, Embed) for w in wants) else []
+    return ", ".join(parts) or "nothing"
+
+
+def _rollout(want: Draw) -> str:
+    return "forced answers" if want.append and want.until == "answer" else _ROLLOUT[want.until]
+
+
+def _where(wants: Sequence[Want], arm: str) -> str:
+    places = {w.boundary for w in wants if isinstance(w, Draw) and w.arm == arm}
+    return "at every boundary" if len(places) > len(_TRACE.sentences) else "at some boundaries"
+
+
+def _set(want: Read, field: Any) -> bool:
+    return getattr(want, field.name) != field.default
+
+
+def cost(wants: Sequence[Want]) -> str:
+    """What dominates the time of a trace, in words."""
+    draws = [w for w in wants if isinstance(w, Draw)]
+    if draws:
+        n = sum(w.n for w in draws) // len({w.boundary for w in draws})
+        long = any(w.until == "end" for w in draws)
+        return f"high: {n} rollouts a sentence" if long else f"medium: {n} short draws a sentence"
+    if any(isinstance(w, Read | ReadText) for w in wants):
+        return "low: one pass a trace"
+    return "low: embeddings" if wants else "none"
+
+
+def idea(text: str) -> str:
+    """The first sentence of a docstring."""
+    paragraph = " ".join(text.split("\n\n", maxsplit=1)[0].split())
+    return re.split(r"(?<=\.) (?=[A-Z])", paragraph)[0]
+
+
+def source(text: str) -> str:
+    """What a docstring says after "Source:", else the arXiv ids in it."""
+    said = re.search(r"^Source: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    if said:
+        return " ".join(said[1].split()).removesuffix(".")
+    return ", ".join(dict.fromkeys(re.findall(r"arXiv \d{4}\.\d{4,5}", text)))
+
+
+_SENTENCE = {"trace_id": "sample", "sentence": 0, "start": 0, "stop": 1, "n_tokens": 1}
+_GIVEN = {"tokens": "log-probabilities, kept of all traces", "rollouts": "rollouts of others"}
+
+
+def _baselines(conf: Agreement) -> list[Entry]:
+    """The baselines by what they compute and need."""
+    computed = baselines.baselines(rows([_SENTENCE], schema.SENTENCES), None, None, conf)
+    found: list[Entry] = []
+    for name in computed["method"].unique(maintain_order=True):
+        function = getattr(baselines, name)
+        needs = [_GIVEN[p] for p in inspect.signature(function).parameters if p in _GIVEN]
+        text = inspect.getdoc(function) or ""
+        wants = ", ".join(needs) or "nothing"
+        found.append(
+            Entry(name, "baseline", "no", wants, "none", idea(text), source(text), text, {}, {})
+        )
+    return found
+
+
+def _kind(kind: Any) -> str:
+    """A field's type as a user would write its values."""
+    if get_origin(kind) is Literal:
+        return " | ".join(map(str, get_args(kind)))
+    if get_origin(kind) is Annotated:
+        return _kind(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return " | ".join(map(_kind, get_args(kind)))
+    return "null" if kind is type(None) else getattr(kind, "__name__", str(kind))

@@ -1,0 +1,82 @@
+"""`python -m harness.methods`: the detectors there are, or one of them in full."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.catalogue import Entry, entries, written
+from harness.types import UserError
+
+COLUMNS = ("name", "family", "signed", "wants", "cost", "idea", "source")
+
+
+def table(rows: Sequence[Entry]) -> Table:
+    """One line a detector."""
+    made = Table(*COLUMNS, box=None, pad_edge=False)
+    for row in rows:
+        made.add_row(*(Text(getattr(row, column)) for column in COLUMNS))
+    return made
+
+
+def narrow(rows: Sequence[Entry]) -> Table:
+    """The same for a window too narrow for it: the name beside the rest in full sentences."""
+    made = Table.grid(padding=(0, 2))
+    made.add_column(no_wrap=True, style="bold")
+    for row in rows:
+        signed = ", signed" if row.signed == "yes" else ""
+        facts = f"{row.family}{signed}; wants {row.wants}; cost {row.cost}"
+        made.add_row(Text(row.name), Text("\n".join(filter(None, (row.idea, facts, row.source)))))
+    return made
+
+
+def page(entry: Entry) -> str:
+    """One detector: what the list says, the docstring, and the options with their types."""
+    facts = [f"{c:<8}{getattr(entry, c)}" for c in COLUMNS if getattr(entry, c)]
+    options = {f"{key}: {written(value)}": entry.types[key] for key, value in entry.options.items()}
+    wide = max(map(len, options), default=0)
+    lines = [f"  {option:<{wide}}  # {kind}" for option, kind in options.items()]
+    head = [f"options (method.{entry.name}.KEY=VALUE)"] if options else []
+    return "\n".join([*facts, "", entry.text, "", *head, *lines]).rstrip()
+
+
+def main() -> None:
+    """`python -m harness.methods [NAME] [--config-dir DIR]`; exit code 2 for a user's mistake."""
+    parser = argparse.ArgumentParser("python -m harness.methods", description=__doc__)
+    parser.add_argument("name", nargs="?", help="a detector to show in full")
+    parser.add_argument("--config-dir", type=Path, help="a folder with further method/NAME.yaml")
+    arguments = parser.parse_args()
+    try:
+        show(arguments.name, entries(arguments.config_dir))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def show(name: str | None, every: Sequence[Entry]) -> None:
+    """Print the list or one detector; raises UserError for a name that is not there."""
+    if name:
+        one = [entry for entry in every if entry.name == name]
+        if not one:
+            known = ", ".join(entry.name for entry in every)
+            raise UserError(f"{name}: no such detector; there are {known}")
+        print(page(one[0]))
+        return
+    show_all(every, Console())
+
+
+def show_all(every: Sequence[Entry], console: Console) -> None:
+    """Print the list: in a pipe as wide as it needs, on a terminal as the window allows."""
+    whole = table(every)
+    wide = Console(width=10_000).measure(whole).maximum
+    if not console.is_terminal:
+        console.width = wide
+    console.print(whole if wide <= console.width else narrow(every))
+
+
+if __name__ == "__main__":
+    main()
