@@ -152,6 +152,8 @@ class Batch:
             array[: len(keep)] = array[keep]
         self.slots = [self.slots[i] for i in keep]
         for layer in self.layers:
+            # Rollouts may end at their first token, before a step has made room for them.
+            layer.fit(keep[-1] + 1, 0)
             layer.keep_rows(torch.tensor(keep, device=self.device))
 
     def retire(self) -> None:

@@ -72,6 +72,13 @@ def test_draws_do_not_depend_on_how_they_are_asked_for() -> None:
     assert sampled(model, [last], heat=(1.0, 1.0))[0].token_ids == whole[4:]
 
 
+def test_rollouts_that_end_at_once_leave_the_others_alone() -> None:
+    model = random_model("llama")
+    short = [request(BASE, 5, n=3, max_length=6), request(BASE, 9, n=3, max_length=10)]
+    long = request(BASE, 12)
+    assert sampled(model, [*short, long], slots=8)[2].token_ids[0] == plain(model, long)
+
+
 def test_first_tokens_have_the_models_distribution() -> None:
     model = random_model("llama")
     n = 3000
