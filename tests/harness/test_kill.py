@@ -1,0 +1,53 @@
+"""SIGKILL at random moments: nothing finished is lost for good, nothing is recorded twice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+
+
+def command(tiny: Path, questions: Path, results: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "harness", "method=resampling,mi_peaks", "--multirun",
+        f"results={results}", "run=k", f"model.path={tiny}", "model.name=tiny",
+        "model.dtype=float32", "problems=jsonl", f"problems.path={questions}", "problems.limit=3",
+        "problems.reference=5", "sampling.max_tokens=60", "sampling.draws=30", "sampling.chunk=3",
+        "sampling.temperature=1", "sampling.splits=2", "engine.slots=4",
+    ]  # fmt: skip
+
+
+def recorded(run: Path) -> list[tuple[str, int, str, int, list[int]]]:
+    files = sorted(run.glob("rollouts/*/*.parquet"))
+    columns = ["trace_id", "boundary", "arm", "draw", "token_ids"]
+    return sorted(pl.concat([pl.read_parquet(f, columns=columns) for f in files]).iter_rows())
+
+
+def test_killed_runs_end_as_if_never_killed(tmp_path: Path, tiny: Path, questions: Path) -> None:
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    whole = command(tiny, questions, tmp_path / "whole")
+    start = time.monotonic()
+    subprocess.run(whole, env=env, cwd=tmp_path, check=True, capture_output=True, timeout=240)
+    took = time.monotonic() - start
+    cut = command(tiny, questions, tmp_path / "cut")
+    moments = random.Random(0)
+    for _ in range(3):
+        with subprocess.Popen(cut, env=env, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+            time.sleep(took * moments.uniform(0.3, 1.0))
+            process.send_signal(signal.SIGKILL)
+    subprocess.run(cut, env=env, cwd=tmp_path, check=True, capture_output=True, timeout=240)
+    expected, found = recorded(tmp_path / "whole" / "k"), recorded(tmp_path / "cut" / "k")
+    keys = [row[:4] for row in found]
+    assert len(keys) == len(set(keys))
+    assert found == expected
+    for name in ("resampling", "mi_peaks"):
+        a, b = (
+            pl.read_parquet(tmp_path / r / f"k/scores/{name}.parquet") for r in ("whole", "cut")
+        )
+        assert a.equals(b, null_equal=True)
+    subprocess.run(cut, env=env, cwd=tmp_path, check=True, capture_output=True, timeout=240)
+    assert recorded(tmp_path / "cut" / "k") == expected
