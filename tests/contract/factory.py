@@ -1,0 +1,169 @@
+"""Traces and evidence made by hand: any want is answered from the names it bears, in any order."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import fields, replace
+
+import numpy as np
+
+from harness import (
+    NO_ANSWER,
+    Detector,
+    Draw,
+    Embed,
+    Evidence,
+    Problem,
+    Read,
+    Reading,
+    ReadText,
+    Rollouts,
+    Sentence,
+    Trace,
+)
+from harness.evidence import held
+from harness.types import Want, Wanting
+
+DRAWS, MOST, WIDTH, ROUNDS = 16, 256, 24, 50
+ANSWERS = ("1", "2", "3", NO_ANSWER)
+WORDS = ["we", "add", "the", "apples", "so", "wait", "check", "total", "is", "three", "perhaps"]
+
+
+def rng(*names: object) -> np.random.Generator:
+    digest = hashlib.sha256(repr(names).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def problem(number: int, role: str = "reference") -> Problem:
+    solution = f"We count {number} apples. The total is {number}."
+    return Problem(f"made/{number}", f"How many? {number}", str(number), solution, "made", role)
+
+
+REFERENCES = tuple(problem(number) for number in range(2, 22))
+
+
+def trace(name: str, lengths: Iterable[int], tail: int = 5) -> Trace:
+    """A trace whose sentences have so many tokens, two tokens before and `tail` after them."""
+    made, start, random = [], 2, rng("trace", name)
+    for length in lengths:
+        text = " ".join(random.choice(WORDS, 6)).capitalize() + ". "
+        made.append(Sentence(text, start, start + length, None))
+        start += length
+    return Trace(
+        id=f"made/1#{name}",
+        problem=problem(1, "evaluate"),
+        model="made",
+        revision="0",
+        seed=0,
+        prompt_ids=(5, 6, 7),
+        token_ids=tuple(random.integers(0, 99, start + tail).tolist()),
+        text="".join(s.text for s in made),
+        sentences=tuple(made),
+        answer="1",
+        correct=True,
+        origin="sampled",
+        finish_reason="stop",
+    )
+
+
+ORDINARY = trace("ordinary", (4, 7, 3, 9, 5, 1, 6, 8, 4, 6))
+TRACES = {
+    "ordinary": ORDINARY,
+    "one sentence": trace("one", (6,)),
+    "two sentences": trace("two", (3, 5)),
+    "one-token sentences": trace("short", (1,) * 6),
+    "nothing after the reasoning": trace("bare", (4, 4, 4), tail=0),
+    "a sentence without tokens": trace("hollow", (4, 0, 5, 3)),
+    "no answer": replace(trace("lost", (4, 5, 6)), answer=NO_ANSWER, correct=False),
+    "no worked solution": replace(
+        trace("unsolved", (4, 5, 6)), problem=replace(problem(1, "evaluate"), solution=None)
+    ),
+}
+
+
+def empty(references: tuple[Problem, ...] = REFERENCES) -> Evidence:
+    return Evidence(draws=DRAWS, force="\\boxed{", references=references)
+
+
+def gathered(trace: Trace, *detectors: Detector, start: Evidence | None = None) -> Evidence:
+    """Everything that some detectors want of a trace, asked round by round."""
+    have = start or empty()
+    for _ in range(ROUNDS):
+        missing = [want for want in wanted(trace, have, *detectors) if not held(want, have)]
+        if not missing:
+            return have
+        for want in missing:
+            have = answered(trace, have, want)
+    raise AssertionError(f"still wants {missing[0]} after {ROUNDS} rounds")
+
+
+def wanted(trace: Trace, have: Evidence, *detectors: Detector) -> list[Want]:
+    return [w for d in detectors if isinstance(d, Wanting) for w in d.wants(trace, have)]
+
+
+def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
+    match want:
+        case Draw():
+            key = (want.arm, want.boundary)
+            return replace(have, rollouts={**have.rollouts, key: rollouts(trace, want)})
+        case Read():
+            return replace(have, reading=reading(trace, have.reading, want))
+        case ReadText():
+            return replace(have, texts={**have.texts, want: vector(want)})
+        case Embed():
+            new = {(want.model, text): unit(want.model, text) for text in want.texts}
+            return replace(have, embeddings={**have.embeddings, **new})
+
+
+def rollouts(trace: Trace, want: Draw) -> Rollouts:
+    """Draw d is the same however many are wanted; some keep the sentence, some say nothing."""
+    random = rng("draw", trace.id, want.arm, want.boundary)
+    weights = random.dirichlet(np.ones(len(ANSWERS)))
+    answers = random.choice(ANSWERS, MOST, p=weights)[: want.n]
+    begun = [s.text.strip() for s in trace.sentences] + [" ".join(WORDS[:3]), "Nobody knows.", ""]
+    here = begun[min(want.boundary, len(trace.sentences) - 1)]
+    first = np.where(random.random(MOST) < 0.3, here, random.choice(begun, MOST))[: want.n]
+    return Rollouts(
+        np.arange(want.n),
+        tuple(map(str, answers)),
+        answers == trace.problem.answer,
+        tuple(map(str, first)),
+    )
+
+
+def reading(trace: Trace, old: Reading, want: Read) -> Reading:
+    n, random = len(trace.token_ids), rng("read", trace.id)
+    unknown = {f.name for f in fields(Read)} - {"entropy", "logprob", "states"}
+    assert not unknown, f"say here what a pass yields for {unknown}"
+    entropy, logprob = random.exponential(size=(2, n)).astype(np.float32)
+    states = {layer: matrix(n, "states", trace.id, layer) for layer in want.states}
+    return Reading(
+        entropy if want.entropy else old.entropy,
+        -logprob if want.logprob else old.logprob,
+        {**old.states, **states},
+    )
+
+
+def matrix(rows: int, *names: object) -> np.ndarray:
+    return rng(*names).normal(size=(rows, WIDTH)).astype(np.float32)
+
+
+def vector(want: ReadText) -> np.ndarray:
+    return matrix(1, "text", want)[0]
+
+
+def unit(model: str, text: str) -> np.ndarray:
+    found = matrix(1, "embedding", model, text)[0]
+    return found / np.linalg.norm(found)
+
+
+def contents(have: Evidence) -> list[object]:
+    """All that evidence holds, as values that can be compared."""
+    reads = {"entropy": have.reading.entropy, "logprob": have.reading.logprob}
+    kinds = (reads, have.reading.states, have.texts, have.embeddings)
+    arrays = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
+    drawn = [
+        (key, r.draw.tobytes(), r.answer, r.correct.tobytes(), r.first_sentence)
+        for key, r in have.rollouts.items()
+    ]
+    bytes_ = [(key, value.tobytes()) for key, value in arrays]
+    return [have.draws, have.force, have.references, drawn, bytes_]
