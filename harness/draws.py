@@ -180,14 +180,14 @@ def _ended(request: Request) -> Finished:
 
 def keys(folder: Path) -> set[Key]:
     """What is recorded of a trace."""
-    frame = parts(folder, schema.ROLLOUTS).select("arm", "boundary", "draw")
+    frame = parts(folder, schema.ROLLOUTS, ["arm", "boundary", "draw"])
     return set(frame.iter_rows())
 
 
 def load(folder: Path) -> dict[tuple[str, int], Rollouts]:
     """The recorded rollouts of a trace by arm and boundary, in the order of their draws."""
     columns = ["arm", "boundary", "draw", "answer", "correct", "first_sentence"]
-    frame = parts(folder, schema.ROLLOUTS).select(columns).sort("arm", "boundary", "draw")
+    frame = parts(folder, schema.ROLLOUTS, columns).sort("arm", "boundary", "draw")
     if frame.select("arm", "boundary", "draw").is_duplicated().any():
         raise UserError(f"{folder}: holds rollouts twice; remove the folder and run again")
     return {
