@@ -4,10 +4,11 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import yaml
@@ -72,11 +73,11 @@ def _composed(config_dir: Path | None) -> Any:
     if config_dir and not config_dir.is_dir():
         raise UserError(f"--config-dir: {config_dir} is no folder")
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        path = GlobalHydra.instance().config_loader().get_search_path()
+        path = deepcopy(GlobalHydra.instance().config_loader().get_search_path())
         overrides = list[str]()
         if config_dir:
             path.append("command-line", f"file://{config_dir.resolve()}")
-            overrides.append(f"hydra.searchpath=[file://{config_dir.resolve()}]")
+            overrides.append(f"hydra.searchpath=['file://{config_dir.resolve()}']")
         names = ConfigRepository(path).get_group_options("method", ObjectType.CONFIG)
         try:
             return plain(compose("config", [f"method=[{','.join(names)}]", *overrides]))
@@ -88,7 +89,8 @@ def _detector(name: str, detector: Any, nodes: Mapping[str, Any], have: Evidence
     node, wants = nodes[name], wanted(detector, have)
     text = inspect.getdoc(type(detector)) or ""
     first = _first_of(node["_target_"], nodes)
-    types = {f.name: _kind(f.type) for f in fields(detector)}
+    hints = get_type_hints(type(detector), include_extras=True)
+    types = {f.name: _kind(hints[f.name]) for f in fields(detector)}
     return Entry(
         name=name,
         family=detector.family,
