@@ -85,7 +85,9 @@ def any_model(request: pytest.FixtureRequest) -> torch.nn.Module:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random Llama whose traces have several sentences and boxed answers."""
     folder = tmp_path_factory.mktemp("tiny")
-    random_model("llama").save_pretrained(folder)
+    model = random_model("llama")
+    model.lm_head.weight.data[2] = 0  # the end of sequence never likely: traces of some length
+    model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     assert AutoModelForCausalLM.from_pretrained(folder) is not None
     return folder

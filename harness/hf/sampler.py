@@ -36,7 +36,7 @@ def sample(
     """
     if temperature == 0:
         return logits.argmax(-1)
-    p = torch.softmax(logits.float().div_(temperature), dim=-1)
+    p = torch.softmax(logits.float() / temperature, dim=-1)
     pending = torch.arange(len(p), device=p.device)
     token = inverse(p, uniform(pending))
     pending = outside(p, token, top_p) if top_p < 1 else pending[:0]
