@@ -1,10 +1,12 @@
 """From yaml nodes to frozen dataclasses: types in code, values in yaml, every key checked."""
 
+import json
+import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, cast
+from pydoc import ErrorDuringImport, locate
+from typing import Any, TypeVar, cast, get_type_hints
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -12,7 +14,7 @@ from harness.types import UserError
 
 T = TypeVar("T")
 
-_LAX = ConfigDict(arbitrary_types_allowed=True)
+_FINITE = ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
 def plain(node: Any) -> Any:
@@ -27,9 +29,11 @@ def build(cls: type[T], node: Any, where: str) -> T:
     """
     values = plain(node)
     if not isinstance(values, Mapping):
-        raise UserError(f"{where}: expected keys and values, got {values!r}")
-    assert is_dataclass(cls)
-    known = {f.name: f.type for f in fields(cls)}
+        raise UserError(f"{where}: expected keys and values, got {shown(values)}")
+    if not is_dataclass(cls):
+        raise UserError(f"{where}._target_: {cls.__name__} is no dataclass")
+    kinds = get_type_hints(cls, include_extras=True)
+    known = {f.name: kinds[f.name] for f in fields(cls)}
     for key in values:
         if key not in known:
             raise UserError(f"{where}.{key}: no such key; there are {', '.join(known)}")
@@ -43,13 +47,19 @@ def check(kind: Any, value: Any, where: str) -> Any:
     """A value as the type a field declares, or UserError naming the key."""
     if isinstance(kind, type) and is_dataclass(kind):
         return build(kind, value, where)
-    if isinstance(value, bool) and kind in (int, float):
-        raise UserError(f"{where}: expected a number, got {value}")
+    adapter = TypeAdapter[Any](cast("Any", kind), config=_FINITE)
     try:
-        return TypeAdapter[Any](cast("Any", kind), config=_LAX).validate_python(value)
+        # As strict JSON: lists become tuples and 1 a float, but true is no 1 and "2" no number.
+        return adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UserError(f"{where}: {first['msg'].lower()}, got {value!r}") from None
+        wrong = " or ".join(dict.fromkeys(e["msg"] for e in error.errors()))
+        wrong = wrong.replace(" or Input should be", " or").replace("Input should", "must")
+        raise UserError(f"{where}: {wrong}, got {shown(value)}") from None
+
+
+def shown(value: Any) -> str:
+    """A value as the command line has it, cut where it is long."""
+    return f"{json.dumps(value, ensure_ascii=False, default=str):.80}"
 
 
 def target(node: DictConfig | Mapping[str, Any], where: str) -> Any:
@@ -57,12 +67,43 @@ def target(node: DictConfig | Mapping[str, Any], where: str) -> Any:
 
     Raises UserError if the class cannot be found or a key does not fit.
     """
-    values = dict(plain(node))
-    name = values.pop("_target_", None)
+    values = plain(node)
+    name = values.get("_target_") if isinstance(values, Mapping) else None
     if not isinstance(name, str):
-        raise UserError(f"{where}: has no _target_; is the name right?")
+        raise UserError(f"{where}: has no _target_, the class it is made of; is the name right?")
+    return build(_class(name, where), {k: v for k, v in values.items() if k != "_target_"}, where)
+
+
+def serving(kind: type[T], node: Any, where: str) -> T:
+    """What `target` gives, if it serves as `kind`; raises UserError naming what it lacks."""
+    made = target(node, where)
+    if not isinstance(made, kind):
+        lacks = [key for key in dir(kind) if key[0] != "_" and not hasattr(made, key)]
+        raise UserError(f"{where}._target_: {type(made).__name__} lacks {', '.join(lacks)}")
+    return made
+
+
+def _class(name: str, where: str) -> type[Any]:
+    found = named(name, f"{where}._target_")
+    if not isinstance(found, type):
+        raise UserError(f"{where}._target_: {name} is no class")
+    return found
+
+
+def named(name: str, where: str) -> object:
+    """What a dotted name stands for; raises UserError if there is none or its module fails."""
     try:
-        cls = get_class(name)
-    except (ImportError, ValueError) as error:
-        raise UserError(f"{where}._target_: cannot find {name} ({error})") from None
-    return build(cls, values, where)
+        found = locate(name)
+    except ErrorDuringImport as error:
+        reason = f"{type(error.value).__name__}: {error.value}"
+        raise UserError(f"{where}: {name} does not import ({reason}){_hidden(name)}") from None
+    if found is None:
+        raise UserError(f"{where}: cannot find {name}{_hidden(name)}")
+    return found
+
+
+def _hidden(name: str) -> str:
+    """Where the package of a dotted name lies, as another of that name may be found first."""
+    package = sys.modules.get(name.partition(".")[0])
+    places = list(getattr(package, "__path__", []))
+    return f"; looked in {places[0]}" if places else ""

@@ -16,6 +16,7 @@ from harness.plots import Report
 from harness.plots.ranks import with_ranks
 from harness.plots.source import BASELINE, Source, read
 from harness.plots.trace import choose
+from harness.store import write_bytes
 from harness.types import UserError
 
 # Characters that no HTML document may hold; json and models can both deliver them.
@@ -75,9 +76,7 @@ def render(run: Path, conf: Report) -> Path:
     )
     html = environment.get_template("report.html").render(**context(run, conf))
     page = run / "report.html"
-    part = page.with_name("report.html.part")
-    part.write_text(_UNPRINTABLE.sub("\ufffd", html), encoding="utf-8")
-    part.replace(page)
+    write_bytes(page, _UNPRINTABLE.sub("\ufffd", html).encode())
     return page
 
 

@@ -1,24 +1,19 @@
 """Before anything runs: the command line read, every job composed and checked, nothing written."""
 
-import argparse
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
+from itertools import combinations
 from typing import Any
 
-from hydra import compose, initialize_config_module
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
-import conf
-import harness
 from harness import folder
-from harness.settings import Settings, settings
+from harness.composition import arguments, composed, opened
+from harness.settings import Settings, flat, settings
 from harness.subject import subject
 from harness.types import UserError
 
@@ -34,54 +29,32 @@ class Plan:
 
 def plan(argv: Sequence[str]) -> Plan:
     """The jobs of a command line; raises UserError with one clear line before any starts."""
-    _own_conf()
-    flags = [a for a in argv if a in ("-m", "--multirun")]
-    # Hydra's parser dies on options between overrides, so the flag goes last.
-    rest = [a for a in argv if a not in flags]
-    args = get_args_parser().parse_args(rest)
-    overrides = OverridesParser.create().parse_overrides(args.overrides)
-    if flags:
-        lines = [_for_sweep(o) for o in overrides]
-        parsed = OverridesParser.create().parse_overrides(lines)
-        batches = BasicSweeper.split_arguments(parsed, max_batch_size=None)
-        commands = [job for batch in batches for job in batch]
-    else:
-        _no_sweep(overrides)
-        lines = [o.input_line or "" for o in overrides]
+    args = arguments(argv)
+    with opened(args.config_dir) as loader:
+        parser = OverridesParser.create(config_loader=loader)
+        given = parser.parse_overrides([_dated(line) for line in args.overrides])
+        lines = [_line(override) for override in given]
         commands = [lines]
-    own = [a for a in rest if a not in args.overrides]
-    jobs = _checked([_composed(command, args) for command in commands], overrides if flags else [])
-    return Plan([*own, *lines, *flags[:1]], jobs, bool(flags))
+        if args.multirun:
+            batches = BasicSweeper.split_arguments(parser.parse_overrides(lines), None)
+            commands = [command for batch in batches for command in batch]
+        else:
+            _no_sweep(given)
+        jobs = [settings(composed(command, loader)) for command in commands]
+    if not jobs:
+        raise UserError(f"{' '.join(argv)}: a sweep over nothing")
+    _check_options(jobs, given)
+    _check_together(jobs)
+    for job in {job.folder: job for job in jobs}.values():
+        _check_alone(job)
+    extra = ["--config-dir", args.config_dir] if args.config_dir else []
+    # Hydra's parser dies on options between overrides, so they go first and last.
+    return Plan([*extra, *lines, *["--multirun"][: args.multirun]], jobs, args.multirun)
 
 
-def is_job(argv: Sequence[str]) -> bool:
-    """Whether the command line runs something, rather than asking Hydra to show something."""
-    shows = ("-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info")
-    completes = ("-sc", "--shell-completion")
-    return not any(a.split("=")[0] in (*shows, *completes) for a in argv)
-
-
-@contextmanager
-def folded() -> Generator[None]:
-    """Hydra's and OmegaConf's errors as one line."""
-    try:
-        yield
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_one_line(error)) from None
-
-
-def _one_line(error: Exception) -> str:
-    """The message up to where it explains Hydra itself."""
-    text = str(error).split("Config search path")[0].split("To append to your config")[0]
-    text = text.split("Set the environment variable")[0].split("\n    full_key")[0]
-    return " ".join(text.replace("\t", " ").split())
-
-
-def _own_conf() -> None:
-    """A package conf/ in the working directory would be read instead of ours."""
-    found, ours = Path(str(conf.__file__)).parent, Path(harness.__file__).parent.parent / "conf"
-    if not found.samefile(ours):
-        raise UserError(f"{found} hides the harness' own conf; start from another folder")
+def _dated(line: str) -> str:
+    """Hydra's clock read once, so that the jobs started later see the time that was checked."""
+    return re.sub(r"\$\{now:([^}]*)\}", lambda found: f"{datetime.now():{found[1]}}", line)
 
 
 def _no_sweep(overrides: Sequence[Override]) -> None:
@@ -94,45 +67,72 @@ def _no_sweep(overrides: Sequence[Override]) -> None:
             )
 
 
-def _for_sweep(override: Override) -> str:
-    """In a sweep, options of a detector go to the jobs that have it."""
-    key = override.key_or_group.split(".")
-    if len(key) < 3 or key[0] != "method" or override.is_delete():
-        return override.input_line or ""
-    return f"+options.{'.'.join(key[1:])}={(override.input_line or '').partition('=')[2]}"
+def _option(override: Override) -> list[str]:
+    """The parts of the key where it is a detector's option: its name, then the option's."""
+    head, *rest = override.key_or_group.split(".")
+    return rest if head in ("method", "options") and len(rest) > 1 else []
 
 
-def _composed(command: Sequence[str], args: argparse.Namespace) -> Any:
-    overrides = list(command)
-    if args.config_dir:
-        overrides.append(f"hydra.searchpath=[file://{Path(args.config_dir).resolve()}]")
-    with folded(), initialize_config_module("conf", version_base="1.3"):
-        return compose("config", overrides=overrides)
+def _line(override: Override) -> str:
+    """The override as Hydra gets it; options of a detector go to the jobs that have it."""
+    line, option = override.input_line or "", _option(override)
+    if not option or override.is_delete():
+        return line
+    return f"++options.{'.'.join(option)}={line.partition('=')[2]}"
 
 
-def _checked(configs: Sequence[Any], overrides: Sequence[Override]) -> list[Settings]:
-    """Settings of all jobs, held against each other and against what their folders hold."""
-    jobs = [settings(config) for config in configs]
-    names = {name for job in jobs for name in job.detectors}
+def _check_options(jobs: Sequence[Settings], overrides: Sequence[Override]) -> None:
+    """Options of detectors that no job has."""
+    names = sorted({name for job in jobs for name in job.detectors})
     for override in overrides:
-        key = override.key_or_group.split(".")
-        if len(key) > 2 and key[0] == "method" and key[1] not in names:
-            raise UserError(f"{override.input_line}: no job of this sweep has {key[1]}")
-    first: dict[Path, Settings] = {}
-    for job in jobs:
-        _same_run(first.setdefault(job.folder, job), job)
-    for job in first.values():
-        if not job.overwrite:
-            folder.check(job)
-        subject(job.model)
-        job.problems.load()
-    return jobs
+        option = _option(override)
+        if option and option[0] not in names:
+            raise UserError(
+                f"{override.input_line}: {option[0]} is not among the methods of this run "
+                f"({', '.join(names)})"
+            )
 
 
-def _same_run(a: Settings, b: Settings) -> None:
-    keys = [k for k in a.identity if a.identity[k] != b.identity.get(k)]
-    if keys:
+def _check_together(jobs: Sequence[Settings]) -> None:
+    """Jobs that share a run folder may differ in their detectors alone."""
+    for a, b in combinations(jobs, 2):
+        if a.folder == b.folder and (key := _differing(a, b)):
+            # In every job of a sweep the options can be referred to, whatever its detectors.
+            value = "${" + key.replace("method.", "options.", 1) + "}"
+            other = ", or sweep variants of the method" if key.startswith("method.") else ""
+            raise UserError(
+                f"{key}: jobs of this sweep differ in it but share {a.folder}; make run depend on "
+                f"it, as in 'run={a.run}-{value}'{other}"
+            )
+
+
+def _differing(a: Settings, b: Settings) -> str | None:
+    """The first key in which two jobs differ, but for detectors that only one of them has."""
+    shared = set(a.detectors) & set(b.detectors)
+    mine, theirs = (_kept(job, shared) for job in (a, b))
+    return next((k for k in {**mine, **theirs} if mine.get(k) != theirs.get(k)), None)
+
+
+def _kept(job: Settings, detectors: set[str]) -> Mapping[str, Any]:
+    nodes = {key: job.values[key] for key in ("model", *job.values)}
+    for key in ("method", "options", "run", "results"):
+        nodes.pop(key, None)
+    return flat(nodes | {"method": {name: job.values["method"][name] for name in detectors}})
+
+
+def _check_alone(job: Settings) -> None:
+    """What one job needs: a place, problems, a model, and room in it for one of the problems."""
+    if not job.overwrite:
+        folder.check(job)
+    # Cheap before dear: the model's tokenizer comes last.
+    _ = job.segmentation.segmenter
+    problems = job.problems.load()
+    who, sampling = subject(job.model), job.sampling
+    most = who.context - sampling.max_tokens - sampling.answer_tokens
+    prompts = (len(who.prompt_ids(p, job.problems.instruction)) for p in problems)
+    if all(size > most for size in prompts):
         raise UserError(
-            f"run: jobs of this sweep differ in {', '.join(keys[:5])} but share {a.folder}; "
-            f"make run depend on it, as in 'run=NAME-${{{keys[0]}}}'"
+            f"sampling.max_tokens: {sampling.max_tokens} and answer_tokens="
+            f"{sampling.answer_tokens} leave {max(most, 0)} of the model's {who.context} tokens of "
+            "context, too few for any problem; lower sampling.max_tokens"
         )

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from harness import folder, traces
 from harness.draws import Site, Writer, gather
@@ -36,12 +35,12 @@ class Late:
         return self.engine.sample(todo) if self.engine and todo else iter(())
 
 
-def job(settings: Settings, config: Any) -> None:
+def job(settings: Settings) -> None:
     """Run the detectors of one job; raises UserError with one clear line where it cannot."""
     problems = traces.cast(settings.problems.load())
     who = subject(settings.model)
     segmenter, sampling = settings.segmentation.segmenter, settings.sampling
-    folder.make(settings, config, who.revision)
+    folder.make(settings, who.revision)
     writer = Writer(settings.folder, who, settings.problems, segmenter, sampling)
     stops = Stops(who.tokenizer, who.eos, segmenter)
     heat = (sampling.temperature, sampling.top_p)

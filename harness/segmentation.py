@@ -8,8 +8,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from hydra.utils import get_object
-
+from harness.config import named
 from harness.types import Sentence, UserError
 
 Span = tuple[int, int]
@@ -36,10 +35,7 @@ class Segmentation:
         """The callable itself; raises UserError if there is none of that name."""
         if self.function == "default":
             return partial(offsets, min_chars=self.min_chars)
-        try:
-            function = get_object(self.function)
-        except (ImportError, ValueError, AttributeError) as error:
-            raise UserError(f"segmentation.function: {self.function} not found ({error})") from None
+        function = named(self.function, "segmentation.function")
         if not callable(function):
             raise UserError(f"segmentation.function: {self.function} is not callable")
         return partial(_custom, function, self.function)

@@ -1,17 +1,18 @@
 """A composed config as typed settings, and what makes a run the same run."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
+from omegaconf import OmegaConf
 
 from harness.agreement import Agreement
-from harness.config import build, plain, target
+from harness.config import build, check, plain, serving, shown
 from harness.engine import EngineConf
-from harness.page import Report
+from harness.plots import Report
 from harness.segmentation import Segmentation
 from harness.subject import Model
 from harness.types import Detector, ProblemSet, UserError
@@ -24,6 +25,10 @@ class Screen:
     draws: int
     low: float
     high: float
+
+    def __post_init__(self) -> None:
+        if self.draws < 0 or not 0 <= self.low <= self.high <= 1:
+            raise UserError("sampling.screen: needs draws >= 0 and 0 <= low <= high <= 1")
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,8 @@ class Sampling:
     splits: int
 
     def __post_init__(self) -> None:
-        least = {
-            "draws": 1,
-            "chunk": 1,
-            "max_tokens": 2,
-            "answer_tokens": 1,
-            "traces": 1,
-            "attempts": self.traces,
-        }
+        least = dict.fromkeys(("draws", "chunk", "answer_tokens", "traces"), 1)
+        least |= {"max_tokens": 2, "attempts": self.traces, "splits": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
                 raise UserError(f"sampling.{key}: must be at least {low}, got {getattr(self, key)}")
@@ -61,7 +60,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a job needs to know, checked."""
+    """Everything a job needs to know, checked; `values` is what it was made from."""
 
     results: str
     run: str
@@ -76,6 +75,7 @@ class Settings:
     report: Report
     identity: Mapping[str, Any]
     hashes: Mapping[str, str]
+    values: Mapping[str, Any]
 
     @property
     def folder(self) -> Path:
@@ -83,75 +83,97 @@ class Settings:
         return Path(self.results) / self.run
 
 
-_TOP = {"results", "run", "overwrite", "options", "experiment"}
-_GROUPS = {"problems", "segmentation", "sampling", "model", "engine", "method", "agreement"}
-_KNOWN = {*_TOP, *_GROUPS, "report"}
+_KNOWN = {
+    *("results", "run", "overwrite", "options", "problems", "segmentation", "sampling"),
+    *("model", "engine", "method", "agreement", "report"),
+}
+
+
+def merged(config: Any) -> dict[str, Any]:
+    """A composed config as plain containers, `options` moved to the detectors that there are."""
+    whole: Any = OmegaConf.create(
+        OmegaConf.to_container(config) if OmegaConf.is_config(config) else config
+    )
+    for name, options in (whole.get("options") or {}).items():
+        node = OmegaConf.select(whole, f"method.{name}")
+        if node is not None:
+            OmegaConf.update(whole, f"method.{name}", OmegaConf.merge(node, options))
+    return plain(whole)
 
 
 def settings(config: Any) -> Settings:
     """Typed settings of a composed config; raises UserError naming the first key that is wrong."""
-    values = plain(config)
+    values = merged(config)
     for key in values:
         if key not in _KNOWN:
             raise UserError(f"{key}: no such key; there are {', '.join(sorted(_KNOWN))}")
+    for key in sorted(_KNOWN - {"options"}):
+        if values.get(key) is None:
+            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
     sampling = build(Sampling, values["sampling"], "sampling")
-    methods = _methods(values)
-    if not isinstance(values["run"], str) or ".." in Path(values["run"]).parts or not values["run"]:
-        raise UserError(f"run: must name a folder under {values['results']}, got {values['run']!r}")
+    methods = values["method"]
+    if not isinstance(methods, Mapping) or not methods:
+        raise UserError("method: choose at least one; python -m harness.methods lists them")
     return Settings(
-        results=str(values["results"]),
-        run=values["run"],
-        overwrite=bool(values["overwrite"]),
-        problems=target(values["problems"], "problems"),
+        results=_results(values["results"]),
+        run=_run(values["run"]),
+        overwrite=check(bool, values["overwrite"], "overwrite"),
+        problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
         sampling=sampling,
         model=build(Model, values["model"], "model"),
-        engine=target(values["engine"], "engine"),
-        detectors={name: target(node, f"method.{name}") for name, node in methods.items()},
+        engine=serving(EngineConf, values["engine"], "engine"),
+        detectors={n: serving(Detector, node, f"method.{n}") for n, node in methods.items()},
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),
         identity=_identity(values, sampling),
         hashes={name: _hash(node, sampling.draws) for name, node in methods.items()},
+        values=values,
     )
 
 
-def _methods(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The detectors' nodes, each with the options a sweep has for it."""
-    nodes = values["method"]
-    if not isinstance(nodes, Mapping) or not nodes:
-        raise UserError("method: choose at least one; python -m harness.methods lists them")
-    options = values.get("options") or {}
-    merged = {}
-    for name, node in nodes.items():
-        extra = options.get(name, {})
-        unknown = [key for key in extra if key not in node]
-        if unknown:
-            raise UserError(f"method.{name}.{unknown[0]}: no such key; there are {', '.join(node)}")
-        merged[name] = {**node, **extra}
-    return merged
+def _results(value: Any) -> str:
+    folder = check(str, value, "results")
+    if not folder.strip() or folder.startswith("~"):
+        raise UserError(
+            f"results: must be the path of a folder, written in full, got {shown(folder)}"
+        )
+    return folder
+
+
+def _run(value: Any) -> str:
+    """One name, not a path: everything of a run lies in its own folder directly under results."""
+    name = str(value)
+    plain_name = name.isprintable() and name == name.strip() and not set("/\\") & set(name)
+    named = not isinstance(value, bool) and isinstance(value, str | int)
+    if not named or not plain_name or name[:1] in ("", ".") or len(name.encode()) > 200:
+        raise UserError(
+            f"run: must be a folder name without slashes or a leading dot, got {shown(value)}"
+        )
+    return name
 
 
 def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     """The keys that make two runs the same run, flat; draws only extend one."""
     fixed = asdict(replace(sampling, draws=1))
     nodes = {k: values[k] for k in ("model", "problems", "segmentation")} | {"sampling": fixed}
-    flat = _flat(nodes)
+    found = flat(nodes)
     for key in ("sampling.draws", "sampling.chunk", "model.device"):
-        flat.pop(key)
-    return flat
+        found.pop(key)
+    return found
 
 
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
     if not isinstance(node, Mapping):
         return {prefix: node}
     return {
         key: value
         for name, inner in node.items()
-        for key, value in _flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
+        for key, value in flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
     }
 
 
 def _hash(node: Any, draws: int) -> str:
     """What a detector's scores rest on besides the traces."""
-    text = orjson.dumps([node, draws], option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(text).hexdigest()[:16]
+    return hashlib.sha256(json.dumps([node, draws], sort_keys=True).encode()).hexdigest()[:16]

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-from transformers import PreTrainedTokenizerBase
+from typing import Any
 
 from harness.answers import extract
 from harness.segmentation import Segmenter, first_sentence
@@ -15,7 +14,7 @@ from harness.types import Until
 class Stops:
     """The stop conditions of one tokenizer: end of sequence, the answer, the first sentence."""
 
-    tokenizer: PreTrainedTokenizerBase
+    tokenizer: Any  # of transformers, whose import takes seconds
     eos: frozenset[int]
     segmenter: Segmenter
 

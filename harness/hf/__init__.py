@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.engine import Heat
-from harness.hf.engine import HFEngine
+from harness.engine import Engine, Heat
 from harness.stops import Stops
 from harness.subject import Subject
 from harness.types import UserError
@@ -17,9 +16,13 @@ class HF:
     pool: int
 
     def __post_init__(self) -> None:
-        if self.slots < 1:
-            raise UserError(f"engine.slots: must be at least 1, got {self.slots}")
+        for key in ("slots", "pool"):
+            if getattr(self, key) < 1:
+                raise UserError(f"engine.{key}: must be at least 1, got {getattr(self, key)}")
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> HFEngine:
+    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Engine:
         """The engine on the subject's weights."""
+        # Not above: a wrong option is to be told before torch is imported.
+        from harness.hf.engine import HFEngine
+
         return HFEngine(subject.model, stops, heat, self.slots, self.pool)

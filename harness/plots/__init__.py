@@ -1,16 +1,9 @@
 """Figures of a run: frames in, figures out, each saved as PNG and SVG with the CSV behind it."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-from matplotlib.figure import Figure
-
-from harness.plots import agreement, position, trace
-from harness.plots.saving import save
-from harness.plots.source import Source, read
-from harness.plots.style import styled
+from harness.plots.source import read
 
 
 @dataclass(frozen=True)
@@ -27,27 +20,14 @@ def draw(run: Path, conf: Report) -> list[Path]:
 
     Raises UserError if the run lacks a file or `conf.trace` names no trace of it.
     """
+    # matplotlib takes a second to import, which those who only need Report do not wait for.
+    from harness.plots.figures import figures
+    from harness.plots.saving import save
+    from harness.plots.style import styled
+
     source = read(run)
-    folder = run / "plots"
-    folder.mkdir(exist_ok=True)
     written: list[Path] = []
     with styled():
-        for name, figure, table in figures(source, conf):
-            written += save(figure, table, folder / name, conf.dpi)
+        for name, figure, table in figures(source, conf.trace):
+            written += save(figure, table, run / "plots" / name, conf.dpi)
     return written
-
-
-def figures(source: Source, conf: Report) -> Iterator[tuple[str, Figure, pl.DataFrame]]:
-    """Name, figure and the numbers behind it, one after the other."""
-    correlations = agreement.correlations(source.agreement)
-    yield (
-        "agreement",
-        agreement.figure(correlations, source.detectors, source.baselines),
-        correlations,
-    )
-    curves = position.curves(source.scores, source.sentences)
-    yield "position", position.figure(curves, source.detectors, source.baselines), curves
-    chosen = trace.choose(source.sentences, source.scores, conf.trace)
-    strip = trace.strip(source.scores, source.sentences, chosen[0])
-    title = source.title(chosen[0])
-    yield "trace", trace.figure(strip, source.detectors, source.baselines, title), strip

@@ -1,19 +1,33 @@
 """A figure on disk: PNG, SVG and CSV, the same bytes for the same numbers."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
 
+from harness.store import write_bytes
+
 
 def save(figure: Figure, table: pl.DataFrame, stem: Path, dpi: int) -> list[Path]:
-    """Write `stem`.png, .svg and .csv, each under a temporary name first; returns the three."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "svg", "csv")]
-    parts = [path.with_name(path.name + ".part") for path in paths]
+    """Write `stem`.png, .svg and .csv; returns the three.
+
+    Raises UserError when the disk refuses, with none of the three half written.
+    """
     # Without a date the files do not change as long as the numbers do not.
-    figure.savefig(parts[0], format="png", dpi=dpi, metadata={"Software": None})
-    figure.savefig(parts[1], format="svg", metadata={"Date": None})
-    table.write_csv(parts[2])
-    for part, path in zip(parts, paths, strict=True):
-        part.replace(path)
+    content = {
+        "png": _bytes(figure, {"format": "png", "dpi": dpi, "metadata": {"Software": None}}),
+        "svg": _bytes(figure, {"format": "svg", "metadata": {"Date": None}}),
+        "csv": table.write_csv().encode(),
+    }
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in content]
+    for path, data in zip(paths, content.values(), strict=True):
+        write_bytes(path, data)
     return paths
+
+
+def _bytes(figure: Figure, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, **options)
+    return buffer.getvalue()

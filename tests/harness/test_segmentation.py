@@ -247,7 +247,7 @@ def test_a_foreign_segmenter_is_made_to_tile():
 def test_foreign_segmenters_that_fail_are_named():
     with pytest.raises(UserError, match=r"backwards gives spans out of order"):
         custom("backwards")("abc")
-    with pytest.raises(UserError, match=r"segmentation\.function: no_such\.thing not found"):
+    with pytest.raises(UserError, match=r"segmentation\.function: cannot find no_such\.thing"):
         _ = Segmentation(function="no_such.thing", min_chars=1).segmenter
     with pytest.raises(UserError, match="is not callable"):
         custom("TEXT_NOT_CALLABLE")
