@@ -4,24 +4,17 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import yaml
-from hydra import compose, initialize_config_dir
-from hydra._internal.config_repository import ConfigRepository
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 
 from harness import baselines, schema
 from harness.agreement import Agreement
-from harness.config import build, plain, target
+from harness.composition import composed, opened
+from harness.config import build, plain, serving
 from harness.store import rows
 from harness.types import (
     Detector,
@@ -34,12 +27,9 @@ from harness.types import (
     Rollouts,
     Sentence,
     Trace,
-    UserError,
     Want,
     Wanting,
 )
-
-CONF = Path(__file__).parent.parent / "conf"
 
 
 @dataclass(frozen=True)
@@ -58,39 +48,29 @@ class Entry:
     types: Mapping[str, str]
 
 
-def entries(config_dir: Path | None) -> list[Entry]:
+def entries(config_dir: str | None) -> list[Entry]:
     """All detectors by name, then the baselines; raises UserError where a yaml does not fit."""
     config = _composed(config_dir)
     nodes = config["method"]
-    built = {name: target(node, f"method.{name}") for name, node in nodes.items()}
+    built = {name: serving(Detector, node, f"method.{name}") for name, node in nodes.items()}
     have = Evidence(config["sampling"]["draws"], config["model"]["force"], _REFERENCES)
     found = [_detector(name, detector, nodes, have) for name, detector in built.items()]
     return [*found, *_baselines(build(Agreement, config["agreement"], "agreement"))]
 
 
-def _composed(config_dir: Path | None) -> Any:
+def _composed(config_dir: str | None) -> Any:
     """The config with every detector on Hydra's search path in it."""
-    if config_dir and not config_dir.is_dir():
-        raise UserError(f"--config-dir: {config_dir} is no folder")
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        path = deepcopy(GlobalHydra.instance().config_loader().get_search_path())
-        overrides = list[str]()
-        if config_dir:
-            path.append("command-line", f"file://{config_dir.resolve()}")
-            overrides.append(f"hydra.searchpath=['file://{config_dir.resolve()}']")
-        names = ConfigRepository(path).get_group_options("method", ObjectType.CONFIG)
-        try:
-            return plain(compose("config", [f"method=[{','.join(names)}]", *overrides]))
-        except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(" ".join(str(error).split("Config search path")[0].split())) from None
+    with opened(config_dir) as loader:
+        names = loader.get_group_options("method")
+        return plain(composed([f"method=[{','.join(names)}]"], loader))
 
 
-def _detector(name: str, detector: Any, nodes: Mapping[str, Any], have: Evidence) -> Entry:
+def _detector(name: str, detector: Detector, nodes: Mapping[str, Any], have: Evidence) -> Entry:
     node, wants = nodes[name], wanted(detector, have)
     text = inspect.getdoc(type(detector)) or ""
     first = _first_of(node["_target_"], nodes)
     hints = get_type_hints(type(detector), include_extras=True)
-    types = {f.name: _kind(hints[f.name]) for f in fields(detector)}
+    options = {key: value for key, value in node.items() if key != "_target_"}
     return Entry(
         name=name,
         family=detector.family,
@@ -100,8 +80,8 @@ def _detector(name: str, detector: Any, nodes: Mapping[str, Any], have: Evidence
         idea=idea(text) if name == first else _difference(first, nodes[first], node),
         source=source(text),
         text=text,
-        options={key: value for key, value in node.items() if key != "_target_"},
-        types=types,
+        options=options,
+        types={key: _kind(hints[key]) for key in options},
     )
 
 

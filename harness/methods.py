@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -48,7 +47,7 @@ def main() -> None:
     """`python -m harness.methods [NAME] [--config-dir DIR]`; exit code 2 for a user's mistake."""
     parser = argparse.ArgumentParser("python -m harness.methods", description=__doc__)
     parser.add_argument("name", nargs="?", help="a detector to show in full")
-    parser.add_argument("--config-dir", type=Path, help="a folder with further method/NAME.yaml")
+    parser.add_argument("--config-dir", help="a folder with further method/NAME.yaml")
     arguments = parser.parse_args()
     try:
         show(arguments.name, entries(arguments.config_dir))

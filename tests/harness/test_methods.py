@@ -127,7 +127,7 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_third_party_folder_is_listed_too(plugin: Path):
-    found = {entry.name: entry for entry in entries(plugin)}
+    found = {entry.name: entry for entry in entries(str(plugin))}
     assert set(found) == {*METHODS, *BASELINES, "lonely"}
     lonely = found["lonely"]
     assert (lonely.family, lonely.signed) == ("text", "yes")
@@ -141,7 +141,7 @@ def test_a_variant_says_how_it_differs(plugin: Path):
     (plugin / "method/lonelier.yaml").write_text(
         "lonelier:\n  _target_: lonely_plugin.Lonely\n  model: null\n".replace("null", "big")
     )
-    ideas = {entry.name: entry.idea for entry in entries(plugin)}
+    ideas = {entry.name: entry.idea for entry in entries(str(plugin))}
     assert ideas["lonelier"] == "How unlike its neighbours a sentence is."  # first by name
     assert ideas["lonely"] == "lonelier with model=minilm"
 
@@ -149,7 +149,7 @@ def test_a_variant_says_how_it_differs(plugin: Path):
 def test_a_broken_third_party_yaml_is_named(plugin: Path):
     (plugin / "method/lonely.yaml").write_text("lonely:\n  _target_: lonely_plugin.Lonely\n")
     with pytest.raises(UserError, match=r"method\.lonely\.model: missing"):
-        entries(plugin)
+        entries(str(plugin))
 
 
 DRAWS = [Draw(k, 30) for k in range(5)]
