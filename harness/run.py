@@ -101,6 +101,7 @@ class Job:
             if arms:
                 book.status["arms"] = arms
                 book.count("tokens", meter.tokens)
+                book.count("seconds", meter.seconds)
                 book.count("sampling_seconds", meter.seconds)
 
     def finish(self, meter: Meter) -> list[tuple[Site, list[Draw]]]:

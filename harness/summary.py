@@ -25,8 +25,8 @@ def summary(run: Path) -> Table:
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("pair", overflow="fold")
-    for heading in ("raw", "interval", f"{control}-controlled", "interval"):
+    table.add_column("pair", no_wrap=True)
+    for heading in ("raw", "interval", f"{control}\ncontrolled", "interval"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("problems", justify="right")
     for pair in between[:MOST_PAIRS]:

@@ -1,6 +1,6 @@
 """What is partialled out of the ranks of both methods before they are correlated."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +11,9 @@ from harness.agreement.settings import Agreement, Control
 from harness.agreement.statistics import correlation
 
 COVARIATES = ("position", "length", "lexicon", "headroom")
+
+# The baselines that are a covariate themselves: under its control nothing of them is left.
+TAKEN = {"position": {"position", "recency"}, **{c: {c} for c in COVARIATES[1:]}}
 
 # Eigenvalues of a correlation matrix below this belong to columns that others already span.
 COLLINEAR = 1e-10
@@ -29,6 +32,12 @@ def design(control: Control, covariates: Mapping[str, Column]) -> Design:
     names = {"none": [], "all": known}.get(control, [control])
     columns = [_columns(name, covariates[name]) for name in names]
     return np.concatenate([np.empty((len(covariates["position"]), 0)), *columns], axis=1)
+
+
+def takes(control: Control, methods: Iterable[str]) -> bool:
+    """Whether one of the methods is what the control takes out."""
+    taken = set[str]().union(*TAKEN.values()) if control == "all" else TAKEN.get(control, set())
+    return not taken.isdisjoint(methods)
 
 
 def _columns(name: str, values: Column) -> Design:

@@ -9,7 +9,7 @@ import polars as pl
 from jaxtyping import Float, Int
 
 from harness import schema
-from harness.agreement.controls import design, partial_spearman
+from harness.agreement.controls import design, partial_spearman, takes
 from harness.agreement.inference import interval, sign_flip, signs
 from harness.agreement.panel import Panel, panels
 from harness.agreement.segments import Segments
@@ -77,6 +77,8 @@ def _comparison(
     match name[2:]:
         case "spearman", "none":
             values = spearman(x, y, traces)
+        case "spearman", control if takes(control, name[:2]):
+            values = np.full(len(traces.size), np.nan)
         case "spearman", _:
             values = partial_spearman(x, y, columns, traces, conf)
         case "kendall", _:

@@ -339,6 +339,22 @@ class TestTable:
         assert row["value"] == pytest.approx(0.5)
         assert row["n_sentences"] == 3
 
+    @pytest.mark.parametrize("baseline", ["position", "recency"])
+    def test_a_baseline_under_its_own_control_is_undefined(self, baseline):
+        rng = np.random.default_rng(0)
+        cells = {("p", f"t{i}"): rng.random(20).tolist() for i in range(3)}
+        holes = {k: [np.nan, *v[1:7], np.nan, *v[8:]] for k, v in cells.items()}
+        places = {k: [float(i) for i in range(20)] for k in cells}
+        full = load()
+        rows, _ = compare({"a": holes, "b": cells, baseline: places}, full)
+        values = {r["control"]: r["value"] for r in rows.filter(a="a", b=baseline).to_dicts()}
+        assert values["none"] is not None
+        assert values["position"] is None
+        assert values["all"] is None
+        assert (
+            one(rows, a="a", b="b", statistic="spearman", control="position")["value"] is not None
+        )
+
     def test_a_constant_trace_is_undefined_and_not_counted(self, conf):
         a = {("p", "t0"): UP, ("p", "t1"): UP}
         b = {("p", "t0"): DOWN, ("p", "t1"): [0.3] * 4}

@@ -8,7 +8,6 @@ from shutil import copytree
 import polars as pl
 import pytest
 from rich.console import Console
-from synthetic import HOSTILE, write_run
 
 from harness import schema
 from harness.config import build
@@ -18,6 +17,7 @@ from harness.plots import Report, draw
 from harness.plots.source import read
 from harness.summary import summary
 from harness.types import UserError
+from tests.harness.synthetic import HOSTILE, write_run
 
 CONF = Report(trace=None, dpi=50, example_traces=2)
 VOID = {"meta", "img", "col", "br"}

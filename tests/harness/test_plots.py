@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
-from synthetic import HOSTILE, write_run
 
 from harness.plots import Report, agreement, draw, position, trace
 from harness.plots.ranks import with_ranks
@@ -18,6 +17,7 @@ from harness.plots.saving import save
 from harness.plots.source import read
 from harness.plots.style import decimal, drawable, interval, places, shorten, styled
 from harness.types import UserError
+from tests.harness.synthetic import HOSTILE, write_run
 
 CONF = Report(trace=None, dpi=50, example_traces=2)
 
