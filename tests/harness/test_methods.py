@@ -114,15 +114,17 @@ class Lonely:
 '''
 
 
+YAML = "lonely:\n  _target_: lonely_plugin.Lonely\n  model: minilm\n"
+
+
 @pytest.fixture
 def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "my detectors, (2)"
     (folder / "method").mkdir(parents=True)
     (folder / "lonely_plugin.py").write_text(PLUGIN)
-    (folder / "method/lonely.yaml").write_text(
-        "lonely:\n  _target_: lonely_plugin.Lonely\n  model: minilm\n"
-    )
+    (folder / "method/lonely.yaml").write_text(YAML)
     monkeypatch.syspath_prepend(folder)
+    monkeypatch.delitem(sys.modules, "lonely_plugin", raising=False)
     return folder
 
 
@@ -137,9 +139,22 @@ def test_a_third_party_folder_is_listed_too(plugin: Path):
     assert lonely.options == {"model": "minilm"}
 
 
+def test_an_installed_package_is_listed_without_a_word(tmp_path: Path, monkeypatch):
+    package, info = tmp_path / "lonely_plugin", tmp_path / "lonely-1.0.dist-info"
+    (package / "method").mkdir(parents=True)
+    (package / "__init__.py").write_text(PLUGIN)
+    (package / "method/lonely.yaml").write_text(YAML)
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lonely\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[anchor_harness.methods]\nlonely = lonely_plugin\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lonely_plugin", raising=False)
+    assert "lonely" in {entry.name for entry in entries(None)}
+
+
 def test_a_variant_says_how_it_differs(plugin: Path):
     (plugin / "method/lonelier.yaml").write_text(
-        "lonelier:\n  _target_: lonely_plugin.Lonely\n  model: null\n".replace("null", "big")
+        YAML.replace("lonely:", "lonelier:").replace("minilm", "big")
     )
     ideas = {entry.name: entry.idea for entry in entries(str(plugin))}
     assert ideas["lonelier"] == "How unlike its neighbours a sentence is."  # first by name
