@@ -79,7 +79,6 @@ def _converted(file: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if not folder.exists():
-                print(f"converting {file.name} once, into {folder}", file=sys.stderr)
                 _convert(file, folder)
     except OSError as error:
         reason = error.strerror or error
@@ -103,9 +102,10 @@ def _convert(file: Path, folder: Path) -> None:
 
     at: dict[str, Any] = {"gguf_file": file.name}
     dense = {**at, "dtype": "bfloat16", "quantization_config": GgufConfig(dequantize=True)}
+    tokenizer = loaded("AutoTokenizer", str(file.parent), at)
+    print(f"converting {file.name} once, into {folder}", file=sys.stderr)
     # The reader of GGUF files draws a progress bar that no option switches off.
     with TemporaryDirectory(dir=folder.parent, prefix=".") as draft, redirect_stderr(io.StringIO()):
-        tokenizer = loaded("AutoTokenizer", str(file.parent), at)
         model = loaded("AutoModelForCausalLM", str(file.parent), dense)
         model.save_pretrained(Path(draft) / "model")
         tokenizer.save_pretrained(Path(draft) / "model")
@@ -121,6 +121,9 @@ def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
     try:
         return getattr(transformers, kind).from_pretrained(path, **options)
     except Exception as error:  # what a damaged file raises has no common class: a bare Exception
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        where = path if Path(path).is_dir() else f"{path}, no folder here, from the hub"
-        raise UserError(f"model.path: cannot load {where} ({first})") from None
+        first = (str(error).strip().splitlines() or [""])[0][:200]
+        known = isinstance(error, OSError | ValueError)
+        reason = first if known and first else f"{type(error).__name__}: {first}"
+        name = str(Path(path, options.get("gguf_file", "")))
+        where = name if Path(name).exists() else f"{path}, no folder here, from the hub"
+        raise UserError(f"model.path: cannot load {where} ({reason})") from None

@@ -22,7 +22,7 @@ FILE = "run.yaml"
 def check(settings: Settings) -> None:
     """Raise UserError if the run cannot be kept there: another run, no run, no place to write."""
     folder, now = settings.folder, settings.identity
-    _check_place(folder)
+    check_place(folder)
     before = identity(folder)
     if before is None:
         return
@@ -35,8 +35,8 @@ def check(settings: Settings) -> None:
         )
 
 
-def _check_place(folder: Path) -> None:
-    """Where the nearest folder that exists does not take files, or holds what is no run."""
+def check_place(folder: Path) -> None:
+    """Raise UserError if the nearest folder there is takes no files or holds what is no run."""
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir():
         raise UserError(f"results: {there} is a file, so no folder can be made there")
@@ -79,7 +79,7 @@ def make(settings: Settings, revision: str) -> None:
 
 def set_aside(folder: Path) -> None:
     """Move an existing run folder out of the way; raises UserError if it is none."""
-    _check_place(folder)
+    check_place(folder)
     if not folder.exists():
         return
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

@@ -122,6 +122,7 @@ def _kept(job: Settings, detectors: set[str]) -> Mapping[str, Any]:
 
 def _check_alone(job: Settings) -> None:
     """What one job needs: a place, problems, a model, and room in it for one of the problems."""
+    folder.check_place(job.folder)
     if not job.overwrite:
         folder.check(job)
     # Cheap before dear: the model's tokenizer comes last.

@@ -111,9 +111,7 @@ def settings(config: Any) -> Settings:
         if values.get(key) is None:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
     sampling = build(Sampling, values["sampling"], "sampling")
-    methods = values["method"]
-    if not isinstance(methods, Mapping) or not methods:
-        raise UserError("method: choose at least one; python -m harness.methods lists them")
+    methods = _methods(values["method"])
     return Settings(
         results=_results(values["results"]),
         run=_run(values["run"]),
@@ -130,6 +128,18 @@ def settings(config: Any) -> Settings:
         hashes={name: _hash(node, sampling.draws) for name, node in methods.items()},
         values=values,
     )
+
+
+def _methods(nodes: Any) -> Mapping[str, Any]:
+    if not isinstance(nodes, Mapping) or not nodes:
+        raise UserError("method: choose at least one; python -m harness.methods lists them")
+    for name, node in nodes.items():
+        if not isinstance(node, Mapping):
+            raise UserError(
+                f"method.{name}: holds no options; the yaml of a method has one key, the method's "
+                "name, and all others below it"
+            )
+    return nodes
 
 
 def _results(value: Any) -> str:

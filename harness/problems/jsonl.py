@@ -105,7 +105,8 @@ def _row(where: str, line: str) -> Row:
     try:
         values = json.loads(line)
     except (json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"{where}: broken JSON ({error})") from None
+        # Its own place in the text is always line 1: the one in the file is known.
+        raise UserError(f"{where}: broken JSON ({str(error).partition(': line')[0]})") from None
     if not isinstance(values, dict):
         raise UserError(f"{where}: expected an object in braces, got {line.strip():.60}")
     return Row(where, values)
