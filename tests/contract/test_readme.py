@@ -169,12 +169,6 @@ def test_the_targets_that_readme_names_are_in_the_makefile():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-def test_the_torch_to_put_in_first_is_the_one_that_was_tested():
-    named = re.search(r"pip install (torch==\S+)", README)
-    assert named
-    assert named[1] in (ROOT / "constraints.txt").read_text().splitlines()
-
-
 def test_the_detectors_of_the_sources_exist():
     names = {path.stem for path in (ROOT / "conf" / "method").glob("*.yaml")}
     sources = README[README.index("## Sources") :]
