@@ -37,8 +37,12 @@ def attempt(config: Any) -> None:
 
 
 def _failed(todo: Settings, error: str, *, by_user: bool) -> None:
-    for name in todo.detectors:
-        fail(todo.folder, name, error, by_user=by_user)
+    try:
+        for name in todo.detectors:
+            fail(todo.folder, name, error, by_user=by_user)
+    except UserError as refused:  # a full disk, which the other jobs would meet too
+        print(f"error: {refused}", file=sys.stderr)
+        sys.exit(2)
 
 
 def prepare(jobs: Sequence[Settings]) -> None:

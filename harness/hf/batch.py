@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from harness.engine import Finish, Finished, Request
-from harness.hf.slots import GROW, NAME, SlotLayer, View
+from harness.hf.slots import GROW, NAME, STEP, SlotLayer, View
 from harness.stops import Stops
 from harness.types import UserError
 
@@ -201,6 +201,7 @@ class Batch:
             length=tensor(self.length[:n]),
             pool_owner=tensor([b.number for b in self.bases for _ in range(b.size)]),
             pool_position=tensor([i for b in self.bases for i in range(b.size)]),
-            width=int(self.length[:n].max()),
+            # In steps, so that the matrix products meet few shapes.
+            width=-(-int(self.length[:n].max()) // STEP) * STEP,
             dtype=self.model.dtype,
         )

@@ -19,6 +19,7 @@ from harness.types import UserError
 
 NAME = "harness_slots"
 GROW = 64  # columns by which slots grow: small enough to keep the padding low
+STEP = 16  # columns by which the part in use does; GROW is a multiple of it
 
 
 @dataclass(eq=False)
