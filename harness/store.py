@@ -20,7 +20,9 @@ from harness.types import UserError
 def slug(name: str) -> str:
     """A file name for an id: unsafe characters replaced, told apart by a digest."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
-    return safe if name and safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return (
+        safe if name and safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    )
 
 
 @contextmanager
