@@ -26,7 +26,7 @@ test: install
 	$(BIN)/python -m pytest
 
 bench: install
-	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only -p no:jaxtyping -o addopts=""
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -o addopts="" -s
 
 lint: install
 	$(BIN)/ruff check .

@@ -108,12 +108,8 @@ def _one_line(error: BaseException) -> str:
 
 def composed(command: Sequence[str], loader: ConfigLoader) -> Any:
     """The config of one job; raises UserError naming a key that does not exist."""
-    groups = loader.list_groups("")
-    choices = [line for line in command if line.lstrip("+").partition("=")[0] in groups]
     try:
         return compose("config", overrides=list(command))
-    except ValueError as error:  # how Hydra says that a group takes no such value
-        raise UserError(f"{' '.join(choices or command)}: {error}") from None
     except HydraException as error:
         _, found, rest = str(error).partition("Could not override '")
         key = rest.partition("'")[0]
@@ -121,6 +117,8 @@ def composed(command: Sequence[str], loader: ConfigLoader) -> Any:
             raise
         if "defaults list" in rest:
             raise UserError(f"{key}: is chosen with a plus, as in +{key}=NAME") from None
+        groups = loader.list_groups("")
+        choices = [line for line in command if line.partition("=")[0] in groups]
         raise _no_key(key, compose("config", overrides=choices)) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, ValueType
 
 from harness import folder
 from harness.composition import arguments, composed, opened
@@ -33,6 +33,7 @@ def plan(argv: Sequence[str]) -> Plan:
     with opened(args.config_dir) as loader:
         parser = OverridesParser.create(config_loader=loader)
         given = parser.parse_overrides([_dated(line) for line in args.overrides])
+        _check_choices(given, loader.list_groups(""))
         lines = [_line(override) for override in given]
         commands = [lines]
         if args.multirun:
@@ -55,6 +56,18 @@ def plan(argv: Sequence[str]) -> Plan:
 def _dated(line: str) -> str:
     """Hydra's clock read once, so that the jobs started later see the time that was checked."""
     return re.sub(r"\$\{now:([^}]*)\}", lambda found: f"{datetime.now():{found[1]}}", line)
+
+
+def _check_choices(overrides: Sequence[Override], groups: Sequence[str]) -> None:
+    """Lines that Hydra would take for a choice of a group, and then not understand."""
+    for override in overrides:
+        if not override.key_or_group:
+            raise UserError(f"{override.input_line}: expected KEY=VALUE")
+        if override.key_or_group in groups and override.value_type is ValueType.ELEMENT:
+            value = override.value()
+            names = value if isinstance(value, list) else [value]
+            if not all(isinstance(name, str) for name in names):
+                raise UserError(f"{override.input_line}: choose by name; --help lists them")
 
 
 def _no_sweep(overrides: Sequence[Override]) -> None:

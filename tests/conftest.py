@@ -1,6 +1,8 @@
 """A tiny real model for the tests: random weights, a word-level tokenizer, a chat template."""
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,17 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def random_model(name: str) -> torch.nn.Module:
     torch.manual_seed(1)
     return ARCHITECTURES[name]().float().eval()
+
+
+@pytest.fixture(autouse=True)
+def root_logger_as_found() -> Iterator[None]:
+    """Hydra in this process logs to what stood for stdout in the test that started it."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+    for handler in [h for h in root.handlers if type(h) is logging.StreamHandler]:
+        root.removeHandler(handler)
 
 
 @pytest.fixture(scope="session", params=list(ARCHITECTURES))
