@@ -3,6 +3,8 @@
 from harness.pooling import pool
 from harness.types import (
     NO_ANSWER,
+    Attend,
+    Compare,
     Detector,
     Draw,
     Embed,
@@ -14,12 +16,15 @@ from harness.types import (
     Rollouts,
     Sentence,
     SentenceScores,
+    Suppress,
     Trace,
     UserError,
 )
 
 __all__ = [
     "NO_ANSWER",
+    "Attend",
+    "Compare",
     "Detector",
     "Draw",
     "Embed",
@@ -31,6 +36,7 @@ __all__ = [
     "Rollouts",
     "Sentence",
     "SentenceScores",
+    "Suppress",
     "Trace",
     "UserError",
     "pool",

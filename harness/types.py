@@ -99,11 +99,56 @@ class Draw:
 
 @dataclass(frozen=True)
 class Read:
-    """Wanted: a teacher-forced pass over the trace that yields only the named fields."""
+    """Wanted: a teacher-forced pass over the trace that yields only the named fields.
+
+    `checkpoint` is "" for the model that wrote the trace, or a name from model.checkpoints.
+    """
 
     entropy: bool = False
     logprob: bool = False
     states: tuple[int, ...] = ()
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Wanted: KL(of || to) of two checkpoints' next-token distributions, in nats, by token."""
+
+    of: str
+    to: str
+
+
+class Summary(Protocol):
+    """What reduces the attention of one layer; compared by value, so a frozen dataclass."""
+
+    def __call__(
+        self, weights: Float[np.ndarray, "heads sentences sentences"]
+    ) -> Float[np.ndarray, "heads sentences"]:
+        """One number a head and sentence."""
+        ...
+
+
+@dataclass(frozen=True)
+class Attend:
+    """Wanted: attention pooled to sentences, reduced layer by layer.
+
+    `summary` is given the mean weight from the tokens of one sentence (row) to those of another
+    (column) in every head of a layer.
+    """
+
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class Suppress:
+    """Wanted: what masking the attention to a sentence's tokens does to every later token.
+
+    `own_rows` masks them for the sentence's own tokens too; `temperature` is that of both
+    distributions.
+    """
+
+    own_rows: bool
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -122,7 +167,7 @@ class Embed:
     model: str
 
 
-Want = Draw | Read | ReadText | Embed
+Want = Draw | Read | ReadText | Embed | Compare | Attend | Suppress
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,13 +207,26 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Everything gathered about one trace so far; detectors read it and never fetch anything."""
+    """Everything gathered about one trace so far; detectors read it and never fetch anything.
+
+    `reading` is of the model that wrote the trace, `others` of further checkpoints by name.
+    `divergence` in nats a token; `suppression` KL(plain || masked) in nats of every token (row)
+    when a sentence (column) is masked, NaN up to where the mask begins.
+    """
 
     draws: int
     force: str
     references: tuple[Problem, ...]
     rollouts: Mapping[tuple[str, int], Rollouts] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
+    others: Mapping[str, Reading] = field(default_factory=dict)
+    divergence: Mapping[Compare, Float[np.ndarray, " tokens"]] = field(default_factory=dict)
+    attention: Mapping[Attend, Float[np.ndarray, "layers heads sentences"]] = field(
+        default_factory=dict
+    )
+    suppression: Mapping[Suppress, Float[np.ndarray, "tokens sentences"]] = field(
+        default_factory=dict
+    )
     texts: Mapping[ReadText, Float[np.ndarray, " width"]] = field(default_factory=dict)
     embeddings: Mapping[tuple[str, str], Float[np.ndarray, " dims"]] = field(default_factory=dict)
 
@@ -179,11 +237,16 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class SentenceScores:
-    """One number a sentence, higher = more of an anchor, NaN = undefined; diagnostics alike."""
+    """One number a sentence, higher = more of an anchor, NaN = undefined; diagnostics alike.
+
+    `reason` says why all of a trace's scores are undefined; the status file counts it. The matrix
+    is sentence × sentence, row i what sentence j (column) does to it.
+    """
 
     score: Float[np.ndarray, " sentences"]
     diagnostics: Mapping[str, Float[np.ndarray, " sentences"]] = field(default_factory=dict)
     matrix: Float[np.ndarray, "sentences sentences"] | None = None
+    reason: str = ""
 
 
 @runtime_checkable
@@ -215,6 +278,15 @@ class Wanting(Protocol):
 
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Want]:
         """All the evidence the score rests on, as far as `have` lets it be known."""
+        ...
+
+
+@runtime_checkable
+class Fitting(Protocol):
+    """The part of a detector that learns across traces."""
+
+    def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> Detector:
+        """A fitted copy, to score traces of other problems; `evidence` is what it wants of each."""
         ...
 
 
