@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from harness.agreement import Agreement
 from harness.config import build, check, plain, serving, shown
 from harness.engine import EngineConf
+from harness.planted import Selftest
 from harness.plots import Report
 from harness.segmentation import Segmentation
 from harness.subject import Model
@@ -73,6 +74,7 @@ class Settings:
     detectors: Mapping[str, Detector]
     agreement: Agreement
     report: Report
+    selftest: Selftest
     identity: Mapping[str, Any]
     hashes: Mapping[str, str]
     values: Mapping[str, Any]
@@ -85,7 +87,7 @@ class Settings:
 
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "sampling"),
-    *("model", "engine", "method", "agreement", "report"),
+    *("model", "engine", "method", "agreement", "report", "selftest"),
 }
 
 
@@ -124,6 +126,7 @@ def settings(config: Any) -> Settings:
         detectors={n: serving(Detector, node, f"method.{n}") for n, node in methods.items()},
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),
+        selftest=build(Selftest, values["selftest"], "selftest"),
         identity=_identity(values, sampling),
         hashes={name: _hash(node, sampling.draws) for name, node in methods.items()},
         values=values,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -287,6 +288,30 @@ class Fitting(Protocol):
 
     def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> Detector:
         """A fitted copy, to score traces of other problems; `evidence` is what it wants of each."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known of a trace: by sentence its kind and exact importances, and what rests on what.
+
+    `planted` marks the sentences that decide. `exact` holds importances by name, among them "tv":
+    the total variation between the answer distributions before and after the sentence. An edge
+    (i, j, kind) says that sentence j rests on sentence i.
+    """
+
+    kinds: tuple[str, ...]
+    planted: Bool[np.ndarray, " sentences"]
+    exact: Mapping[str, Float[np.ndarray, " sentences"]]
+    edges: tuple[tuple[int, int, str], ...]
+
+
+@runtime_checkable
+class Planted(Protocol):
+    """The part of a problem set that knows which sentences matter."""
+
+    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
+        """The truth about a trace written with these weights, or why there is none."""
         ...
 
 
