@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -65,7 +65,10 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a model wrote for a problem; the sentences tile the reasoning span of `token_ids`."""
+    """What a model wrote for a problem; the sentences tile the reasoning span of `token_ids`.
+
+    `starts` is the character of `text` at which each token begins; empty where nobody looked.
+    """
 
     id: str
     problem: Problem
@@ -80,6 +83,14 @@ class Trace:
     correct: bool
     origin: str
     finish_reason: str
+    starts: tuple[int, ...] = ()
+
+    @property
+    def reasoning(self) -> slice:
+        """The tokens that the sentences tile; all of them where there are no sentences."""
+        if not self.sentences:
+            return slice(0, len(self.token_ids))
+        return slice(self.sentences[0].start, self.sentences[-1].stop)
 
 
 @dataclass(frozen=True)
@@ -209,9 +220,10 @@ class Reading:
 class Evidence:
     """Everything gathered about one trace so far; detectors read it and never fetch anything.
 
-    `reading` is of the model that wrote the trace, `others` of further checkpoints by name.
-    `divergence` in nats a token; `suppression` KL(plain || masked) in nats of every token (row)
-    when a sentence (column) is masked, NaN up to where the mask begins.
+    `reading` is of the model that wrote the trace, `others` of further checkpoints by name: NaN
+    after the reasoning and beyond a checkpoint's context, and so is their `divergence`, in nats a
+    token. `suppression` is KL(plain || masked) in nats of every token (row) when a sentence
+    (column) is masked, NaN up to where the mask begins.
     """
 
     draws: int
@@ -229,6 +241,10 @@ class Evidence:
     )
     texts: Mapping[ReadText, Float[np.ndarray, " width"]] = field(default_factory=dict)
     embeddings: Mapping[tuple[str, str], Float[np.ndarray, " dims"]] = field(default_factory=dict)
+
+    def reading_of(self, checkpoint: str) -> Reading:
+        """The reading of a checkpoint by name, "" for the model that wrote the trace."""
+        return self.others.get(checkpoint, Reading()) if checkpoint else self.reading
 
     def subset(self, keep: Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]) -> "Evidence":
         """The same evidence with only some of the draws, for half-sample scores."""
@@ -287,6 +303,16 @@ class Fitting(Protocol):
 
     def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> Detector:
         """A fitted copy, to score traces of other problems; `evidence` is what it wants of each."""
+        ...
+
+
+@runtime_checkable
+class Stating(Protocol):
+    """The part of a fitted detector that says what it learnt."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it learnt, as JSON would hold it; the status file has it fold by fold."""
         ...
 
 
