@@ -50,8 +50,9 @@ def logits(model: Any, hidden: Tensor) -> Tensor:
     """Float32 logits of final hidden states, as the model's own head computes them."""
     out = model.get_output_embeddings()(hidden).float()
     config = model.config.get_text_config()
-    out = out * (getattr(config, "logit_scale", None) or 1.0)
-    out = out / (getattr(config, "logits_scaling", None) or 1.0)
+    scale = getattr(config, "logit_scale", None) or 1.0
+    scale /= getattr(config, "logits_scaling", None) or 1.0
+    out = out if scale == 1.0 else out * scale  # a vocabulary a row: no copy for nothing
     cap = getattr(config, "final_logit_softcapping", None)
     return out if cap is None else torch.tanh(out / cap) * cap
 
