@@ -14,6 +14,7 @@ from harness.passes import gathered
 from harness.reading import read_text
 from harness.sample import PASSES
 from harness.store import slug, write_frame
+from harness.suppressing import suppress
 from harness.types import (
     Attend,
     Compare,
@@ -94,6 +95,10 @@ class Desk:
             have, passes = gathered(subject, trace, have, reads)
             self.passes[trace.id] = self.passes.get(trace.id, 0) + passes
             _keep_tokens(self.writer.run, trace, have.reading)
+        for want in (w for w in wanted if isinstance(w, Suppress)):
+            found = suppress(subject, trace, want)
+            have = replace(have, suppression={**have.suppression, want: found})
+            self.passes[trace.id] = self.passes.get(trace.id, 0) + 1 + len(trace.sentences)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
                 self.texts[want] = read_text(subject, want)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from harness.reading import Pass, divergence, moments, passed
 from harness.sample import PASSES, checkpoints
 from harness.subject import Subject
-from harness.types import Compare, Evidence, Read, Trace, UserError
+from harness.types import Attend, Compare, Evidence, Read, Trace, UserError
 
 
 def gathered(
@@ -19,7 +19,10 @@ def gathered(
     made: dict[str, Pass] = {}
     for name in checkpoints(wants):
         reads = [w for w in wants if isinstance(w, Read) and w.checkpoint == name]
-        made[name] = _passed(subject, trace, name, _layers(have, name, reads))
+        layers = _layers(have, name, reads)
+        attends = [w for w in wants if isinstance(w, Attend) and not name]
+        who = subject.checkpoint(name)
+        made[name] = passed(who.model, _as_read(subject, name, trace), layers, attends)
         have = _kept(have, trace, name, made[name], reads)
     compared = {
         want: _filled(divergence(made[want.of], made[want.to]), trace)
@@ -44,25 +47,29 @@ def _kept(have: Evidence, trace: Trace, name: str, made: Pass, reads: Sequence[R
         entropy, logprob = (_filled(values, trace) for values in pair)
         new = replace(new, entropy=entropy, logprob=logprob)
     if not name:
-        return replace(have, reading=new)
+        return replace(have, reading=new, attention={**have.attention, **made.attention})
     return replace(have, others={**have.others, name: new})
 
 
-def _passed(subject: Subject, trace: Trace, name: str, layers: Sequence[int]) -> Pass:
-    """A pass of the model itself over all of the trace, of another as far as it can follow."""
-    who = subject.checkpoint(name)
+def _as_read(subject: Subject, name: str, trace: Trace) -> Trace:
+    """The trace as a checkpoint reads it: for another one, as far as it can follow.
+
+    That is up to the end of the reasoning, since the marks that close it may have other ids, and
+    within its context. Raises UserError naming the first id of the reasoning that its tokenizer
+    decodes differently.
+    """
     if not name:
-        return passed(who.model, trace.prompt_ids, trace.token_ids, layers)
-    prompt = _prompt(subject, who, trace)
-    reasoning = trace.token_ids[: trace.reasoning.stop]
-    foreign = _foreign(subject, who, reasoning)
+        return trace
+    who, ids = subject.checkpoint(name), trace.token_ids[: trace.reasoning.stop]
+    foreign = _foreign(subject, who, ids)
     if foreign is not None:
         here, there = (s.tokenizer.decode([foreign]) for s in (subject, who))
         raise UserError(
             f"model.checkpoints.{name}: token {foreign} of {trace.id} is {there!r} to its "
             f"tokenizer and {here!r} to the model's; only checkpoints of one tokenizer compare"
         )
-    return passed(who.model, prompt, reasoning[: max(0, who.context - len(prompt))], layers)
+    prompt = _prompt(subject, who, trace)
+    return replace(trace, prompt_ids=prompt, token_ids=ids[: max(0, who.context - len(prompt))])
 
 
 def _prompt(subject: Subject, who: Subject, trace: Trace) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ shifts, so row t of every reading belongs to token t of the trace.
 """
 
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from harness.attending import attending
 from harness.subject import Subject
-from harness.types import Read, Reading, ReadText, Trace
+from harness.types import Attend, Read, Reading, ReadText, Trace
 
 ROWS = 256  # tokens whose distributions exist at once
 
@@ -24,31 +25,36 @@ ROWS = 256  # tokens whose distributions exist at once
 class Pass:
     """One pass of a model over a trace; row t of all it holds belongs to token t.
 
-    `final` is what the model's head turns into logits, `states` are the outputs of some blocks.
+    `final` is what the model's head turns into logits, `states` are the outputs of some blocks;
+    `attention` belongs to sentences.
     """
 
     model: Any
     final: Float[Tensor, "tokens width"]
     states: Mapping[int, Float[np.ndarray, "tokens width"]]
+    attention: Mapping[Attend, Float[np.ndarray, "layers heads sentences"]]
 
 
 def read(subject: Subject, trace: Trace, want: Read) -> Reading:
     """The fields of `want` from the subject itself; entropy and logprob in nats."""
-    made = passed(subject.model, trace.prompt_ids, trace.token_ids, want.states)
+    made = passed(subject.model, trace, want.states)
     if not (want.entropy or want.logprob):
         return Reading(states=made.states)
     return Reading(*moments(made, trace.token_ids), made.states)
 
 
 @torch.inference_mode()
-def passed(
-    model: Any, prompt_ids: Sequence[int], token_ids: Sequence[int], layers: Sequence[int]
-) -> Pass:
-    """A pass over some tokens after a prompt."""
-    first, last = len(prompt_ids) - 1, len(prompt_ids) + len(token_ids) - 1
-    with _captured(model, layers) as blocks:
-        final = _decode(model, (*prompt_ids, *token_ids))[first:last]
-    return Pass(model, final, {n: _float32(blocks[n][0, first:last]) for n in layers})
+def passed(model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[Attend] = ()) -> Pass:
+    """A pass over a trace after its prompt."""
+    ids = (*trace.prompt_ids, *trace.token_ids)
+    first, last = len(trace.prompt_ids) - 1, len(ids) - 1
+    model.set_attn_implementation("sdpa")
+    with ExitStack() as held:
+        attention = held.enter_context(attending(model, trace, attends)) if attends else {}
+        blocks = held.enter_context(_captured(model, layers))
+        final = _decode(model, ids)[first:last]
+    states = {n: _float32(blocks[n][0, first:last]) for n in layers}
+    return Pass(model, final, states, attention)
 
 
 @torch.inference_mode()
@@ -79,6 +85,7 @@ def divergence(of: Pass, to: Pass) -> Float[np.ndarray, " tokens"]:
 def read_text(subject: Subject, want: ReadText) -> np.ndarray:
     """The state of a text's last token after block `want.layer`, the text standing alone."""
     ids = subject.encode(want.text, special=True)[-subject.context :]
+    subject.model.set_attn_implementation("sdpa")
     with _captured(subject.model, (want.layer,)) as blocks:
         _decode(subject.model, ids)
     return _float32(blocks[want.layer][0, -1])
@@ -90,7 +97,7 @@ def logits(model: Any, hidden: Tensor) -> Tensor:
     config = model.config.get_text_config()
     scale = getattr(config, "logit_scale", None) or 1.0
     scale /= getattr(config, "logits_scaling", None) or 1.0
-    out = out if scale == 1 else out * scale
+    out = out if scale == 1.0 else out * scale  # a vocabulary a row: no copy for nothing
     cap = getattr(config, "final_logit_softcapping", None)
     return out if cap is None else torch.tanh(out / cap) * cap
 
@@ -123,7 +130,6 @@ def _shifted(logits: Tensor) -> Tensor:
 
 def _decode(model: Any, ids: Sequence[int]) -> Tensor:
     """Final hidden states of a sequence, after the last norm."""
-    model.set_attn_implementation("sdpa")
     tokens = torch.tensor([ids], device=model.device)
     return model.get_decoder()(input_ids=tokens, use_cache=False).last_hidden_state[0]
 

@@ -29,7 +29,9 @@ WANT = Attend(Vertical(4, False))
 
 
 def loaded() -> torch.nn.Module:
-    return Subject(Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False)).model
+    return Subject(
+        Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False, {}, ())
+    ).model
 
 
 def trace_of(tokens: int) -> Trace:

@@ -18,6 +18,7 @@ PROBLEM = Problem("p", "we add the apples", "1", None, "test", "evaluate")
 def conf(path: Path | str, prompt: str | None = None) -> Model:
     tags = {"open_tag": "", "close_tag": "", "force": ""}
     rest = {"revision": None, "dtype": "float32", "device": "cpu", "trust_remote_code": False}
+    rest |= {"checkpoints": {}, "series": ()}
     return Model(name="tiny", path=str(path), prompt=prompt, **tags, **rest)
 
 
