@@ -72,7 +72,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a job needs to know, checked; `values` is what it was made from."""
+    """Everything a job needs to know, checked; `values` is what it was made from.
+
+    `checkpoints` are those that the detectors read beside the model.
+    """
 
     results: str
     run: str
@@ -83,6 +86,7 @@ class Settings:
     model: Model
     engine: EngineConf
     detectors: Mapping[str, Detector]
+    checkpoints: tuple[str, ...]
     calibration: Calibration
     agreement: Agreement
     report: Report
@@ -140,6 +144,7 @@ def settings(config: Any) -> Settings:
         model=model,
         engine=serving(EngineConf, values["engine"], "engine"),
         detectors=detectors,
+        checkpoints=tuple(sorted({found for names in read.values() for found in names})),
         calibration=calibration,
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),

@@ -38,7 +38,7 @@ SAMPLING = Sampling(
 @pytest.fixture(scope="session")
 def subject(tiny: Path) -> Subject:
     return Subject(
-        Model("tiny", str(tiny), None, "float32", "cpu", None, "", "", " total is", False)
+        Model("tiny", str(tiny), None, "float32", "cpu", None, "", "", " total is", False, {}, ())
     )
 
 
@@ -222,7 +222,7 @@ class Share:
 def test_rounds_are_sampled_until_nothing_is_wanted(writer: Writer) -> None:
     made = written(writer)
     book = ledger(writer.run, "share", "x")
-    Job(Desk(writer, ()), engine(writer), made, {"share": Share()}, {"share": book}).run()
+    Job(Desk(writer, ()), engine(writer), made, {"share": Share()}, {"share": book}, 2).run()
     assert book.status["state"] == "done"
     assert book.status["passes"] == len(made)
     assert set(book.frames) == {trace.id for trace in made}

@@ -33,7 +33,7 @@ def trace(lengths=LENGTHS, lead=2, tail=5):
 
 @pytest.fixture(scope="module")
 def conf(tiny):
-    return Model("tiny", str(tiny), None, "float32", "cpu", None, "", "", "", False)
+    return Model("tiny", str(tiny), None, "float32", "cpu", None, "", "", "", False, {}, ())
 
 
 @pytest.fixture
