@@ -108,26 +108,26 @@ def wanted(trace: Trace, have: Evidence, *detectors: Detector) -> list[Want]:
 
 def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
     match want:
-        case Draw():
-            key = (want.arm, want.boundary)
-            return replace(have, rollouts={**have.rollouts, key: rollouts(trace, want)})
         case Read(checkpoint=""):
             return replace(have, reading=reading(trace, have.reading, want))
-        case Read(checkpoint=name):
-            new = reading(trace, have.reading_of(name), want)
-            return replace(have, others={**have.others, name: new})
+        case Draw():
+            kind, new = "rollouts", {(want.arm, want.boundary): rollouts(trace, want)}
+        case Read():
+            old = have.reading_of(want.checkpoint)
+            kind, new = "others", {want.checkpoint: reading(trace, old, want)}
         case Compare():
-            new = rng(trace.id, want).exponential(size=len(trace.token_ids))
-            return replace(have, divergence={**have.divergence, want: new})
+            values = rng(trace.id, want).exponential(size=len(trace.token_ids))
+            kind, new = "divergence", {want: values}
         case Attend():
-            return replace(have, attention={**have.attention, want: attention(trace, want)})
+            kind, new = "attention", {want: attention(trace, want)}
         case Suppress():
-            return replace(have, suppression={**have.suppression, want: masked(trace, want)})
+            kind, new = "suppression", {want: masked(trace, want)}
         case ReadText():
-            return replace(have, texts={**have.texts, want: vector(want)})
+            kind, new = "texts", {want: vector(want)}
         case Embed():
+            kind = "embeddings"
             new = {(want.model, text): unit(want.model, text) for text in want.texts}
-            return replace(have, embeddings={**have.embeddings, **new})
+    return replace(have, **{kind: {**getattr(have, kind), **new}})
 
 
 def rollouts(trace: Trace, want: Draw) -> Rollouts:

@@ -112,3 +112,55 @@ def test_hashes_follow_the_options_and_the_draws(config: Any) -> None:
     assert one["resampling"] == before["resampling"]
     all_of_them = changed(config, {"sampling.draws": 7}).hashes
     assert all(all_of_them[name] != before[name] for name in before)
+
+
+COMPARING = {
+    "method.rl_entropy_kl": {
+        "_target_": "methods.rl_entropy.RLEntropy",
+        "mode": "kl",
+        "rl": "",
+        "base": "base",
+        "top": 0.2,
+        "threshold": None,
+        "lexicon": None,
+        "mining": {
+            "shortest": 3,
+            "longest": 5,
+            "per_trace": 9,
+            "total": 9,
+            "cluster_size": 2,
+            "keep": 0.2,
+            "embedder": "all-MiniLM-L6-v2",
+            "seed": 0,
+        },
+    }
+}
+
+
+def test_a_checkpoint_that_is_not_declared_is_named_before_anything_starts(config: Any) -> None:
+    message = r"^method\.rl_entropy_kl: needs model\.checkpoints\.base; declare it in conf/model"
+    with pytest.raises(UserError, match=message):
+        changed(config, COMPARING)
+
+
+def test_a_changed_checkpoint_concerns_the_detectors_that_read_it(config: Any) -> None:
+    a, b = (changed(config, {**COMPARING, "model.checkpoints.base": path}) for path in "ab")
+    assert a.checkpoints == ("base",)
+    assert a.identity == b.identity == settings(config).identity
+    assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
+    unused = changed(config, {"model.checkpoints.base": "a", "model.series": ["", "base"]})
+    assert unused.checkpoints == ()
+    assert unused.hashes == settings(config).hashes
+
+
+def test_folds_concern_the_detectors_that_learn(config: Any) -> None:
+    changes = {**COMPARING, "model.checkpoints.base": "a"}
+    a, b = (changed(config, {**changes, "calibration.folds": n}) for n in (2, 3))
+    assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
+    with pytest.raises(UserError, match=r"^calibration\.folds: must be at least 2, got 1"):
+        changed(config, {"calibration.folds": 1})
+
+
+def test_a_series_names_checkpoints(config: Any) -> None:
+    with pytest.raises(UserError, match=r"^model\.series: rl-9 is not among model\.checkpoints"):
+        changed(config, {"model.series": ["rl-9"]})
