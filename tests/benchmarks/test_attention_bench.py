@@ -1,4 +1,4 @@
-"""Memory and time of a SmolLM2 pass with attention pooled, plain, and with all weights kept.
+"""Memory and time of a SmolLM2 pass: plain, with pooled attention, and with all its weights.
 
 Memory: each pass in a process of its own, the peak of its resident memory (VmHWM, reset once the
 model is loaded and has run 16 tokens) less what was resident then.

@@ -114,6 +114,13 @@ def test_hashes_follow_the_options_and_the_draws(config: Any) -> None:
     assert all(all_of_them[name] != before[name] for name in before)
 
 
+@pytest.fixture(scope="module")
+def alone() -> Any:
+    """A model without further checkpoints."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", ["model=smollm2-135m"])
+
+
 COMPARING = {
     "method.rl_entropy_kl": {
         "_target_": "methods.rl_entropy.RLEntropy",
@@ -137,30 +144,30 @@ COMPARING = {
 }
 
 
-def test_a_checkpoint_that_is_not_declared_is_named_before_anything_starts(config: Any) -> None:
+def test_a_checkpoint_that_is_not_declared_is_named_before_anything_starts(alone: Any) -> None:
     message = r"^method\.rl_entropy_kl: needs model\.checkpoints\.base; declare it in conf/model"
     with pytest.raises(UserError, match=message):
-        changed(config, COMPARING)
+        changed(alone, COMPARING)
 
 
-def test_a_changed_checkpoint_concerns_the_detectors_that_read_it(config: Any) -> None:
-    a, b = (changed(config, {**COMPARING, "model.checkpoints.base": path}) for path in "ab")
+def test_a_changed_checkpoint_concerns_the_detectors_that_read_it(alone: Any) -> None:
+    a, b = (changed(alone, {**COMPARING, "model.checkpoints.base": path}) for path in "ab")
     assert a.checkpoints == ("base",)
-    assert a.identity == b.identity == settings(config).identity
+    assert a.identity == b.identity == settings(alone).identity
     assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
-    unused = changed(config, {"model.checkpoints.base": "a", "model.series": ["", "base"]})
+    unused = changed(alone, {"model.checkpoints.base": "a", "model.series": ["", "base"]})
     assert unused.checkpoints == ()
-    assert unused.hashes == settings(config).hashes
+    assert unused.hashes == settings(alone).hashes
 
 
-def test_folds_concern_the_detectors_that_learn(config: Any) -> None:
+def test_folds_concern_the_detectors_that_learn(alone: Any) -> None:
     changes = {**COMPARING, "model.checkpoints.base": "a"}
-    a, b = (changed(config, {**changes, "calibration.folds": n}) for n in (2, 3))
+    a, b = (changed(alone, {**changes, "calibration.folds": n}) for n in (2, 3))
     assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
     with pytest.raises(UserError, match=r"^calibration\.folds: must be at least 2, got 1"):
-        changed(config, {"calibration.folds": 1})
+        changed(alone, {"calibration.folds": 1})
 
 
-def test_a_series_names_checkpoints(config: Any) -> None:
+def test_a_series_names_checkpoints(alone: Any) -> None:
     with pytest.raises(UserError, match=r"^model\.series: rl-9 is not among model\.checkpoints"):
-        changed(config, {"model.series": ["rl-9"]})
+        changed(alone, {"model.series": ["rl-9"]})
