@@ -115,59 +115,39 @@ def test_hashes_follow_the_options_and_the_draws(config: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone() -> Any:
-    """A model without further checkpoints."""
+def comparing() -> Any:
+    """A detector of two checkpoints beside one of one, and a model that names none."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", ["model=smollm2-135m"])
+        return compose("config", ["model=smollm2-135m", "method=[mi,rl_entropy_kl]"])
 
 
-COMPARING = {
-    "method.rl_entropy_kl": {
-        "_target_": "methods.rl_entropy.RLEntropy",
-        "mode": "kl",
-        "rl": "",
-        "base": "base",
-        "top": 0.2,
-        "threshold": None,
-        "lexicon": None,
-        "mining": {
-            "shortest": 3,
-            "longest": 5,
-            "per_trace": 9,
-            "total": 9,
-            "cluster_size": 2,
-            "keep": 0.2,
-            "embedder": "all-MiniLM-L6-v2",
-            "seed": 0,
-        },
-    }
-}
-
-
-def test_a_checkpoint_that_is_not_declared_is_named_before_anything_starts(alone: Any) -> None:
+def test_a_checkpoint_not_declared_is_named_before_anything_starts(comparing: Any) -> None:
     message = r"^method\.rl_entropy_kl: needs model\.checkpoints\.base; declare it in conf/model"
     with pytest.raises(UserError, match=message):
-        changed(alone, COMPARING)
+        settings(comparing)
 
 
-def test_a_changed_checkpoint_concerns_the_detectors_that_read_it(alone: Any) -> None:
-    a, b = (changed(alone, {**COMPARING, "model.checkpoints.base": path}) for path in "ab")
-    assert a.checkpoints == ("base",)
-    assert a.identity == b.identity == settings(alone).identity
+def test_a_changed_checkpoint_concerns_the_detectors_that_read_it(comparing: Any) -> None:
+    a, b, c = (
+        changed(comparing, {"model.checkpoints": paths, "model.series": list(paths)})
+        for paths in ({"base": "a"}, {"base": "b"}, {"base": "a", "rl": "c"})
+    )
+    assert a.checkpoints == b.checkpoints == c.checkpoints == ("base",)
+    assert a.identity == b.identity == c.identity
     assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
-    unused = changed(alone, {"model.checkpoints.base": "a", "model.series": ["", "base"]})
-    assert unused.checkpoints == ()
-    assert unused.hashes == settings(alone).hashes
+    assert a.hashes == c.hashes
 
 
-def test_folds_concern_the_detectors_that_learn(alone: Any) -> None:
-    changes = {**COMPARING, "model.checkpoints.base": "a"}
-    a, b = (changed(alone, {**changes, "calibration.folds": n}) for n in (2, 3))
+def test_folds_concern_the_detectors_that_learn(comparing: Any) -> None:
+    base = {"model.checkpoints.base": "a"}
+    a, b = (changed(comparing, {**base, "calibration.folds": n}) for n in (2, 3))
     assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
     with pytest.raises(UserError, match=r"^calibration\.folds: must be at least 2, got 1"):
-        changed(alone, {"calibration.folds": 1})
+        changed(comparing, {**base, "calibration.folds": 1})
 
 
-def test_a_series_names_checkpoints(alone: Any) -> None:
+def test_a_series_names_checkpoints_or_the_model_itself(comparing: Any) -> None:
+    base = {"model.checkpoints.base": "a"}
+    assert changed(comparing, {**base, "model.series": ["base", ""]}).model.series == ("base", "")
     with pytest.raises(UserError, match=r"^model\.series: rl-9 is not among model\.checkpoints"):
-        changed(alone, {"model.series": ["rl-9"]})
+        changed(comparing, {**base, "model.series": ["rl-9"]})
