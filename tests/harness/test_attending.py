@@ -128,12 +128,11 @@ def test_soft_caps_and_sinks_are_those_of_eager_attention(name):
     full = torch.cat(out.attentions).numpy()
     assert np.abs(found - averaged(full, trace)).max() < 1e-5
     assert (hidden - out.last_hidden_state).abs().max() < 1e-4
-    assert model.config._attn_implementation == "eager"
-    model.set_attn_implementation("eager")
-    if name == "gemma2":
-        assert (torch.cat(out.attentions).sum(-1) - 1).abs().max() < 1e-5
-    else:
-        assert full.sum(-1).max() < 0.99
+    if name == "gpt_oss":
+        assert full.sum(-1).min() < 0.9  # the sinks take a share
+        return
+    model.set_attn_implementation("sdpa")
+    assert (passed(model, trace).last_hidden_state - hidden).abs().max() > 1e-2  # the cap counts
 
 
 @pytest.fixture(scope="module")
