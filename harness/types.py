@@ -118,6 +118,7 @@ class Compare:
     to: str
 
 
+@runtime_checkable
 class Summary(Protocol):
     """What reduces the attention of one layer; compared by value, so a frozen dataclass."""
 
