@@ -95,7 +95,7 @@ def _hidden(
 
 
 def attend(
-    module: torch.nn.Module,
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,

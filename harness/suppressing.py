@@ -19,8 +19,8 @@ from harness.reading import logits
 from harness.subject import Subject
 from harness.types import Suppress, Trace, UserError
 
-PACK = 1.0  # tokens of one pass, and
-KEEP = 8.0  # final states kept at once, both in lengths of prompt and trace
+PACK = 1  # tokens of one pass, and
+KEEP = 8  # final states kept at once, both in lengths of prompt and trace
 ROWS = 64  # tokens whose distributions exist at once
 MASKED = {"full_attention", "sliding_attention"}  # kinds of layers whose keys can be hidden
 
@@ -67,7 +67,7 @@ def _runs(trace: Trace, own_rows: bool) -> list[Run]:
     return [run for run in reversed(runs) if run.low < run.high and run.start < run.stop]
 
 
-def _groups(runs: Sequence[Run], tokens: float) -> Iterator[list[Run]]:
+def _groups(runs: Sequence[Run], tokens: int) -> Iterator[list[Run]]:
     """Neighbours that have at most so many tokens together, one run at least."""
     group, size = list[Run](), 0
     for run in runs:
@@ -92,7 +92,7 @@ def _plain(
 
 def _masked(
     model: Any, ids: Int[Tensor, " tokens"], cache: DynamicCache, runs: Sequence[Run]
-) -> tuple[Float[Tensor, "tokens width"], ...]:
+) -> tuple[Float[Tensor, "_ width"], ...]:
     """Final hidden states of each run."""
     model.set_attn_implementation(NAME)
     positions = torch.cat([torch.arange(run.start, run.stop) for run in runs]).to(ids.device)

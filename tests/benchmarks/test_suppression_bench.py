@@ -164,7 +164,7 @@ def above(way: str, tokens: int, sentences: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory")
-@pytest.mark.parametrize("size", [(512, 15), (2048, 12)])
+@pytest.mark.parametrize("size", [(512, 15), (2048, 20)])
 def test_memory(size: tuple[int, int]) -> None:
     """A few long runs need what many need: one pack at a time."""
     peak = {

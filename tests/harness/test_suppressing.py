@@ -25,7 +25,7 @@ def trace(lengths=LENGTHS, lead=2, tail=5):
     sentences = tuple(
         Sentence("", stop - length, stop, None) for stop, length in zip(stops, lengths, strict=True)
     )
-    ids = np.random.default_rng(3).integers(3, SHAPE["vocab_size"], stops[-1] + tail)
+    ids = np.random.default_rng(3).integers(3, SHAPE["vocab_size"], lead + sum(lengths) + tail)
     problem = Problem("p", "q", "a", None, "s", "evaluate")
     ids = tuple(ids.tolist())
     return Trace("t", problem, "m", "r", 0, PROMPT, ids, "", sentences, "", False, "", "")
@@ -64,7 +64,10 @@ def seen(n, window, low, high, begin):
 @torch.no_grad()
 def eager(model, ids, low, high, begin):
     n = len(ids)
-    windows = {"full_attention": n, "sliding_attention": model.config.sliding_window or n}
+    windows = {
+        "full_attention": n,
+        "sliding_attention": getattr(model.config, "sliding_window", None) or n,
+    }
     masks = {
         kind: torch.where(torch.tensor(seen(n, window, low, high, begin)), 0.0, -1e30)[None, None]
         for kind, window in windows.items()
@@ -129,7 +132,7 @@ def test_undefined_until_the_mask_begins(subject):
 def test_how_runs_are_packed_changes_nothing(subject, want, monkeypatch):
     given = trace()
     expected = suppress(subject, given, want)
-    for pack, keep, tile, rows in ((0, 0, 1, 1), (99, 99, 99, 99), (0.5, 2, 3, 5), (3, 1, 5, 2)):
+    for pack, keep, tile, rows in ((0, 0, 1, 1), (99, 99, 99, 99), (1, 2, 3, 5), (3, 1, 5, 2)):
         monkeypatch.setattr(harness.suppressing, "PACK", pack)
         monkeypatch.setattr(harness.suppressing, "KEEP", keep)
         monkeypatch.setattr(harness.suppressing, "ROWS", rows)
