@@ -4,31 +4,30 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import numpy as np
 import yaml
 
 from harness import baselines, schema
 from harness.agreement import Agreement
 from harness.composition import composed, opened
 from harness.config import build, plain, serving
+from harness.sample import PASSES, REFERENCES, TRACE, checkpoints, wanted
 from harness.store import rows
 from harness.types import (
+    Attend,
+    Compare,
     Detector,
     Draw,
     Embed,
     Evidence,
-    Problem,
+    Fitting,
     Read,
     ReadText,
-    Rollouts,
-    Sentence,
-    Trace,
+    Suppress,
     Want,
-    Wanting,
 )
 
 
@@ -53,7 +52,7 @@ def entries(config_dir: str | None) -> list[Entry]:
     config = _composed(config_dir)
     nodes = config["method"]
     built = {name: serving(Detector, node, f"method.{name}") for name, node in nodes.items()}
-    have = Evidence(config["sampling"]["draws"], config["model"]["force"], _REFERENCES)
+    have = Evidence(config["sampling"]["draws"], config["model"]["force"], REFERENCES)
     found = [_detector(name, detector, nodes, have) for name, detector in built.items()]
     return [*found, *_baselines(build(Agreement, config["agreement"], "agreement"))]
 
@@ -75,7 +74,7 @@ def _detector(name: str, detector: Detector, nodes: Mapping[str, Any], have: Evi
         name=name,
         family=detector.family,
         signed="yes" if detector.signed else "no",
-        wants=described(wants),
+        wants=described(wants, isinstance(detector, Fitting)),
         cost=cost(wants),
         idea=idea(text) if name == first else _difference(first, nodes[first], node),
         source=source(text),
@@ -102,51 +101,38 @@ def written(value: Any) -> str:
     return yaml.safe_dump([value], default_flow_style=True, width=sys.maxsize).strip()[1:-1]
 
 
-_PROBLEM = Problem("sample/0", "What is 1 + 1?", "2", "One and one is 2.", "sample", "evaluate")
-_REFERENCES = tuple(
-    replace(_PROBLEM, id=f"sample/{i}", answer=str(i), solution=f"It is {i}.", role="reference")
-    for i in range(3, 23)
-)
-_TRACE = Trace(
-    id="sample/0#0",
-    problem=_PROBLEM,
-    model="sample",
-    revision="",
-    seed=0,
-    prompt_ids=(1, 2, 3),
-    token_ids=tuple(range(4, 28)),
-    text="",
-    sentences=tuple(Sentence(f"This is step {i}.", 6 * i, 6 * i + 6, None) for i in range(4)),
-    answer="2",
-    correct=True,
-    origin="sampled",
-    finish_reason="stop",
-)
-
-
-def wanted(detector: Detector, have: Evidence) -> list[Want]:
-    """What a detector wants of a sample trace, rollouts being there the second time it is asked."""
-    if not isinstance(detector, Wanting):
-        return []
-    first = detector.wants(_TRACE, have)
-    none = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
-    drawn = {(w.arm, w.boundary): none for w in first if isinstance(w, Draw)}
-    more = detector.wants(_TRACE, replace(have, rollouts=drawn)) if drawn else []
-    return list(dict.fromkeys([*first, *more]))
-
-
 _ROLLOUT = {"end": "rollouts", "answer": "rollouts up to the answer", "sentence": "next sentences"}
 
 
-def described(wants: Sequence[Want]) -> str:
+def described(wants: Sequence[Want], fitted: bool = False) -> str:
     """The kinds of evidence, in words."""
     arms = {(w.arm, _rollout(w)): None for w in wants if isinstance(w, Draw)}
     parts = [f"{what} {_where(wants, arm)} ({arm})" for arm, what in arms]
-    reads = {f.name: None for w in wants if isinstance(w, Read) for f in fields(w) if _set(w, f)}
-    parts += [f"a pass over the trace ({', '.join(reads)})"] if reads else []
-    parts += ["texts read alone"] if any(isinstance(w, ReadText) for w in wants) else []
-    parts += ["embeddings"] if any(isinstance(w, Embed) for w in wants) else []
+    parts += [_pass(wants, name) for name in dict.fromkeys(checkpoints(wants))]
+    parts += [words for kind, words in _OTHER.items() if any(isinstance(w, kind) for w in wants)]
+    parts += ["other problems' traces"] if fitted else []
     return ", ".join(parts) or "nothing"
+
+
+_OTHER: Mapping[type[Want], str] = {
+    Suppress: "passes over the trace with each sentence masked",
+    ReadText: "texts read alone",
+    Embed: "embeddings",
+}
+
+
+def _pass(wants: Sequence[Want], name: str) -> str:
+    """What one pass of a checkpoint yields."""
+    reads = [w for w in wants if isinstance(w, Read) and w.checkpoint == name]
+    yields = {
+        f.name: None for w in reads for f in fields(w) if f.name != "checkpoint" and _set(w, f)
+    }
+    if any(isinstance(w, Attend) for w in wants) and not name:
+        yields["attention"] = None
+    if any(isinstance(w, Compare) and name in (w.of, w.to) for w in wants):
+        yields["distributions"] = None
+    by = f" by {name}" if name else ""
+    return f"a pass over the trace{by} ({', '.join(yields)})"
 
 
 def _rollout(want: Draw) -> str:
@@ -155,11 +141,14 @@ def _rollout(want: Draw) -> str:
 
 def _where(wants: Sequence[Want], arm: str) -> str:
     places = {w.boundary for w in wants if isinstance(w, Draw) and w.arm == arm}
-    return "at every boundary" if len(places) > len(_TRACE.sentences) else "at some boundaries"
+    return "at every boundary" if len(places) >= len(TRACE.sentences) else "at some boundaries"
 
 
 def _set(want: Read, field: Any) -> bool:
     return getattr(want, field.name) != field.default
+
+
+_PASSES = ("no", "one pass", "two passes")
 
 
 def cost(wants: Sequence[Want]) -> str:
@@ -169,8 +158,11 @@ def cost(wants: Sequence[Want]) -> str:
         n = sum(w.n for w in draws) // len({w.boundary for w in draws})
         long = any(w.until == "end" for w in draws)
         return f"high: {n} rollouts a sentence" if long else f"medium: {n} short draws a sentence"
-    if any(isinstance(w, Read | ReadText) for w in wants):
-        return "low: one pass a trace"
+    if any(isinstance(w, Suppress) for w in wants):
+        return "medium: part of a pass a sentence"
+    if any(isinstance(w, PASSES | ReadText) for w in wants):
+        n = max(1, len(checkpoints(wants)))
+        return f"low: {_PASSES[n] if n < len(_PASSES) else f'{n} passes'} a trace"
     return "low: embeddings" if wants else "none"
 
 

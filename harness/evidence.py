@@ -10,10 +10,14 @@ import polars as pl
 from harness import draws, schema
 from harness.draws import Writer
 from harness.embed import embed
-from harness.reading import read, read_text
+from harness.passes import gathered
+from harness.reading import read_text
+from harness.sample import PASSES
 from harness.store import slug, write_frame
-from harness.subject import Subject
+from harness.suppressing import suppress
 from harness.types import (
+    Attend,
+    Compare,
     Detector,
     Draw,
     Embed,
@@ -22,6 +26,7 @@ from harness.types import (
     Read,
     Reading,
     ReadText,
+    Suppress,
     Trace,
     UserError,
     Want,
@@ -55,12 +60,7 @@ class Desk:
     ) -> list[Want]:
         """What the detectors want and do not have, each once."""
         wanted: list[Want] = [SMALL]
-        wanted += [
-            want
-            for detector in detectors.values()
-            if isinstance(detector, Wanting)
-            for want in detector.wants(trace, have)
-        ]
+        wanted += [want for d in detectors.values() for want in wants(d, trace, have)]
         _agree([w for w in wanted if isinstance(w, Draw)])
         return [want for want in dict.fromkeys(wanted) if not held(want, have)]
 
@@ -73,8 +73,8 @@ class Desk:
 
     def arms(self, trace: Trace, detector: Detector) -> list[str]:
         """The kinds of rollouts a detector wants."""
-        wants = detector.wants(trace, self.start(trace)) if isinstance(detector, Wanting) else []
-        return sorted({want.arm for want in wants if isinstance(want, Draw)})
+        every = wants(detector, trace, self.start(trace))
+        return sorted({want.arm for want in every if isinstance(want, Draw)})
 
     def complete(
         self, trace: Trace, detectors: Mapping[str, Detector]
@@ -90,11 +90,15 @@ class Desk:
 
     def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want]) -> Evidence:
         subject = self.writer.subject
-        reads = [w for w in wanted if isinstance(w, Read)]
+        reads = [w for w in wanted if isinstance(w, PASSES)]
         if reads:
-            have = replace(have, reading=_merged(have.reading, subject, trace, reads))
-            self.passes[trace.id] = self.passes.get(trace.id, 0) + 1
+            have, passes = gathered(subject, trace, have, reads)
+            self.passes[trace.id] = self.passes.get(trace.id, 0) + passes
             _keep_tokens(self.writer.run, trace, have.reading)
+        for want in (w for w in wanted if isinstance(w, Suppress)):
+            found = suppress(subject, trace, want)
+            have = replace(have, suppression={**have.suppression, want: found})
+            self.passes[trace.id] = self.passes.get(trace.id, 0) + 1 + len(trace.sentences)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
                 self.texts[want] = read_text(subject, want)
@@ -105,32 +109,56 @@ class Desk:
         return have
 
 
+def wants(detector: Detector, trace: Trace, have: Evidence) -> Sequence[Want]:
+    """What a detector wants of a trace; nothing if it reads the text alone."""
+    return detector.wants(trace, have) if isinstance(detector, Wanting) else []
+
+
 def held(want: Want, have: Evidence) -> bool:
     """Whether the evidence answers a want."""
-    if isinstance(want, Draw):
-        found = have.rollouts.get((want.arm, want.boundary))
-        return found is not None and set(range(want.n)) <= set(found.draw.tolist())
-    if isinstance(want, Read):
-        return _covers(have.reading, want)
-    if isinstance(want, ReadText):
-        return want in have.texts
-    return all((want.model, text) in have.embeddings for text in want.texts)
+    match want:
+        case Draw():
+            found = have.rollouts.get((want.arm, want.boundary))
+            return found is not None and set(range(want.n)) <= set(found.draw.tolist())
+        case Read():
+            return _covers(have.reading_of(want.checkpoint), want)
+        case Embed():
+            return all((want.model, text) in have.embeddings for text in want.texts)
+        case _:
+            found = (have.texts, have.divergence, have.attention, have.suppression)
+            return any(want in answers for answers in found)
+
+
+def only(have: Evidence, wanted: Sequence[Want]) -> Evidence:
+    """The part of the evidence that answers some wants."""
+    texts = {(w.model, text) for w in wanted if isinstance(w, Embed) for text in w.texts}
+    drawn = {(w.arm, w.boundary) for w in wanted if isinstance(w, Draw)}
+    names = {w.checkpoint for w in wanted if isinstance(w, Read)}
+    reads = {name: _part(have.reading_of(name), name, wanted) for name in names}
+    return replace(
+        have,
+        rollouts={key: r for key, r in have.rollouts.items() if key in drawn},
+        reading=reads.pop("", Reading()),
+        others=reads,
+        divergence={w: have.divergence[w] for w in wanted if isinstance(w, Compare)},
+        attention={w: have.attention[w] for w in wanted if isinstance(w, Attend)},
+        suppression={w: have.suppression[w] for w in wanted if isinstance(w, Suppress)},
+        texts={w: have.texts[w] for w in wanted if isinstance(w, ReadText)},
+        embeddings={key: v for key, v in have.embeddings.items() if key in texts},
+    )
+
+
+def _part(reading: Reading, name: str, wanted: Sequence[Want]) -> Reading:
+    """A reading with no more than the states that are wanted: the rest is small."""
+    reads = [w for w in wanted if isinstance(w, Read) and w.checkpoint == name]
+    layers = {layer for want in reads for layer in want.states}
+    return replace(reading, states={n: s for n, s in reading.states.items() if n in layers})
 
 
 def _covers(reading: Reading, want: Read) -> bool:
     entropy = reading.entropy is not None or not want.entropy
     logprob = reading.logprob is not None or not want.logprob
     return entropy and logprob and set(want.states) <= set(reading.states)
-
-
-def _merged(old: Reading, subject: Subject, trace: Trace, reads: Sequence[Read]) -> Reading:
-    """One pass for all that is wanted of the trace and not there yet."""
-    layers = tuple(sorted({n for want in reads for n in want.states} - set(old.states)))
-    if old.entropy is not None:
-        return replace(
-            old, states={**old.states, **read(subject, trace, Read(states=layers)).states}
-        )
-    return read(subject, trace, replace(SMALL, states=layers))
 
 
 def _agree(wanted: Sequence[Draw]) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 
 from harness import schema
-from harness.store import read_json, write_frame, write_json
+from harness.scores import Scored, matrix_frame
+from harness.store import read_json, slug, write_frame, write_json
+from harness.types import Trace
 
 FLUSH = 10.0  # seconds of scores at risk
 
@@ -25,10 +27,19 @@ class Ledger:
     failures: dict[str, str] = field(default_factory=dict)
     written: float = field(default_factory=time.monotonic)
 
-    def add(self, trace_id: str, frame: pl.DataFrame, seconds: float) -> None:
-        """Take a trace's scores; on disk after a while."""
-        self.frames[trace_id] = frame
+    def add(self, trace: Trace, scored: Scored, seconds: float) -> None:
+        """Take a trace's scores; its matrix is on disk before them."""
+        if scored.whole.matrix is not None:
+            path = self.run / "matrices" / self.method / f"{slug(trace.id)}.parquet"
+            write_frame(path, matrix_frame(trace, scored.whole.matrix))
+        if scored.whole.reason:
+            undefined = self.status.setdefault("undefined", {})
+            undefined[scored.whole.reason] = undefined.get(scored.whole.reason, 0) + 1
+        self.frames[trace.id] = scored.frame
         self.count("seconds", seconds)
+
+    def flush(self) -> None:
+        """Write what was taken, if the last time is a while ago."""
         if time.monotonic() - self.written > FLUSH:
             self.write("partial")
 

@@ -142,6 +142,8 @@ def _check_alone(job: Settings) -> None:
     _ = job.segmentation.segmenter
     problems = job.problems.load()
     who, sampling = subject(job.model), job.sampling
+    for name in job.checkpoints:
+        who.checkpoint(name)
     most = who.context - sampling.max_tokens - sampling.answer_tokens
     prompts = (len(who.prompt_ids(p, job.problems.instruction)) for p in problems)
     if all(size > most for size in prompts):

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 
 from harness import folder, traces
+from harness.calibration import Learner, facts, folds
 from harness.draws import Site, Writer, gather
 from harness.engine import Engine, Finished, Request
-from harness.evidence import Desk
+from harness.evidence import Desk, only, wants
 from harness.ledger import Ledger, ledger
 from harness.progress import Meter, metered
 from harness.schema import PROBLEMS
@@ -17,7 +19,7 @@ from harness.settings import Settings
 from harness.stops import Stops
 from harness.store import lock, rows, write_frame
 from harness.subject import subject
-from harness.types import Detector, Draw, Problem, Trace
+from harness.types import Detector, Draw, Evidence, Fitting, Problem, Trace
 
 
 @dataclass
@@ -54,18 +56,25 @@ def job(settings: Settings) -> None:
         books = {n: ledger(settings.folder, n, h) for n, h in settings.hashes.items()}
         for name, detector in settings.detectors.items():
             books[name].status |= {"family": detector.family, "signed": detector.signed}
-        Job(Desk(writer, problems.reference), engine, written, settings.detectors, books).run()
+        desk, n = Desk(writer, problems.reference), settings.calibration.folds
+        Job(desk, engine, written, settings.detectors, books, n).run()
 
 
 @dataclass(frozen=True)
 class Job:
-    """The detectors of a job over the traces of a run."""
+    """The detectors of a job over the traces of a run; those that learn are fitted in folds."""
 
     desk: Desk
     engine: Engine
     traces: Sequence[Trace]
     detectors: Mapping[str, Detector]
     books: Mapping[str, Ledger]
+    folds: int
+
+    @cached_property
+    def learners(self) -> dict[str, Learner]:
+        """The detectors that learn across traces."""
+        return {n: Learner(d) for n, d in self.detectors.items() if isinstance(d, Fitting)}
 
     def run(self) -> None:
         """Rounds of sampling, then of reading and scoring, until nothing is wanted any more."""
@@ -82,8 +91,13 @@ class Job:
             book.write("partial" if book.failures else "done")
 
     def open(self, trace: Trace) -> dict[str, Detector]:
-        """The detectors that have not scored this trace."""
-        return {n: d for n, d in self.detectors.items() if trace.id not in self.books[n].frames}
+        """The detectors that need something of this trace still."""
+        return {n: d for n, d in self.detectors.items() if not self.settled(n, trace)}
+
+    def settled(self, name: str, trace: Trace) -> bool:
+        """Whether a detector has scored a trace, or has what it will learn from and score."""
+        kept = name in self.learners and trace.id in self.learners[name].kept
+        return kept or trace.id in self.books[name].frames
 
     def wanted(self) -> list[tuple[Site, list[Draw]]]:
         """The draws that can be named before anything is read."""
@@ -117,11 +131,35 @@ class Job:
                 continue
             passes = self.desk.passes.pop(trace.id, 0)
             for name, detector in detectors.items():
-                start = time.monotonic()
-                frame = score(detector, trace, have, self.desk.writer.sampling.splits)
-                self.books[name].add(trace.id, frame, time.monotonic() - start)
                 self.books[name].count("passes", passes)
+                if name in self.learners:
+                    self.learners[name].keep(trace, only(have, wants(detector, trace, have)))
+                else:
+                    self.enter(name, detector, trace, have)
+                    self.books[name].flush()
+        if not later:
+            self.learn()
         return later
+
+    def enter(self, name: str, detector: Detector, trace: Trace, have: Evidence) -> None:
+        """Score a trace into the detector's book."""
+        start = time.monotonic()
+        scored = score(detector, trace, have, self.desk.writer.sampling.splits)
+        self.books[name].add(trace, scored, time.monotonic() - start)
+
+    def learn(self) -> None:
+        """Fit the detectors that learn and score with them; no book has less than all traces."""
+        fold_of = folds([trace.problem.id for trace in self.traces], self.folds)
+        for name, learner in self.learners.items():
+            if not learner.kept:
+                continue
+            start, book = time.monotonic(), self.books[name]
+            fitted = learner.fitted(fold_of)
+            book.count("seconds", time.monotonic() - start)
+            book.status["facts"] = facts(fitted)
+            for trace, have in learner.kept.values():
+                self.enter(name, fitted[fold_of[trace.problem.id]], trace, have)
+            book.write("partial")
 
 
 def _save(settings: Settings, problems: Sequence[Problem]) -> None:

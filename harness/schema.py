@@ -18,6 +18,7 @@ TRACES = {
     "seed": pl.Int64,
     "prompt_ids": pl.List(pl.Int32),
     "token_ids": pl.List(pl.Int32),
+    "starts": pl.List(pl.Int32),
     "text": pl.String,
     "answer": pl.String,
     "correct": pl.Boolean,
@@ -78,6 +79,12 @@ SCORES = {
     "score": pl.Float64,
     "half_a": pl.List(pl.Float64),
     "half_b": pl.List(pl.Float64),
+}
+MATRICES = {
+    "trace_id": pl.String,
+    "target": pl.Int32,
+    "source": pl.Int32,
+    "value": pl.Float64,
 }
 AGREEMENT = {
     "model": pl.String,

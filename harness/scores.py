@@ -1,10 +1,11 @@
 """Scores: evidence through a detector, whole and on pairs of half samples, kept trace by trace."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from harness import schema
 from harness.store import derive
@@ -13,8 +14,16 @@ from harness.types import Detector, Draw, Evidence, SentenceScores, Trace, Wanti
 Half = Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]
 
 
-def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> pl.DataFrame:
-    """The rows of scores/<method>.parquet for one trace; halves only where there are draws."""
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a detector makes of a trace: `frame` is its rows of scores/<method>.parquet."""
+
+    frame: pl.DataFrame
+    whole: SentenceScores
+
+
+def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> Scored:
+    """The scores of one trace; halves only where there are draws."""
     whole = checked(detector.score(trace, evidence), trace)
     pairs: list[tuple[SentenceScores, SentenceScores]] = []
     if _draws(detector, trace, evidence):
@@ -23,7 +32,7 @@ def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> 
             first, second = (checked(detector.score(trace, half), trace) for half in pair)
             pairs.append((first, second))
     n = len(trace.sentences)
-    return pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "trace_id": [trace.id] * n,
             "sentence": range(n),
@@ -34,6 +43,15 @@ def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> 
         },
         schema=dict(schema.SCORES) | dict.fromkeys(whole.diagnostics, pl.Float64),
     )
+    return Scored(frame, whole)
+
+
+def matrix_frame(trace: Trace, matrix: Float[np.ndarray, "sentences sentences"]) -> pl.DataFrame:
+    """The defined cells of a sentence × sentence matrix, one row each."""
+    target, source = np.nonzero(~np.isnan(matrix))
+    cells = {"target": target, "source": source, "value": matrix[target, source]}
+    names = [trace.id] * len(target)
+    return pl.DataFrame({"trace_id": names, **cells}, schema_overrides=dict(schema.MATRICES))
 
 
 def checked(scores: SentenceScores, trace: Trace) -> SentenceScores:

@@ -14,9 +14,10 @@ from harness.config import build, check, plain, serving, shown
 from harness.engine import EngineConf
 from harness.planted import Selftest
 from harness.plots import Report
+from harness.sample import REFERENCES, checkpoints, wanted
 from harness.segmentation import Segmentation
-from harness.subject import Model
-from harness.types import Detector, ProblemSet, UserError
+from harness.subject import Model, declare
+from harness.types import Detector, Evidence, Fitting, ProblemSet, UserError
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,22 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """Detectors that learn are fitted on the problems of all folds but that of the trace."""
+
+    folds: int
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise UserError(f"calibration.folds: must be at least 2, got {self.folds}")
+
+
+@dataclass(frozen=True)
 class Settings:
-    """Everything a job needs to know, checked; `values` is what it was made from."""
+    """Everything a job needs to know, checked; `values` is what it was made from.
+
+    `checkpoints` are those that the detectors read beside the model.
+    """
 
     results: str
     run: str
@@ -72,6 +87,8 @@ class Settings:
     model: Model
     engine: EngineConf
     detectors: Mapping[str, Detector]
+    checkpoints: tuple[str, ...]
+    calibration: Calibration
     agreement: Agreement
     report: Report
     selftest: Selftest
@@ -87,7 +104,7 @@ class Settings:
 
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "sampling"),
-    *("model", "engine", "method", "agreement", "report", "selftest"),
+    *("model", "engine", "method", "calibration", "agreement", "report", "selftest"),
 }
 
 
@@ -114,6 +131,11 @@ def settings(config: Any) -> Settings:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
     sampling = build(Sampling, values["sampling"], "sampling")
     methods = _methods(values["method"])
+    detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
+    model = build(Model, values["model"], "model")
+    read = {n: _read(n, d, sampling, model) for n, d in detectors.items()}
+    calibration = build(Calibration, values["calibration"], "calibration")
+    more = {n: _more(d, read[n], calibration) for n, d in detectors.items()}
     return Settings(
         results=_results(values["results"]),
         run=_run(values["run"]),
@@ -121,14 +143,16 @@ def settings(config: Any) -> Settings:
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
         sampling=sampling,
-        model=build(Model, values["model"], "model"),
+        model=model,
         engine=serving(EngineConf, values["engine"], "engine"),
-        detectors={n: serving(Detector, node, f"method.{n}") for n, node in methods.items()},
+        detectors=detectors,
+        checkpoints=tuple(sorted({found for names in read.values() for found in names})),
+        calibration=calibration,
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),
         selftest=build(Selftest, values["selftest"], "selftest"),
         identity=_identity(values, sampling),
-        hashes={name: _hash(node, sampling.draws) for name, node in methods.items()},
+        hashes={n: _hash([node, sampling.draws, *more[n]]) for n, node in methods.items()},
         values=values,
     )
 
@@ -166,11 +190,31 @@ def _run(value: Any) -> str:
     return name
 
 
+def _read(name: str, detector: Detector, sampling: Sampling, model: Model) -> dict[str, str]:
+    """The checkpoints beside the model that a detector reads; raises UserError for unknown ones."""
+    have = Evidence(sampling.draws, model.force, REFERENCES)
+    names = [found for found in checkpoints(wanted(detector, have)) if found]
+    for found in names:
+        if found not in model.checkpoints:
+            raise UserError(f"method.{name}: needs model.checkpoints.{found}; {declare(found)}")
+    return {found: model.checkpoints[found] for found in names}
+
+
+def _more(detector: Detector, read: Mapping[str, str], calibration: Calibration) -> list[Any]:
+    """What a detector's scores rest on besides its options, the draws and the traces."""
+    folds = [calibration.folds] if isinstance(detector, Fitting) else []
+    return [*([read] if read else []), *folds]
+
+
 def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
-    """The keys that make two runs the same run, flat; draws only extend one."""
+    """The keys that make two runs the same run, flat; draws only extend one.
+
+    Further checkpoints are no part of it: they move the scores that rest on them alone.
+    """
     fixed = asdict(replace(sampling, draws=1))
-    nodes = {k: values[k] for k in ("model", "problems", "segmentation")} | {"sampling": fixed}
-    found = flat(nodes)
+    model = {k: v for k, v in values["model"].items() if k not in ("checkpoints", "series")}
+    nodes = {k: values[k] for k in ("problems", "segmentation")}
+    found = flat({"model": model, **nodes, "sampling": fixed})
     for key in ("sampling.draws", "sampling.chunk", "model.device"):
         found.pop(key)
     return found
@@ -187,6 +231,6 @@ def flat(node: Any, prefix: str = "") -> dict[str, Any]:
     }
 
 
-def _hash(node: Any, draws: int) -> str:
-    """What a detector's scores rest on besides the traces."""
-    return hashlib.sha256(json.dumps([node, draws], sort_keys=True).encode()).hexdigest()[:16]
+def _hash(basis: Any) -> str:
+    """A digest of what a detector's scores rest on besides the traces."""
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]

@@ -2,8 +2,8 @@
 
 import hashlib
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,9 @@ class Model:
 
     `path` is a hub id, a folder, a GGUF file, or wheel://PACKAGE/FILE. `prompt` replaces the chat
     template ("{question}" stands for the question). `open_tag` and `close_tag` surround the
-    reasoning where the model marks it; `force` is what makes it answer at once.
+    reasoning where the model marks it; `force` is what makes it answer at once. `checkpoints` are
+    paths by name of what detectors read beside the model itself, which has the name ""; `series`
+    are names of them in the order of training.
     """
 
     name: str
@@ -35,12 +37,17 @@ class Model:
     close_tag: str
     force: str
     trust_remote_code: bool
+    checkpoints: Mapping[str, str] = field(hash=False)
+    series: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not self.path:
             raise UserError("model.path: which model? Give a folder, a GGUF file or a hub id")
         if self.prompt is not None and "{question}" not in self.prompt:
             raise UserError("model.prompt: must hold {question} where the question goes")
+        for name in self.series:
+            if name and name not in self.checkpoints:
+                raise UserError(f"model.series: {name} is not among model.checkpoints")
 
 
 class Subject:
@@ -76,6 +83,21 @@ class Subject:
             some = ", ".join(sorted(info["missing_keys"])[:3])
             raise UserError(f"model.path: {self.path} lacks weights of the model, such as {some}")
         return model.to(self.device).eval()
+
+    def checkpoint(self, name: str) -> "Subject":
+        """The model itself for "", else one of `model.checkpoints`; the last one stays loaded."""
+        if not name:
+            return self
+        if name not in self.conf.checkpoints:
+            raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
+        # It never writes a prompt, so it needs no chat template.
+        alone: dict[str, Any] = {"revision": None, "prompt": "{question}"}
+        alone |= {"checkpoints": {}, "series": ()}
+        try:
+            return _other(replace(self.conf, path=self.conf.checkpoints[name], **alone))
+        except UserError as error:
+            where = f"model.checkpoints.{name}"
+            raise UserError(str(error).replace("model.path", where, 1)) from None
 
     @property
     def revision(self) -> str:
@@ -141,6 +163,17 @@ class Subject:
 def subject(model: Model) -> Subject:
     """The subject of a model config, loaded once a process however many jobs a sweep runs."""
     return Subject(model)
+
+
+@lru_cache(maxsize=1)
+def _other(model: Model) -> Subject:
+    """One further checkpoint at a time: its weights are as large as the model's own."""
+    return Subject(model)
+
+
+def declare(checkpoint: str) -> str:
+    """How to declare a checkpoint."""
+    return f"declare it in conf/model, or add '+model.checkpoints.{checkpoint}=PATH'"
 
 
 def _device(name: str) -> str:

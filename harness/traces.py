@@ -69,6 +69,7 @@ def load(writer: Writer, problems: Sequence[Problem]) -> list[Trace]:
             problem=known[row["problem_id"]],
             prompt_ids=tuple(row["prompt_ids"]),
             token_ids=tuple(row["token_ids"]),
+            starts=tuple(row["starts"]),
             sentences=tuple(cut[row["trace_id"]]),
             **{key: row[key] for key in _PLAIN},
         )
@@ -129,7 +130,7 @@ def _kept(writer: Writer, site: Site, skipped: dict[str, str]) -> list[Trace]:
 
 def _trace(writer: Writer, site: Site, row: dict[str, Any]) -> Trace:
     subject, ids = writer.subject, tuple(row["token_ids"])
-    text = subject.decode(ids)
+    text, starts = subject.decode(ids), subject.starts(ids)
     span = reasoning_span(text, subject.conf.open_tag, subject.conf.close_tag)
     return Trace(
         id=f"{site.owner}#{row['draw']}",
@@ -140,11 +141,12 @@ def _trace(writer: Writer, site: Site, row: dict[str, Any]) -> Trace:
         prompt_ids=site.prompt_ids,
         token_ids=ids,
         text=text,
-        sentences=sentences(text, subject.starts(ids), span, writer.segmenter),
+        sentences=sentences(text, starts, span, writer.segmenter),
         answer=row["answer"],
         correct=row["correct"],
         origin="sampled",
         finish_reason=row["finish_reason"],
+        starts=tuple(starts),
     )
 
 
@@ -165,6 +167,7 @@ def _save(
             "problem_id": t.problem.id,
             "prompt_ids": t.prompt_ids,
             "token_ids": t.token_ids,
+            "starts": t.starts,
             "n_sentences": len(t.sentences),
             **{key: getattr(t, key) for key in _PLAIN},
         }

@@ -2,15 +2,44 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 import polars as pl
+from jaxtyping import Bool, Float
 
 from harness import schema
 from harness.draws import Writer
 from harness.ledger import Ledger
 from harness.store import rows, write_frame
-from harness.types import Planted, Trace, Truth
+from harness.types import Trace
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is known of a trace: by sentence its kind and exact importances, and what rests on what.
+
+    `planted` marks the sentences that decide. `exact` holds importances by name, among them "tv":
+    the total variation between the answer distributions before and after the sentence. An edge
+    (i, j, kind) says that sentence j rests on sentence i.
+    """
+
+    kinds: tuple[str, ...]
+    planted: Bool[np.ndarray, " sentences"]
+    exact: Mapping[str, Float[np.ndarray, " sentences"]]
+    edges: tuple[tuple[int, int, str], ...]
+
+
+@runtime_checkable
+class Planted(Protocol):
+    """The part of a problem set that knows which sentences matter."""
+
+    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
+        """The truth about a trace written with these weights, or why there is none."""
+        ...
+
 
 NAME = "truth"  # of the method that the exact importances stand for in every comparison
 
@@ -46,7 +75,7 @@ def _scores(run: Path, found: Mapping[str, Truth], without: Mapping[str, int]) -
         columns = {"score": truth.exact["tv"], "half_a": nothing, "half_b": nothing}
         frame = pl.DataFrame({**columns, **truth.exact}).with_row_index("sentence")
         place = [pl.lit(name).alias("trace_id"), pl.col("sentence").cast(pl.Int32)]
-        book.add(name, frame.select(*place, pl.exclude("sentence")), 0.0)
+        book.frames[name] = frame.select(*place, pl.exclude("sentence"))
     book.write("done")
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -66,7 +65,10 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a model wrote for a problem; the sentences tile the reasoning span of `token_ids`."""
+    """What a model wrote for a problem; the sentences tile the reasoning span of `token_ids`.
+
+    `starts` is the character of `text` at which each token begins; empty where nobody looked.
+    """
 
     id: str
     problem: Problem
@@ -81,6 +83,14 @@ class Trace:
     correct: bool
     origin: str
     finish_reason: str
+    starts: tuple[int, ...] = ()
+
+    @property
+    def reasoning(self) -> slice:
+        """The tokens that the sentences tile; all of them where there are no sentences."""
+        if not self.sentences:
+            return slice(0, len(self.token_ids))
+        return slice(self.sentences[0].start, self.sentences[-1].stop)
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,7 @@ class Compare:
     to: str
 
 
+@runtime_checkable
 class Summary(Protocol):
     """What reduces the attention of one layer; compared by value, so a frozen dataclass."""
 
@@ -210,9 +221,10 @@ class Reading:
 class Evidence:
     """Everything gathered about one trace so far; detectors read it and never fetch anything.
 
-    `reading` is of the model that wrote the trace, `others` of further checkpoints by name.
-    `divergence` in nats a token; `suppression` KL(plain || masked) in nats of every token (row)
-    when a sentence (column) is masked, NaN up to where the mask begins.
+    `reading` is of the model that wrote the trace, `others` of further checkpoints by name: NaN
+    after the reasoning and beyond a checkpoint's context, and so is their `divergence`, in nats a
+    token. `suppression` is KL(plain || masked) in nats of every token (row) when a sentence
+    (column) is masked, NaN up to where the mask begins.
     """
 
     draws: int
@@ -230,6 +242,10 @@ class Evidence:
     )
     texts: Mapping[ReadText, Float[np.ndarray, " width"]] = field(default_factory=dict)
     embeddings: Mapping[tuple[str, str], Float[np.ndarray, " dims"]] = field(default_factory=dict)
+
+    def reading_of(self, checkpoint: str) -> Reading:
+        """The reading of a checkpoint by name, "" for the model that wrote the trace."""
+        return self.others.get(checkpoint, Reading()) if checkpoint else self.reading
 
     def subset(self, keep: Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]) -> "Evidence":
         """The same evidence with only some of the draws, for half-sample scores."""
@@ -291,27 +307,13 @@ class Fitting(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class Truth:
-    """What is known of a trace: by sentence its kind and exact importances, and what rests on what.
-
-    `planted` marks the sentences that decide. `exact` holds importances by name, among them "tv":
-    the total variation between the answer distributions before and after the sentence. An edge
-    (i, j, kind) says that sentence j rests on sentence i.
-    """
-
-    kinds: tuple[str, ...]
-    planted: Bool[np.ndarray, " sentences"]
-    exact: Mapping[str, Float[np.ndarray, " sentences"]]
-    edges: tuple[tuple[int, int, str], ...]
-
-
 @runtime_checkable
-class Planted(Protocol):
-    """The part of a problem set that knows which sentences matter."""
+class Stating(Protocol):
+    """The part of a fitted detector that says what it learnt."""
 
-    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
-        """The truth about a trace written with these weights, or why there is none."""
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it learnt, as JSON would hold it; the status file has it fold by fold."""
         ...
 
 

@@ -8,7 +8,8 @@ from harness.organism.parser import parse
 from harness.organism.program import Decisions
 from harness.organism.puzzles import read
 from harness.organism.truth import edges, importances
-from harness.types import Trace, Truth
+from harness.truth import Truth
+from harness.types import Trace
 
 PLANTED = ("PLAN", "BACK")
 

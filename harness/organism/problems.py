@@ -9,7 +9,8 @@ from harness.organism.account import account
 from harness.organism.checkpoints import decisions, shipped, verify
 from harness.organism.program import START, Option, State, options, write
 from harness.organism.puzzles import Puzzle, cores, dress
-from harness.types import Problem, Role, Trace, Truth, UserError
+from harness.truth import Truth
+from harness.types import Problem, Role, Trace, UserError
 
 
 @dataclass(frozen=True)

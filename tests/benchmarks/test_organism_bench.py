@@ -36,7 +36,9 @@ def todo() -> list[Request]:
 @pytest.fixture(scope="module")
 def subject() -> Subject:
     place = "wheel://harness/organism/checkpoints/base"
-    return Subject(Model("organism", place, None, "float32", "cpu", None, "", "", "", False))
+    return Subject(
+        Model("organism", place, None, "float32", "cpu", None, "", "", "", False, {}, ())
+    )
 
 
 def ours(subject: Subject, todo: list[Request]) -> int:

@@ -34,7 +34,9 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     pytest.importorskip("gguf")
-    subject = Subject(Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False))
+    subject = Subject(
+        Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False, {}, ())
+    )
     stops = Stops(subject.tokenizer, subject.eos, offsets)
     problem = Problem("p", QUESTION, "72", None, "", "evaluate")
     prompt = subject.prompt_ids(problem, "Think step by step.")

@@ -8,6 +8,8 @@ import numpy as np
 
 from harness import (
     NO_ANSWER,
+    Attend,
+    Compare,
     Detector,
     Draw,
     Embed,
@@ -18,12 +20,13 @@ from harness import (
     ReadText,
     Rollouts,
     Sentence,
+    Suppress,
     Trace,
 )
 from harness.evidence import held
-from harness.types import Want, Wanting
+from harness.types import Fitting, Want, Wanting
 
-DRAWS, MOST, WIDTH, ROUNDS = 16, 256, 24, 50
+DRAWS, MOST, WIDTH, ROUNDS, LAYERS, HEADS = 16, 256, 24, 50, 4, 3
 ANSWERS = ("1", "2", "3", NO_ANSWER)
 WORDS = ["we", "add", "the", "apples", "so", "wait", "check", "total", "is", "three", "perhaps"]
 
@@ -43,11 +46,13 @@ REFERENCES = tuple(problem(number) for number in range(2, 22))
 
 def trace(name: str, lengths: Iterable[int], tail: int = 5) -> Trace:
     """A trace whose sentences have so many tokens, two tokens before and `tail` after them."""
-    made, start, random = [], 2, rng("trace", name)
+    made, start, random, starts, chars = [], 2, rng("trace", name), [0, 0], 0
     for length in lengths:
         text = " ".join(random.choice(WORDS, 6)).capitalize() + ". "
         made.append(Sentence(text, start, start + length, None))
         start += length
+        starts += [chars + k * len(text) // length for k in range(length)]
+        chars += len(text)
     return Trace(
         id=f"made/1#{name}",
         problem=problem(1, "evaluate"),
@@ -62,6 +67,7 @@ def trace(name: str, lengths: Iterable[int], tail: int = 5) -> Trace:
         correct=True,
         origin="sampled",
         finish_reason="stop",
+        starts=(*starts, *[chars] * tail),
     )
 
 
@@ -102,16 +108,26 @@ def wanted(trace: Trace, have: Evidence, *detectors: Detector) -> list[Want]:
 
 def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
     match want:
-        case Draw():
-            key = (want.arm, want.boundary)
-            return replace(have, rollouts={**have.rollouts, key: rollouts(trace, want)})
-        case Read():
+        case Read(checkpoint=""):
             return replace(have, reading=reading(trace, have.reading, want))
+        case Draw():
+            kind, new = "rollouts", {(want.arm, want.boundary): rollouts(trace, want)}
+        case Read():
+            old = have.reading_of(want.checkpoint)
+            kind, new = "others", {want.checkpoint: reading(trace, old, want)}
+        case Compare():
+            values = rng(trace.id, want).exponential(size=len(trace.token_ids))
+            kind, new = "divergence", {want: values}
+        case Attend():
+            kind, new = "attention", {want: attention(trace, want)}
+        case Suppress():
+            kind, new = "suppression", {want: masked(trace, want)}
         case ReadText():
-            return replace(have, texts={**have.texts, want: vector(want)})
+            kind, new = "texts", {want: vector(want)}
         case Embed():
+            kind = "embeddings"
             new = {(want.model, text): unit(want.model, text) for text in want.texts}
-            return replace(have, embeddings={**have.embeddings, **new})
+    return replace(have, **{kind: {**getattr(have, kind), **new}})
 
 
 def rollouts(trace: Trace, want: Draw) -> Rollouts:
@@ -130,12 +146,36 @@ def rollouts(trace: Trace, want: Draw) -> Rollouts:
     )
 
 
+def learnt(own: Detector) -> Detector:
+    """A detector that learns, fitted on all these traces and some more; another as it is."""
+    if not isinstance(own, Fitting):
+        return own
+    traces = [*TRACES.values(), *(trace(f"long {i}", (4,) * 12) for i in range(4))]
+    return own.fit(traces, [gathered(t, own) for t in traces])
+
+
+def attention(trace: Trace, want: Attend) -> np.ndarray:
+    """Summaries of lower triangular weights whose rows add up to less than one."""
+    n = len(trace.sentences)
+    weights = rng("attend", trace.id).dirichlet(np.ones(n + 1), (LAYERS, HEADS, n))[..., :n]
+    return np.stack([want.summary(layer) for layer in np.tril(weights)])
+
+
+def masked(trace: Trace, want: Suppress) -> np.ndarray:
+    """Divergences of the tokens that are predicted where the mask has begun."""
+    token = np.arange(len(trace.token_ids))[:, None]
+    begun = [s.start if want.own_rows else s.stop for s in trace.sentences]
+    there = [s.stop > s.start for s in trace.sentences]
+    values = rng("suppress", trace.id, want).exponential(size=(len(token), len(begun)))
+    return np.where((token > np.array(begun)) & there, values, np.nan)
+
+
 def reading(trace: Trace, old: Reading, want: Read) -> Reading:
-    n, random = len(trace.token_ids), rng("read", trace.id)
-    unknown = {f.name for f in fields(Read)} - {"entropy", "logprob", "states"}
+    n, random = len(trace.token_ids), rng("read", trace.id, want.checkpoint)
+    unknown = {f.name for f in fields(Read)} - {"entropy", "logprob", "states", "checkpoint"}
     assert not unknown, f"say here what a pass yields for {unknown}"
     entropy, logprob = random.exponential(size=(2, n)).astype(np.float32)
-    states = {layer: matrix(n, "states", trace.id, layer) for layer in want.states}
+    states = {layer: matrix(n, "states", trace.id, want.checkpoint, layer) for layer in want.states}
     return Reading(
         entropy if want.entropy else old.entropy,
         -logprob if want.logprob else old.logprob,
@@ -158,8 +198,11 @@ def unit(model: str, text: str) -> np.ndarray:
 
 def contents(have: Evidence) -> list[object]:
     """All that evidence holds, as values that can be compared."""
-    reads = {"entropy": have.reading.entropy, "logprob": have.reading.logprob}
-    kinds = (reads, have.reading.states, have.texts, have.embeddings)
+    every = {"": have.reading, **have.others}
+    reads = {(n, k): getattr(r, k) for n, r in every.items() for k in ("entropy", "logprob")}
+    states = {(name, n): s for name, r in every.items() for n, s in r.states.items()}
+    found = (have.divergence, have.attention, have.suppression)
+    kinds = (reads, states, *found, have.texts, have.embeddings)
     arrays = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
     drawn = [
         (key, r.draw.tobytes(), r.answer, r.correct.tobytes(), r.first_sentence)

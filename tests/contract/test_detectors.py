@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import yaml
 from hydra import compose, initialize_config_module
@@ -20,7 +21,7 @@ from harness import SentenceScores, Trace, UserError, schema
 from harness.config import plain, target
 from harness.evidence import SMALL
 from harness.scores import checked, score
-from harness.types import Detector, Draw, Evidence, Want
+from harness.types import Detector, Draw, Evidence, Fitting, Stating, Want
 from tests.contract.factory import (
     ORDINARY,
     TRACES,
@@ -28,6 +29,7 @@ from tests.contract.factory import (
     contents,
     empty,
     gathered,
+    learnt,
     trace,
     wanted,
 )
@@ -49,6 +51,12 @@ def detector(name: str) -> Detector:
 
 
 @cache
+def ready(name: str) -> Detector:
+    """The detector as it scores: fitted, where it learns."""
+    return learnt(detector(name))
+
+
+@cache
 def evidence(name: str, kind: str) -> Evidence:
     return gathered(TRACES[kind], detector(name))
 
@@ -59,7 +67,7 @@ def cases(name: str) -> Iterator[tuple[Trace, Evidence]]:
 
 @cache
 def scored(name: str, kind: str = "ordinary") -> SentenceScores:
-    return detector(name).score(TRACES[kind], evidence(name, kind))
+    return ready(name).score(TRACES[kind], evidence(name, kind))
 
 
 def same(a: SentenceScores, b: SentenceScores) -> bool:
@@ -165,11 +173,12 @@ def test_it_says_where_it_comes_from(name: str):
 
 def test_a_signed_detector_gives_both_signs(name: str):
     """Signed says that a negative score is the opposite of an anchor; then there must be some."""
-    own = detector(name)
+    own = ready(name)
     assert isinstance(own.signed, bool)
     if own.signed:
         traces = [trace(f"sign {i}", (4,) * 12) for i in range(3)]
-        scores = np.concatenate([own.score(t, gathered(t, own)).score for t in traces])
+        read = [gathered(t, detector(name)) for t in traces]
+        scores = np.concatenate([own.score(*p).score for p in zip(traces, read, strict=True)])
         assert np.nanmin(scores) < 0 < np.nanmax(scores)
 
 
@@ -193,7 +202,7 @@ def test_wants_is_settled_by_what_it_asked_for(name: str):
 
 def test_nothing_it_is_given_changes(name: str):
     for given, have in cases(name):
-        own = target(nodes()[name], "")
+        own = learnt(target(nodes()[name], ""))
         before = copy.deepcopy((given, own)), contents(have)
         wanted(given, have, own)
         own.score(given, have)
@@ -221,7 +230,7 @@ def test_diagnostics_have_columns_of_their_own(name: str):
 
 def test_the_same_evidence_gives_the_same_scores(name: str):
     """Whatever other traces were scored before, and in whatever order."""
-    fresh = target(nodes()[name], "")
+    fresh = learnt(target(nodes()[name], ""))
     for kind in reversed(TRACES):
         assert same(scored(name, kind), fresh.score(TRACES[kind], evidence(name, kind)))
 
@@ -230,12 +239,12 @@ def test_what_other_detectors_gathered_does_not_matter(name: str):
     """A job gathers for all its detectors at once; a score must not tell who else was in it."""
     read = answered(ORDINARY, empty(), SMALL)
     every = gathered(ORDINARY, *(detector(other) for other in YAMLS), start=read)
-    assert same(detector(name).score(ORDINARY, every), scored(name))
+    assert same(ready(name).score(ORDINARY, every), scored(name))
 
 
 def test_halves_of_the_draws_are_scored_alike(name: str):
     for given, have in cases(name):
-        frame = score(detector(name), given, have, splits=1)
+        frame = score(ready(name), given, have, splits=1).frame
         assert frame.height == len(given.sentences)
         pairs = {len(p) for column in ("half_a", "half_b") for p in frame[column]}
         assert pairs == {1 if draws(given, have, detector(name)) else 0}
@@ -250,11 +259,24 @@ def test_without_draws_the_scores_that_rest_on_them_are_undefined(name: str):
     for left in (0, 1, 2):
         keep = {key: rollouts.draw < left for key, rollouts in have.rollouts.items()}
         if keep:
-            found = checked(detector(name).score(ORDINARY, have.subset(keep)), ORDINARY)
+            found = checked(ready(name).score(ORDINARY, have.subset(keep)), ORDINARY)
             assert left or np.isnan(found.score).all()
 
 
 def test_no_reference_problems_is_no_error(name: str):
     for given in TRACES.values():
         have = gathered(given, detector(name), start=empty(references=()))
-        checked(detector(name).score(given, have), given)
+        checked(ready(name).score(given, have), given)
+
+
+def test_what_is_not_fitted_yet_or_on_nothing_is_no_error_and_says_why(name: str):
+    own, have = detector(name), evidence(name, "ordinary")
+    if isinstance(own, Fitting):
+        for unfit in (own, own.fit([], [])):
+            found = checked(unfit.score(ORDINARY, have), ORDINARY)
+            assert np.isfinite(found.score).any() or found.reason
+
+
+def test_what_it_learnt_can_be_kept_as_json(name: str):
+    if isinstance(ready(name), Stating):
+        assert orjson.dumps(ready(name).facts)

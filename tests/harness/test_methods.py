@@ -9,9 +9,10 @@ from rich.console import Console
 
 import conf
 from harness import Draw, Embed, Evidence, Read, ReadText, UserError, methods
-from harness.catalogue import cost, described, entries, idea, source, wanted, written
+from harness.catalogue import cost, described, entries, idea, source, written
 from harness.config import target
-from harness.types import Detector
+from harness.sample import checkpoints, wanted
+from harness.types import Attend, Compare, Detector, Suppress
 
 BASELINES = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
 METHODS = sorted(path.stem for path in (Path(conf.__file__).parent / "method").glob("*.yaml"))
@@ -191,11 +192,31 @@ DRAWS = [Draw(k, 30) for k in range(5)]
             "low: one pass a trace",
         ),
         ([Embed(("a",), "m")], "embeddings", "low: embeddings"),
+        (
+            [Compare("", "base"), Read(logprob=True, checkpoint="base"), Attend(max)],
+            "a pass over the trace (attention, distributions), "
+            "a pass over the trace by base (logprob, distributions)",
+            "low: two passes a trace",
+        ),
+        (
+            [Suppress(False, 1.0)],
+            "passes over the trace with each sentence masked",
+            "medium: part of a pass a sentence",
+        ),
     ],
 )
 def test_wants_in_words(wants: list, words: str, price: str):
     assert described(wants) == words
     assert cost(wants) == price
+
+
+def test_a_detector_that_learns_says_so():
+    assert described([Embed(("a",), "m")], fitted=True) == "embeddings, other problems' traces"
+
+
+def test_checkpoints_are_named_once():
+    wants = [Compare("rl", "base"), Read(checkpoint="base"), Attend(max), Embed(("a",), "m")]
+    assert checkpoints(wants) == ["rl", "base", ""]
 
 
 def test_what_is_wanted_after_the_rollouts_is_asked_for_as_well():

@@ -16,36 +16,16 @@ from harness.engine import Finished, Request
 from harness.evidence import Desk
 from harness.hf import HF
 from harness.ledger import ledger
-from harness.problems import Jsonl
 from harness.progress import Meter
 from harness.reading import read, read_text
 from harness.run import Job
 from harness.schema import ROLLOUTS, SENTENCES, TRACES
 from harness.scores import halves, score
-from harness.segmentation import Segmentation
-from harness.settings import Sampling, Screen
 from harness.stops import Stops
 from harness.store import parts
-from harness.subject import Model, Subject
+from harness.subject import Subject
 from harness.types import Draw, Evidence, Problem, Read, ReadText, Rollouts, SentenceScores, Trace
-
-SAMPLING = Sampling(
-    draws=5, chunk=2, temperature=1.0, top_p=1.0, max_tokens=60, answer_tokens=8, seed=3, traces=1,
-    attempts=3, keep="all", screen=Screen(0, 0.0, 1.0), splits=4,
-)  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def subject(tiny: Path) -> Subject:
-    return Subject(
-        Model("tiny", str(tiny), None, "float32", "cpu", None, "", "", " total is", False)
-    )
-
-
-@pytest.fixture
-def writer(tmp_path: Path, subject: Subject, questions: Path) -> Writer:
-    problems = Jsonl("q", str(questions), 3, 5, None, "", r"total is (\d)")
-    return Writer(tmp_path, subject, problems, Segmentation("default", 5).segmenter, SAMPLING)
+from tests.harness.conftest import SAMPLING
 
 
 def engine(writer: Writer) -> object:
@@ -222,7 +202,7 @@ class Share:
 def test_rounds_are_sampled_until_nothing_is_wanted(writer: Writer) -> None:
     made = written(writer)
     book = ledger(writer.run, "share", "x")
-    Job(Desk(writer, ()), engine(writer), made, {"share": Share()}, {"share": book}).run()
+    Job(Desk(writer, ()), engine(writer), made, {"share": Share()}, {"share": book}, 2).run()
     assert book.status["state"] == "done"
     assert book.status["passes"] == len(made)
     assert set(book.frames) == {trace.id for trace in made}

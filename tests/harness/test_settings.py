@@ -112,3 +112,42 @@ def test_hashes_follow_the_options_and_the_draws(config: Any) -> None:
     assert one["resampling"] == before["resampling"]
     all_of_them = changed(config, {"sampling.draws": 7}).hashes
     assert all(all_of_them[name] != before[name] for name in before)
+
+
+@pytest.fixture(scope="module")
+def comparing() -> Any:
+    """A detector of two checkpoints beside one of one, and a model that names none."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", ["model=smollm2-135m", "method=[mi,rl_entropy_kl]"])
+
+
+def test_a_checkpoint_not_declared_is_named_before_anything_starts(comparing: Any) -> None:
+    message = r"^method\.rl_entropy_kl: needs model\.checkpoints\.base; declare it in conf/model"
+    with pytest.raises(UserError, match=message):
+        settings(comparing)
+
+
+def test_a_changed_checkpoint_concerns_the_detectors_that_read_it(comparing: Any) -> None:
+    a, b, c = (
+        changed(comparing, {"model.checkpoints": paths, "model.series": list(paths)})
+        for paths in ({"base": "a"}, {"base": "b"}, {"base": "a", "rl": "c"})
+    )
+    assert a.checkpoints == b.checkpoints == c.checkpoints == ("base",)
+    assert a.identity == b.identity == c.identity
+    assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
+    assert a.hashes == c.hashes
+
+
+def test_folds_concern_the_detectors_that_learn(comparing: Any) -> None:
+    base = {"model.checkpoints.base": "a"}
+    a, b = (changed(comparing, {**base, "calibration.folds": n}) for n in (2, 3))
+    assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
+    with pytest.raises(UserError, match=r"^calibration\.folds: must be at least 2, got 1"):
+        changed(comparing, {**base, "calibration.folds": 1})
+
+
+def test_a_series_names_checkpoints_or_the_model_itself(comparing: Any) -> None:
+    base = {"model.checkpoints.base": "a"}
+    assert changed(comparing, {**base, "model.series": ["base", ""]}).model.series == ("base", "")
+    with pytest.raises(UserError, match=r"^model\.series: rl-9 is not among model\.checkpoints"):
+        changed(comparing, {**base, "model.series": ["rl-9"]})

@@ -18,6 +18,7 @@ PROBLEM = Problem("p", "we add the apples", "1", None, "test", "evaluate")
 def conf(path: Path | str, prompt: str | None = None) -> Model:
     tags = {"open_tag": "", "close_tag": "", "force": ""}
     rest = {"revision": None, "dtype": "float32", "device": "cpu", "trust_remote_code": False}
+    rest |= {"checkpoints": {}, "series": ()}
     return Model(name="tiny", path=str(path), prompt=prompt, **tags, **rest)
 
 
@@ -148,3 +149,17 @@ def test_what_the_config_says(tiny: Path, copy: Path) -> None:
 def test_a_gpu_that_is_not_there_is_named(tiny: Path) -> None:
     with pytest.raises(UserError, match=r"model\.device: torch sees no GPU"):
         Subject(replace(conf(tiny), device="cuda"))
+
+
+def test_a_checkpoint_is_named_where_it_cannot_be_loaded(tiny: Path, tmp_path: Path) -> None:
+    nowhere = replace(conf(tiny), checkpoints={"base": str(tmp_path / "nowhere")})
+    with pytest.raises(UserError, match=r"^model\.checkpoints\.base: .*nowhere does not exist"):
+        Subject(nowhere).checkpoint("base")
+
+
+def test_a_checkpoint_needs_no_chat_template_and_is_loaded_once(tiny: Path, copy: Path) -> None:
+    (copy / "chat_template.jinja").unlink()
+    subject = Subject(replace(conf(tiny), checkpoints={"base": str(copy)}))
+    assert subject.checkpoint("") is subject
+    assert subject.checkpoint("base") is subject.checkpoint("base")
+    assert subject.checkpoint("base").path == str(copy)

@@ -8,7 +8,8 @@ from harness.organism.program import nominal
 from harness.organism.tokens import encode, prompt, tokenizer
 from harness.segmentation import offsets, reasoning_span
 from harness.segmentation import sentences as cut
-from harness.types import Problem, Trace, Truth
+from harness.truth import Truth
+from harness.types import Problem, Trace
 from tests.harness.organism.walks import puzzles, text, walk
 
 

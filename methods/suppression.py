@@ -1,0 +1,130 @@
+"""`suppression`: sentences without which the model would go on otherwise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float
+from pydantic import PositiveFloat, PositiveInt
+
+from harness import Evidence, SentenceScores, Suppress, Trace
+
+Matrix = Float[np.ndarray, "targets sources"]
+Centring = Literal["row", "distance", "none"]
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """How far hiding a sentence from all later tokens moves the distributions of later sentences.
+
+    S(i, j) = mean of log(KL(P_t || P_t without j) + epsilon) over the tokens t of sentence i > j,
+    those left out that the mask cannot touch; centred; the score of j is the mean over i. Higher =
+    more of an anchor. `centring` subtracts from S the mean of its row (how easily i is moved by
+    anything before it), that of all pairs as far apart (i - j), or none. `window` counts only so
+    many next sentences. Row means move with i, so scores lean on position: read them controlled
+    for it.
+
+    Source: Bogdan et al., Thought Anchors, arXiv 2506.19143 (attention suppression).
+    """
+
+    own_rows: bool
+    temperature: PositiveFloat
+    epsilon: PositiveFloat
+    centring: Centring
+    window: PositiveInt | None
+
+    @property
+    def family(self) -> str:
+        """The literature it comes from."""
+        return "interpretability"
+
+    @property
+    def signed(self) -> bool:
+        """A score below the mean is less of an anchor, not its opposite."""
+        return False
+
+    def wants(self, trace: Trace, have: Evidence) -> Sequence[Suppress]:
+        """The divergences of all tokens, where one sentence can act on another."""
+        return [self._want] if len(trace.sentences) > 1 else []
+
+    def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
+        """Mean centred log of nats; NaN for the last sentence and those without tokens.
+
+        The matrix is S before centring, row i what hiding j does to it. Diagnostics: log_kl (the
+        mean before centring), targets (how many later sentences count).
+        """
+        if len(trace.sentences) < 2:
+            return self._undefined(trace, "fewer than two sentences")
+        kl = evidence.suppression[self._want].astype(np.float64)
+        touched = self._touched(trace)
+        if not np.isfinite(kl[touched]).all():
+            return self._undefined(trace, "a divergence is not finite")
+        logs = np.log(np.where(touched, kl, 0.0) + self.epsilon)
+        s = sentence_means(trace, logs, touched)
+        near = self._near(len(s))
+        known = np.isfinite(s) & near
+        told = {"log_kl": mean(np.where(near, s, np.nan), 0), "targets": known.sum(0).astype(float)}
+        return SentenceScores(mean(np.where(near, centred(s, self.centring), np.nan), 0), told, s)
+
+    @property
+    def _want(self) -> Suppress:
+        return Suppress(self.own_rows, self.temperature)
+
+    def _touched(self, trace: Trace) -> Bool[np.ndarray, "tokens sentences"]:
+        """Tokens after sentence j that its mask reaches.
+
+        The first of them is predicted at the sentence's last token, where only `own_rows` masks.
+        """
+        first = np.array([s.stop for s in trace.sentences]) + (not self.own_rows)
+        filled = np.array([s.start < s.stop for s in trace.sentences])
+        token = np.arange(len(trace.token_ids))[:, None]
+        return (token >= first) & (token < trace.sentences[-1].stop) & filled
+
+    def _near(self, n: int) -> Bool[np.ndarray, "targets sources"]:
+        """The pairs that count: all, or those at most `window` sentences apart."""
+        return lags(n) <= (n if self.window is None else self.window)
+
+    def _undefined(self, trace: Trace, reason: str) -> SentenceScores:
+        n = len(trace.sentences)
+        nan = np.full(n, np.nan)
+        return SentenceScores(nan, {"log_kl": nan, "targets": nan}, np.full((n, n), np.nan), reason)
+
+
+def sentence_means(
+    trace: Trace,
+    values: Float[np.ndarray, "tokens sources"],
+    touched: Bool[np.ndarray, "tokens sources"],
+) -> Matrix:
+    """The mean over the touched tokens of each sentence; NaN where it has none."""
+    start = np.array([s.start for s in trace.sentences])
+    stop = np.array([s.stop for s in trace.sentences])
+
+    def sums(rows: np.ndarray) -> Matrix:
+        total = np.pad(rows.cumsum(axis=0, dtype=np.float64), ((1, 0), (0, 0)))
+        return total[stop] - total[start]
+
+    count = sums(touched)
+    return sums(np.where(touched, values, 0.0)) / np.where(count > 0, count, np.nan)
+
+
+def centred(s: Matrix, centring: Centring) -> Matrix:
+    """S less the mean of each row, or less the mean of each distance i - j."""
+    if centring == "row":
+        return s - mean(s, 1)[:, None]
+    if centring == "distance":
+        means = np.concatenate([mean(np.diagonal(s, -lag)[None], 1) for lag in range(len(s))])
+        return s - means[np.abs(lags(len(s)))]
+    return s
+
+
+def lags(n: int) -> np.ndarray:
+    """How many sentences the target (row) lies behind the source (column)."""
+    return np.subtract.outer(np.arange(n), np.arange(n))
+
+
+def mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """The mean of the defined values; NaN where there is none."""
+    known = np.isfinite(values)
+    count = known.sum(axis)
+    return np.where(known, values, 0.0).sum(axis) / np.where(count > 0, count, np.nan)

@@ -1,0 +1,29 @@
+"""A run folder with a tiny real model behind it."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.draws import Writer
+from harness.problems import Jsonl
+from harness.segmentation import Segmentation
+from harness.settings import Sampling, Screen
+from harness.subject import Model, Subject
+
+SAMPLING = Sampling(
+    draws=5, chunk=2, temperature=1.0, top_p=1.0, max_tokens=60, answer_tokens=8, seed=3, traces=1,
+    attempts=3, keep="all", screen=Screen(0, 0.0, 1.0), splits=4,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def subject(tiny: Path) -> Subject:
+    return Subject(
+        Model("tiny", str(tiny), None, "float32", "cpu", None, "", "", " total is", False, {}, ())
+    )
+
+
+@pytest.fixture
+def writer(tmp_path: Path, subject: Subject, questions: Path) -> Writer:
+    problems = Jsonl("q", str(questions), 3, 5, None, "", r"total is (\d)")
+    return Writer(tmp_path, subject, problems, Segmentation("default", 5).segmenter, SAMPLING)
