@@ -16,6 +16,7 @@ from harness.baselines import baselines
 from harness.config import build
 from harness.ledger import file
 from harness.page import render
+from harness.planted import auroc_planted
 from harness.plots import Report, draw
 from harness.plots.source import BASELINE
 from harness.progress import console
@@ -37,7 +38,8 @@ def report(run: Path, conf: Agreement, page: Report) -> Path:
         table, dots = agreement(scores.join(known, on="trace_id"), base, signed, conf)
         write_frame(run / "agreement.parquet", table)
         write_frame(run / "agreement_by_problem.parquet", dots)
-        write_frame(run / "methods.parquet", _methods(scores, status))
+        methods = _methods(scores.join(known, on="trace_id"), status, _kinds(run))
+        write_frame(run / "methods.parquet", methods)
         draw(run, page)
         return render(run, page)
 
@@ -90,11 +92,20 @@ def _resampled(files: Sequence[Path]) -> pl.DataFrame:
     return wanted.select("trace_id", "boundary", "arm", "answer").collect()
 
 
-def _methods(scores: pl.DataFrame, status: Mapping[str, Mapping[str, Any]]) -> pl.DataFrame:
+def _kinds(run: Path) -> pl.DataFrame | None:
+    """The sentences whose truth is known, if any are."""
+    sentences = pl.read_parquet(run / "sentences.parquet")
+    return sentences.drop_nulls("kind") if "kind" in sentences.columns else None
+
+
+def _methods(
+    scores: pl.DataFrame, status: Mapping[str, Mapping[str, Any]], kinds: pl.DataFrame | None
+) -> pl.DataFrame:
     """One row a method, detectors first."""
     defined = scores.group_by("method", maintain_order=True).agg(
         pl.col("score").is_not_nan().mean().alias("coverage")
     )
+    planted = {} if kinds is None else auroc_planted(scores, kinds)
     found: list[dict[str, Any]] = []
     for name, coverage in defined.iter_rows():
         row = status.get(name, {})
@@ -106,6 +117,7 @@ def _methods(scores: pl.DataFrame, status: Mapping[str, Mapping[str, Any]]) -> p
                 "arms": ", ".join(row.get("arms", [])),
                 "seconds": row.get("seconds", 0.0),
                 "tokens": int(row.get("tokens", 0)),
+                "auroc_planted": planted.get(name),
             }
         )
     return rows(found, schema.METHODS)

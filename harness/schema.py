@@ -36,6 +36,22 @@ SENTENCES = {
     "position": pl.Float64,
     "n_tokens": pl.Int32,
 }
+TRUTH = {  # further columns of the sentences where their truth is known
+    "trace_id": pl.String,
+    "sentence": pl.Int32,
+    "kind": pl.String,
+    "planted": pl.Boolean,
+    "exact_tv": pl.Float64,
+    "exact_kl": pl.Float64,
+    "exact_accuracy": pl.Float64,
+    "exact_counterfactual": pl.Float64,
+}
+EDGES = {
+    "trace_id": pl.String,
+    "source": pl.Int32,
+    "target": pl.Int32,
+    "kind": pl.String,
+}
 TOKENS = {
     "trace_id": pl.String,
     "token": pl.Int32,
@@ -112,4 +128,14 @@ METHODS = {
     "auroc_planted": pl.Float64,
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
+}
+SELFTEST = {
+    "method": pl.String,
+    "measure": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_problems": pl.Int32,
+    "bound": pl.Float64,
+    "kept": pl.Boolean,
 }

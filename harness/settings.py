@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from harness.agreement import Agreement
 from harness.config import build, check, plain, serving, shown
 from harness.engine import EngineConf
+from harness.planted import Selftest
 from harness.plots import Report
 from harness.sample import REFERENCES, checkpoints, wanted
 from harness.segmentation import Segmentation
@@ -90,6 +91,7 @@ class Settings:
     calibration: Calibration
     agreement: Agreement
     report: Report
+    selftest: Selftest
     identity: Mapping[str, Any]
     hashes: Mapping[str, str]
     values: Mapping[str, Any]
@@ -102,7 +104,7 @@ class Settings:
 
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "sampling"),
-    *("model", "engine", "method", "calibration", "agreement", "report"),
+    *("model", "engine", "method", "calibration", "agreement", "report", "selftest"),
 }
 
 
@@ -148,6 +150,7 @@ def settings(config: Any) -> Settings:
         calibration=calibration,
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),
+        selftest=build(Selftest, values["selftest"], "selftest"),
         identity=_identity(values, sampling),
         hashes={n: _hash([node, sampling.draws, *more[n]]) for n, node in methods.items()},
         values=values,

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from harness import schema
+from harness import schema, truth
 from harness.draws import Site, Writer, gather
 from harness.engine import Engine
 from harness.progress import metered
@@ -159,7 +159,8 @@ def _save(
         raise UserError(f"no problem yields a trace ({reasons})")
     if skipped:
         write_json(writer.run / "skipped.json", skipped)
-    write_frame(writer.run / "sentences.parquet", sentence_frame(traces))
+    cut = truth.export(writer, traces, sentence_frame(traces))
+    write_frame(writer.run / "sentences.parquet", cut)
     whole = [
         {
             "trace_id": t.id,

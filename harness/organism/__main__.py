@@ -1,0 +1,49 @@
+"""`python -m harness.organism`: retrain the organism, or `--check` what ships."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from platformdirs import user_cache_path
+
+from harness.organism.checkpoints import ROOT, verify
+from harness.organism.retrain import check, retrain
+from harness.types import UserError
+
+
+def main() -> int:
+    """The exit code: 1 if a gate fails, 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m harness.organism", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="measure the gates on a sample")
+    parser.add_argument("--root", type=Path, default=ROOT, help="where the checkpoints stand")
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=user_cache_path("anchor-harness") / "organism",
+        help="where an unfinished training is kept; delete it to begin anew",
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    try:
+        if given.check:
+            return _check(given.root)
+        retrain(given.root, given.work)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _check(root: Path) -> int:
+    verify(root)
+    measured = check(root, problems=40, draws=12)
+    for name, gate in measured.items():
+        verdict = "ok" if gate.passed else "MISSED"
+        print(f"{name:24} {gate.value:10.5f}  in ({gate.low}, {gate.high})  {verdict}")
+    return 0 if all(gate.passed for gate in measured.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The checkpoints that ship with the package, and the hashes they are held against."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from harness.organism.program import Decisions
+from harness.types import UserError
+
+ROOT = Path(__file__).parent / "checkpoints"
+NAMES = ("base", "rl-1", "rl-2", "rl-3", "rl-4", "rl-style")
+REBUILD = "python -m harness.organism"
+
+
+def digest(file: Path) -> str:
+    """The sha256 of a file."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def files(root: Path) -> dict[str, Path]:
+    """Every checkpoint file by its name under the root."""
+    found = sorted(p for p in root.glob("*/*") if p.is_file() and p.parent.name in NAMES)
+    return {p.relative_to(root).as_posix(): p for p in found}
+
+
+def seal(root: Path) -> None:
+    """Write the manifest: the hash of every checkpoint file."""
+    hashes = {name: digest(file) for name, file in files(root).items()}
+    (root / "manifest.json").write_text(json.dumps(hashes, indent=1) + "\n")
+
+
+def verify(root: Path = ROOT) -> None:
+    """Raise UserError naming the first checkpoint file that is missing or altered."""
+    manifest = root / "manifest.json"
+    if not manifest.exists():
+        raise UserError(f"organism: {manifest} is missing; rebuild with {REBUILD}")
+    there = files(root)
+    for name, known in _hashes(root).items():
+        if name not in there:
+            raise UserError(f"organism: checkpoint file {name} is missing; rebuild with {REBUILD}")
+        if digest(there[name]) != known:
+            raise UserError(f"organism: checkpoint file {name} was altered; rebuild with {REBUILD}")
+
+
+@lru_cache
+def shipped(weights: Path, root: Path = ROOT) -> str | None:
+    """The name of the checkpoint whose weights a folder holds; None for any other model."""
+    file = weights / "model.safetensors"
+    if not file.is_file():
+        return None
+    held = digest(file)
+    return next((n for n in NAMES if _hashes(root).get(f"{n}/{file.name}") == held), None)
+
+
+def _hashes(root: Path) -> dict[str, str]:
+    return json.loads((root / "manifest.json").read_text())
+
+
+@lru_cache
+def report(root: Path = ROOT) -> dict[str, Any]:
+    """What the training wrote about itself."""
+    return json.loads((root / "report.json").read_text())
+
+
+def packed(decisions: Decisions) -> dict[str, Any]:
+    """Decision probabilities as JSON, keys joined by slashes."""
+    return {
+        name: {"/".join(map(str, key)): value for key, value in table.items()}
+        for name, table in asdict(decisions).items()
+    }
+
+
+def unpacked(values: dict[str, Any]) -> Decisions:
+    """Decision probabilities from JSON."""
+    loop = {(p, int(s)): v for (p, s), v in _split(values["loop"])}
+    plan = {(int(s), a): v for (s, a), v in _split(values["plan"])}
+    back = {(int(s), a, o): v for (s, a, o), v in _split(values["back"])}
+    mend = {(int(s), a, o): v for (s, a, o), v in _split(values["mend"])}
+    return Decisions(loop, plan, back, mend)
+
+
+def _split(table: dict[str, Any]) -> list[tuple[list[str], Any]]:
+    return [(key.split("/"), value) for key, value in table.items()]
+
+
+@lru_cache
+def decisions(name: str, root: Path = ROOT) -> Decisions:
+    """The measured decision probabilities of a checkpoint, at T = 1 and top-p 1."""
+    return unpacked(report(root)["checkpoints"][name]["decisions"])

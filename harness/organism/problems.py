@@ -1,0 +1,86 @@
+"""`problems=organism`: the evaluation split as a problem set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from harness.answers import same
+from harness.organism.account import account
+from harness.organism.checkpoints import decisions, shipped, verify
+from harness.organism.program import START, Option, State, options, write
+from harness.organism.puzzles import Puzzle, cores, dress
+from harness.truth import Truth
+from harness.types import Problem, Role, Trace, UserError
+
+
+@dataclass(frozen=True)
+class Organism:
+    """Problems that the checkpoints were not trained on, solved by the program's ideal trace.
+
+    `limit` problems are evaluated and the next `reference` are references; which, `seed` decides.
+    """
+
+    name: str
+    limit: int
+    reference: int
+    seed: int
+    instruction: str
+    pattern: str
+
+    def load(self) -> list[Problem]:
+        """All problems to evaluate, then the references; raises UserError if there are too few."""
+        verify()
+        rng, pool = Random(self.seed), list(cores(held_out=True))
+        count = self.limit + self.reference
+        if self.limit < 1 or self.reference < 0 or count > len(pool):
+            raise UserError(
+                f"problems.limit: at least 1, and at most {len(pool)} with problems.reference, "
+                f"got {self.limit} and {self.reference}"
+            )
+        chosen = [dress(puzzle, rng) for puzzle in rng.sample(pool, count)]
+        return [
+            _problem(self.name, puzzle, "evaluate" if i < self.limit else "reference")
+            for i, puzzle in enumerate(chosen)
+        ]
+
+    def correct(self, problem: Problem, answer: str) -> bool:
+        """Whether a canonical answer equals the gold answer."""
+        return same(answer, problem.answer)
+
+    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
+        """The exact importances of a trace's sentences, or why they are not known."""
+        name = shipped(weights)
+        if name is None:
+            return "not written by a checkpoint of the organism"
+        if (temperature, top_p) != (1.0, 1.0):
+            return "known at temperature 1 and top-p 1 only"
+        return account(trace, decisions(name))
+
+
+def _problem(name: str, puzzle: Puzzle, role: Role) -> Problem:
+    digits = "".join(map(str, puzzle.counts))
+    id = f"{name}/{digits}-{'-'.join(puzzle.operations)}"
+    return Problem(id, puzzle.question, str(puzzle.answer), ideal(puzzle), name, role)
+
+
+def ideal(puzzle: Puzzle) -> str:
+    """The trace of right plans without decoys, in the first wording of everything."""
+    state, told = START, list[str]()
+    while state.phase != "done":
+        option = _best(puzzle, state)
+        told.append(write(option, puzzle))
+        state = option.after
+    return "".join(told)
+
+
+def _best(puzzle: Puzzle, state: State) -> Option:
+    """The first wording of the right move."""
+    asked = puzzle.operations[state.stage - 1]
+    wanted = {"plan": "PLAN", "review": "KEEP"}.get(state.phase)
+    return next(
+        option
+        for option in options(state, puzzle.operations)
+        if option.after != state
+        and wanted in {None, option.kind}
+        and option.operation in {"", asked}
+    )

@@ -1,0 +1,163 @@
+"""`python -m harness.selftest`: every detector on a model whose anchors are known."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from rich.table import Table
+from rich.text import Text
+
+from harness import planted
+from harness.composition import arguments, opened
+from harness.plots.style import decimal, interval
+from harness.progress import console
+from harness.settings import Settings
+from harness.store import read_json, write_frame
+from harness.types import UserError
+
+HEADINGS = {
+    "planted": "planted",
+    "strong": "exact TV\nstrong",
+    "some": "exact TV\nsome",
+    "spearman": "Spearman\nexact TV",
+    "spearman of some": "Spearman\nof some",
+    "quiet": "quiet",
+}
+FOOLS = "against "
+
+
+def main() -> None:
+    """`python -m harness.selftest [KEY=VALUE …]`: exit code 1 if a bound is missed."""
+    try:
+        sys.exit(run(sys.argv[1:]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        sys.exit(130)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the detectors, measure them against the truth, show and keep what was found."""
+    if {"-h", "--help"} & set(argv):
+        print("usage: python -m harness.selftest [method=[a,b]] [KEY=VALUE …] [--config-dir DIR]")
+        return 0
+    from harness import launch, preflight  # imports torch: not needed to show help
+    from harness.report import report
+    from harness.run import job
+
+    plan = preflight.plan([*_line(argv), *argv])
+    (todo,) = plan.jobs
+    launch.prepare(plan.jobs)
+    job(todo)
+    report(todo.folder, todo.agreement, todo.report)
+    found = tested(todo)
+    console.print(table(found, _caption(todo)))
+    missed = found.filter(~pl.col("kept"))
+    for row in missed.iter_rows(named=True):
+        said = f"{row['method']}: {row['measure']} is {decimal(row['value'])}"
+        print(f"missed: {said}, below its bound of {row['bound']}", file=sys.stderr)
+    return 1 if len(missed) else 0
+
+
+def _line(argv: Sequence[str]) -> list[str]:
+    """What the command line stands for: the experiment, and every detector unless it says which."""
+    args = arguments(argv)
+    if args.multirun:
+        raise UserError("--multirun: a self-test is one job; write method=[a,b]")
+    line = ["+experiment=selftest"]
+    if any(override.startswith("method=") for override in args.overrides):
+        return line
+    with opened(args.config_dir) as loader:
+        return [*line, f"method=[{','.join(loader.get_group_options('method'))}]"]
+
+
+def tested(todo: Settings) -> pl.DataFrame:
+    """The frame schema.SELFTEST of a run, kept in it with its figure.
+
+    Raises UserError where the truth is not known.
+    """
+    # matplotlib takes a second to import, which a mistake need not wait for.
+    from harness.plots import selftest as figure
+    from harness.plots.saving import save
+    from harness.plots.source import read
+    from harness.plots.style import styled
+
+    source = read(todo.folder)
+    if "kind" not in source.sentences.columns or not source.sentences["kind"].count():
+        raise UserError(
+            f"problems: the truth about {todo.folder} is not known; the self-test needs "
+            "model=organism problems=organism"
+        )
+    scores = source.scores.fill_null(float("nan")).filter(pl.col("method") != "truth")
+    scores = scores.join(_over(todo.folder), on=["trace_id", "sentence", "method"], how="left")
+    found = planted.measures(scores, source.sentences, todo.selftest, todo.agreement)
+    order = pl.Enum([name for name in source.methods_in_order if name != "truth"])
+    found = found.sort(pl.col("method").cast(order), maintain_order=True)
+    write_frame(todo.folder / "selftest.parquet", found)
+    with styled():
+        drawn = figure.figure(found)
+    save(drawn, found, todo.folder / "plots" / "selftest", todo.report.dpi)
+    return found
+
+
+def _over(run: Path) -> pl.DataFrame:
+    """Which scores exceed the 95 % quantile of noise, for the methods that say what theirs is."""
+    columns = {"trace_id": pl.String, "sentence": pl.Int32, "method": pl.String, "over": pl.Boolean}
+    parts = [pl.LazyFrame(schema=columns)]
+    for path in sorted(run.glob("scores/*.parquet")):
+        scores = pl.scan_parquet(path)
+        if {"raw", "floor_95"} <= set(scores.collect_schema().names()):
+            over = pl.col("raw").abs() > pl.col("floor_95")
+            parts.append(scores.with_columns(method=pl.lit(path.stem), over=over).select(*columns))
+    return pl.concat(parts).collect()
+
+
+def table(found: pl.DataFrame, caption: str) -> Table:
+    """A row a method: AUROCs with intervals, rank correlations, and what fools it (AUROC < .5)."""
+    made = Table(title="Self-test against planted anchors", caption=caption)
+    made.title_justify = made.caption_justify = "left"
+    made.add_column("method", no_wrap=True)
+    for heading in HEADINGS.values():
+        made.add_column(heading, justify="right", no_wrap=True)
+    made.add_column("fooled by")
+    for (method,), part in found.group_by("method", maintain_order=True):
+        values = {row["measure"]: row for row in part.iter_rows(named=True)}
+        cells = [_cell(values[m]) if m in values else "n/a" for m in HEADINGS]
+        made.add_row(*map(Text, [str(method), *cells, fools(part)]))
+    return made
+
+
+def _cell(row: dict[str, float | None]) -> str:
+    if row["value"] is None or row["low"] is None:
+        return decimal(row["value"])
+    return f"{decimal(row['value'])} {interval(row['low'], row['high'])}"
+
+
+def fools(part: pl.DataFrame) -> str:
+    """The kinds of sentences that a method ranks above the planted ones, worst first."""
+    below = part.filter(pl.col("measure").str.starts_with(FOOLS) & (pl.col("value") < 0.5))
+    return ", ".join(
+        f"{row['measure'].removeprefix(FOOLS).lower()} {decimal(row['value'])}"
+        for row in below.sort("value").iter_rows(named=True)
+    )
+
+
+def _caption(todo: Settings) -> str:
+    status = read_json(todo.folder / "status" / "truth.json")
+    known, lost = status["traces"], sum(status["undefined"].values())
+    reasons = ", ".join(f"{n} {reason}" for reason, n in status["undefined"].items())
+    without = f"; {lost} without truth ({reasons})" if lost else ""
+    strong, some = todo.selftest.strong, todo.selftest.some
+    return (
+        f"AUROC within a trace, means over {known} traces{without}; intervals over problems. "
+        f"strong: exact total variation >= {strong}, some: >= {some}. Fooled by: kinds of "
+        f"sentences ranked above the planted ones. quiet: share of the other sentences below the "
+        f"detector's own noise floor.\nfigure {todo.folder / 'plots' / 'selftest.png'}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+from hydra import compose, initialize_config_module
+
+from harness.config import build, target
+from harness.organism import Organism
+from harness.settings import Sampling
+from harness.subject import Model
+
+
+def test_the_model_brings_its_problems_and_its_temperature():
+    with initialize_config_module("conf", version_base=None):
+        config = compose("config", overrides=["model=organism"])
+    problems = target(config.problems, "problems")
+    assert isinstance(problems, Organism)
+    sampling = build(Sampling, config.sampling, "sampling")
+    assert (sampling.temperature, sampling.top_p) == (1.0, 1.0)
+    model = build(Model, config.model, "model")
+    assert model.name == "organism"
+    assert config.run == "organism-organism"

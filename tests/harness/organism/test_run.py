@@ -1,0 +1,131 @@
+"""The shipped organism through the whole pipeline, and the self-test on it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from harness import selftest
+from harness.composition import composed, opened
+from harness.organism.account import PLANTED
+from harness.organism.checkpoints import ROOT, decisions, shipped, verify
+from harness.organism.program import START
+from harness.organism.puzzles import read
+from harness.organism.truth import answers
+from harness.schema import EDGES
+from harness.types import UserError
+
+LINE = ["problems.limit=4", "problems.reference=6", "sampling.draws=12", "agreement.draws=50"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results = tmp_path_factory.mktemp("results")
+    found = selftest.run(["method=[resampling_plain,mi]", *LINE, f"results={results}"])
+    assert found in (0, 1)
+    return results / "selftest"
+
+
+def test_the_truth_lies_beside_the_sentences(run: Path):
+    sentences = pl.read_parquet(run / "sentences.parquet")
+    known = sentences.drop_nulls("kind")
+    assert len(known) > 20
+    assert known["planted"].to_list() == [k in PLANTED for k in known["kind"]]
+    assert (known.filter(~pl.col("kind").is_in([*PLANTED, "KEEP"]))["exact_tv"] == 0).all()
+    scores = pl.read_parquet(run / "scores" / "truth.parquet")
+    both = known.join(scores, on=["trace_id", "sentence"])
+    assert len(both) == len(known) == len(scores)
+    assert (both["exact_tv"] == both["score"]).all()
+    status = json.loads((run / "status" / "truth.json").read_text())
+    assert status["state"] == "done"
+    assert status["family"] == "truth"
+    assert status["traces"] + sum(status["undefined"].values()) == 4
+
+
+def test_the_exact_importances_go_by_the_checkpoint_that_wrote(run: Path):
+    traces = pl.read_parquet(run / "traces.parquet").join(
+        pl.read_parquet(run / "problems.parquet"), on="problem_id"
+    )
+    truth = pl.read_parquet(run / "scores" / "truth.parquet")
+    trace_id = truth["trace_id"][0]
+    row = traces.row(by_predicate=pl.col("trace_id") == trace_id, named=True)
+    puzzle = read(row["question"])
+    assert puzzle is not None
+    change = truth.filter(pl.col("trace_id") == trace_id)["accuracy"].sum()
+    start = answers(puzzle, START, decisions("base"))[puzzle.answer]
+    assert change == pytest.approx(float(row["correct"]) - start)
+
+
+def test_edges_point_back(run: Path):
+    edges = pl.read_parquet(run / "matrices" / "edges.parquet")
+    assert dict(edges.schema) == EDGES
+    assert (edges["source"] < edges["target"]).all()
+
+
+def test_the_self_test_is_kept_with_its_figure(run: Path):
+    found = pl.read_parquet(run / "selftest.parquet")
+    assert set(found["method"]) >= {"resampling_plain", "mi", "position", "length"}
+    assert "truth" not in set(found["method"])
+    assert {"planted", "strong", "some", "against EXEC"} <= set(found["measure"])
+    assert (run / "plots" / "selftest.png").stat().st_size > 10_000
+    methods = pl.read_parquet(run / "methods.parquet")
+    planted = dict(methods.select("method", "auroc_planted").iter_rows())
+    assert planted["truth"] > 0.8
+    value = found.filter((pl.col("method") == "mi") & (pl.col("measure") == "planted"))["value"][0]
+    assert planted["mi"] == pytest.approx(value)
+
+
+def test_a_missed_bound_is_exit_code_1(run: Path, capsys: pytest.CaptureFixture[str]):
+    line = ["method=[mi]", *LINE, f"results={run.parent}", "+selftest.bounds.length.planted=0.999"]
+    assert selftest.run(line) == 1
+    assert "missed: length: planted is" in capsys.readouterr().err
+
+
+def test_every_detector_is_in_the_self_test_by_itself():
+    line = selftest._line([])
+    with opened(None) as loader:
+        assert line[1] == f"method=[{','.join(loader.get_group_options('method'))}]"
+        assert composed([line[0]], loader).run == "selftest"
+    assert selftest._line(["method=[mi]"]) == ["+experiment=selftest"]
+
+
+def test_a_self_test_needs_a_truth(tmp_path: Path, tiny: Path, questions: Path):
+    line = ["method=[mi]", f"results={tmp_path}", f"model.path={tiny}", "problems=jsonl"]
+    line += [f"problems.path={questions}", "sampling.max_tokens=40", "problems.limit=2"]
+    with pytest.raises(UserError, match="the self-test needs model=organism"):
+        selftest.run(line)
+    with pytest.raises(UserError, match="one job"):
+        selftest.run(["--multirun"])
+
+
+def test_a_changed_byte_is_noticed(tmp_path: Path):
+    copy = tmp_path / "checkpoints"
+    shutil.copytree(ROOT, copy)
+    verify(copy)
+    file = copy / "rl-2" / "model.safetensors"
+    whole = bytearray(file.read_bytes())
+    whole[-7] ^= 1
+    file.write_bytes(whole)
+    with pytest.raises(UserError, match=r"rl-2/model.safetensors was altered; rebuild with python"):
+        verify(copy)
+    assert shipped(copy / "rl-2", ROOT) is None
+    assert shipped(copy / "rl-3", ROOT) == "rl-3"
+    file.unlink()
+    with pytest.raises(UserError, match=r"rl-2/model.safetensors is missing; rebuild with python"):
+        verify(copy)
+    shutil.rmtree(copy)
+    with pytest.raises(UserError, match=r"is missing; rebuild with python -m harness\.organism"):
+        verify(copy)
+
+
+def test_the_shipped_files_are_small_and_their_gates_passed():
+    files = [p for p in ROOT.rglob("*") if p.is_file()]
+    assert sum(p.stat().st_size for p in files) < 20e6
+    assert not [p for p in files if p.suffix in {".bin", ".pt", ".pkl"}]
+    report = json.loads((ROOT / "report.json").read_text())
+    assert all(gate["passed"] for gate in report["gates"].values())
+    accuracy = [report["checkpoints"][f"rl-{i}"]["accuracy"] for i in range(1, 5)]
+    assert np.all(np.diff(accuracy) > 0)
