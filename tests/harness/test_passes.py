@@ -45,9 +45,14 @@ def other(any_model: torch.nn.Module) -> torch.nn.Module:
     return type(any_model)(any_model.config).float().eval()
 
 
+@pytest.fixture(scope="module")
+def second(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(tiny, tmp_path_factory.mktemp("second") / "model"))
+
+
 @pytest.fixture
-def pair(tiny: Path, any_model: torch.nn.Module, other: torch.nn.Module) -> Subject:
-    return made(conf(tiny, tiny), any_model, other)
+def pair(tiny: Path, second: Path, any_model: torch.nn.Module, other: torch.nn.Module) -> Subject:
+    return made(conf(tiny, second), any_model, other)
 
 
 def logp(model: torch.nn.Module, trace: Trace, width: int | None = None) -> np.ndarray:
@@ -143,10 +148,10 @@ def llama(**options: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(LlamaConfig(**SHAPE | options)).float().eval()
 
 
-def test_distributions_are_over_the_shared_ids(tiny: Path) -> None:
+def test_distributions_are_over_the_shared_ids(tiny: Path, second: Path) -> None:
     wide = SHAPE["vocab_size"] + 7
     here, there = ARCHITECTURES["llama"]().float().eval(), llama(vocab_size=wide)
-    have = gathered(made(conf(tiny, tiny), here, there), TRACE, NONE, [Compare("base", "")])
+    have = gathered(made(conf(tiny, second), here, there), TRACE, NONE, [Compare("base", "")])
     q, p = logp(there, TRACE, SHAPE["vocab_size"]), logp(here, TRACE)
     np.testing.assert_allclose(have.divergence[Compare("base", "")][:5], kl(q, p)[:5], atol=1e-4)
 
@@ -224,7 +229,7 @@ def test_distributions_never_exist_all_at_once(tiny: Path, monkeypatch: pytest.M
     wide, long = 16_384, 160
     ids = tuple(np.random.default_rng(0).integers(3, 20, long).tolist())
     trace = replace(TRACE, token_ids=ids, sentences=(Sentence("", 0, long, None),))
-    subject = made(conf(tiny, tiny), llama(vocab_size=wide), llama(vocab_size=wide))
+    subject = made(conf(tiny, second), llama(vocab_size=wide), llama(vocab_size=wide))
     wants = [Read(entropy=True), Read(entropy=True, checkpoint="base"), Compare("", "base")]
     with Largest() as seen:
         gathered(subject, trace, NONE, wants)
