@@ -224,7 +224,9 @@ class Largest(TorchDispatchMode):
         return out
 
 
-def test_distributions_never_exist_all_at_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distributions_never_exist_all_at_once(
+    tiny: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(harness.reading, "ROWS", 8)
     wide, long = 16_384, 160
     ids = tuple(np.random.default_rng(0).integers(3, 20, long).tolist())
