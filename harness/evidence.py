@@ -1,5 +1,6 @@
 """Evidence: what the detectors of a job want of a trace, gathered once for all of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from harness.draws import Writer
 from harness.embed import embed
 from harness.passes import gathered
 from harness.reading import read_text
-from harness.sample import PASSES
+from harness.sample import PASSES, checkpoints
 from harness.store import slug, write_frame
 from harness.suppressing import suppress
 from harness.types import (
@@ -43,7 +44,7 @@ class Desk:
     writer: Writer
     references: tuple[Problem, ...]
     texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
-    passes: dict[str, int] = field(default_factory=dict)  # over a trace, not yet charged
+    passes: dict[str, Counter[str | Suppress]] = field(default_factory=dict)  # not yet charged
 
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
@@ -88,17 +89,24 @@ class Desk:
                 return have, drawn
             have = self._gather(trace, have, wanted)
 
+    def charged(self, trace: Trace, wanted: Sequence[Want]) -> int:
+        """The passes just made over a trace that serve some wants; the model's own serves all."""
+        passes = self.passes.get(trace.id, Counter())
+        masked = [want for want in wanted if isinstance(want, Suppress)]
+        return sum(passes[key] for key in {"", *checkpoints(wanted), *masked})
+
     def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want]) -> Evidence:
         subject = self.writer.subject
+        passes = self.passes.setdefault(trace.id, Counter())
         reads = [w for w in wanted if isinstance(w, PASSES)]
         if reads:
-            have, passes = gathered(subject, trace, have, reads)
-            self.passes[trace.id] = self.passes.get(trace.id, 0) + passes
+            have = gathered(subject, trace, have, reads)
+            passes.update(checkpoints(reads))
             _keep_tokens(self.writer.run, trace, have.reading)
         for want in (w for w in wanted if isinstance(w, Suppress)):
             found = suppress(subject, trace, want)
             have = replace(have, suppression={**have.suppression, want: found})
-            self.passes[trace.id] = self.passes.get(trace.id, 0) + 1 + len(trace.sentences)
+            passes[want] += 1 + len(trace.sentences)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
                 self.texts[want] = read_text(subject, want)

@@ -12,10 +12,8 @@ from harness.subject import Subject
 from harness.types import Attend, Compare, Evidence, Read, Trace, UserError
 
 
-def gathered(
-    subject: Subject, trace: Trace, have: Evidence, wants: Sequence[PASSES]
-) -> tuple[Evidence, int]:
-    """The evidence with `wants` in it, and the passes that this took."""
+def gathered(subject: Subject, trace: Trace, have: Evidence, wants: Sequence[PASSES]) -> Evidence:
+    """The evidence with `wants` in it, from one pass of each checkpoint that they name."""
     made: dict[str, Pass] = {}
     for name in checkpoints(wants):
         reads = [w for w in wants if isinstance(w, Read) and w.checkpoint == name]
@@ -29,7 +27,7 @@ def gathered(
         for want in wants
         if isinstance(want, Compare)
     }
-    return replace(have, divergence={**have.divergence, **compared}), len(made)
+    return replace(have, divergence={**have.divergence, **compared})
 
 
 def _layers(have: Evidence, name: str, reads: Sequence[Read]) -> tuple[int, ...]:

@@ -129,14 +129,15 @@ class Job:
             if draws:
                 later.append((traces.site(trace), draws))
                 continue
-            passes = self.desk.passes.pop(trace.id, 0)
             for name, detector in detectors.items():
-                self.books[name].count("passes", passes)
+                wanted = wants(detector, trace, have)
+                self.books[name].count("passes", self.desk.charged(trace, wanted))
                 if name in self.learners:
-                    self.learners[name].keep(trace, only(have, wants(detector, trace, have)))
+                    self.learners[name].keep(trace, only(have, wanted))
                 else:
                     self.enter(name, detector, trace, have)
                     self.books[name].flush()
+            self.desk.passes.pop(trace.id, None)
         if not later:
             self.learn()
         return later
@@ -156,7 +157,8 @@ class Job:
             start, book = time.monotonic(), self.books[name]
             fitted = learner.fitted(fold_of)
             book.count("seconds", time.monotonic() - start)
-            book.status["facts"] = facts(fitted)
+            if told := facts(fitted):
+                book.status["facts"] = told
             for trace, have in learner.kept.values():
                 self.enter(name, fitted[fold_of[trace.problem.id]], trace, have)
             book.write("partial")

@@ -85,11 +85,11 @@ class Subject:
         return model.to(self.device).eval()
 
     def checkpoint(self, name: str) -> "Subject":
-        """The model itself for "", else one of `model.checkpoints`; the last one stays loaded."""
-        if not name:
-            return self
-        if name not in self.conf.checkpoints:
+        """One of `model.checkpoints`, the last one staying loaded; "" is the model itself."""
+        if name and name not in self.conf.checkpoints:
             raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
+        if not name or self.conf.checkpoints[name] == self.conf.path:
+            return self
         # It never writes a prompt, so it needs no chat template.
         alone: dict[str, Any] = {"revision": None, "prompt": "{question}"}
         alone |= {"checkpoints": {}, "series": ()}

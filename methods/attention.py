@@ -1,8 +1,8 @@
 """`attention`: sentences that later sentences attend to, in heads that single sentences out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from harness import Attend, Evidence, SentenceScores, Trace, UserError
 
 Heads = tuple[tuple[NonNegativeInt, NonNegativeInt], ...]  # of (layer, head)
+Facts = dict[str, float | list[float] | list[list[int]]]
 
 _RESOLUTION = 1e-6  # a relative spread below this is the rounding of float32: no spread at all
 
@@ -120,13 +121,14 @@ class Attention:
         ]
         long = [v for v in found if np.isfinite(v).all((0, 1)).sum() >= self.min_sentences]
         chosen: Heads = ()
-        facts: dict[str, float | list] = {"calibration_traces": float(len(long))}
+        facts: Facts = {"calibration_traces": float(len(long))}
         if len(long) >= self.min_traces:
             each = np.stack([kurtosis(v) for v in long])
             each[:, : self.skip_layers] = np.nan
             chosen = receivers(each, self.heads)
             facts |= self._facts(each, chosen)
-        return Fitted(**vars(self) | {"chosen": chosen, "facts": facts})
+        fields: dict[str, Any] = vars(self) | {"chosen": chosen, "facts": facts}
+        return Fitted(**fields)
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
         """Mean v_h(j) over the receiver heads: a weight, or a share of ranks."""
@@ -163,9 +165,7 @@ class Attention:
         order = np.random.default_rng(self.seed).permutation(len(others))
         return tuple(others[i] for i in order[: len(chosen)])
 
-    def _facts(
-        self, each: Float[np.ndarray, "traces layers heads"], chosen: Heads
-    ) -> dict[str, float | list]:
+    def _facts(self, each: Float[np.ndarray, "traces layers heads"], chosen: Heads) -> Facts:
         """How the chosen heads stand, and what halves of the calibration traces agree on."""
         rng, n, mean = np.random.default_rng(self.seed), len(each), _mean(each, axis=0)
         orders = [rng.permutation(n) for _ in range(self.splits)]
@@ -189,7 +189,7 @@ class Fitted(Attention):
     halves choose.
     """
 
-    facts: Mapping[str, float | list]
+    facts: Facts = field(hash=False)
 
 
 def _over(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -91,7 +91,8 @@ class RLEntropy:
         if self.lexicon is not None:
             return replace(self, lexicon=phrases(self.lexicon))
         grams, facts = self.mining.mined(traces, evidence)
-        return Fitted(**vars(self) | {"lexicon": grams, "facts": {**facts, "grams": list(grams)}})
+        own: dict[str, Any] = vars(self) | {"lexicon": grams}
+        return Fitted(**own, facts={**facts, "grams": list(grams)})
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
         """Nats, or a share of tokens in the mode `forking`."""

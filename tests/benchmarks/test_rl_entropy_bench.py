@@ -67,11 +67,11 @@ def plain_entropy(subject: Subject, trace: Trace) -> np.ndarray:
 
 
 def ours(subject: Subject, trace: Trace) -> Evidence:
-    return gathered(subject, trace, NONE, [Read(entropy=True, logprob=True)])[0]
+    return gathered(subject, trace, NONE, [Read(entropy=True, logprob=True)])
 
 
 def compared(subject: Subject, trace: Trace) -> Evidence:
-    return gathered(subject, trace, NONE, [Compare("", "")])[0]
+    return gathered(subject, trace, NONE, [Compare("", "")])
 
 
 def best(functions: dict[str, Callable[[], object]]) -> dict[str, float]:

@@ -45,9 +45,14 @@ def other(any_model: torch.nn.Module) -> torch.nn.Module:
     return type(any_model)(any_model.config).float().eval()
 
 
+@pytest.fixture(scope="module")
+def second(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(tiny, tmp_path_factory.mktemp("second") / "model"))
+
+
 @pytest.fixture
-def pair(tiny: Path, any_model: torch.nn.Module, other: torch.nn.Module) -> Subject:
-    return made(conf(tiny, tiny), any_model, other)
+def pair(tiny: Path, second: Path, any_model: torch.nn.Module, other: torch.nn.Module) -> Subject:
+    return made(conf(tiny, second), any_model, other)
 
 
 def logp(model: torch.nn.Module, trace: Trace, width: int | None = None) -> np.ndarray:
@@ -70,9 +75,8 @@ def test_both_ways_apart_like_the_plain_distributions(
     pair: Subject, any_model: torch.nn.Module, other: torch.nn.Module
 ) -> None:
     wants = [Compare("", "base"), Compare("base", ""), Compare("", "")]
-    have, passes = gathered(pair, TRACE, NONE, wants)
+    have = gathered(pair, TRACE, NONE, wants)
     p, q = logp(any_model, TRACE), logp(other, TRACE)
-    assert passes == 2
     np.testing.assert_allclose(have.divergence[wants[0]][:5], kl(p, q)[:5], atol=1e-4)
     np.testing.assert_allclose(have.divergence[wants[1]][:5], kl(q, p)[:5], atol=1e-4)
     assert (have.divergence[wants[2]] == 0).all()
@@ -81,7 +85,7 @@ def test_both_ways_apart_like_the_plain_distributions(
 
 def test_another_checkpoint_reads_the_reasoning(pair: Subject, other: torch.nn.Module) -> None:
     want = Read(entropy=True, logprob=True, states=(0, -1), checkpoint="base")
-    have, _ = gathered(pair, TRACE, NONE, [want])
+    have = gathered(pair, TRACE, NONE, [want])
     q = logp(other, TRACE)[:5]
     found = have.others["base"]
     np.testing.assert_allclose(found.entropy[:5], -(np.exp(q) * q).sum(-1), atol=1e-4)
@@ -103,11 +107,10 @@ def test_one_pass_of_each_serves_all_that_is_wanted(
     ]
     wants = [Read(entropy=True, states=(1,)), Read(states=(2,)), Compare("", "base")]
     wants += [Read(logprob=True, checkpoint="base"), Compare("base", ""), Attend(Total())]
-    have, passes = gathered(pair, TRACE, NONE, wants)
+    have = gathered(pair, TRACE, NONE, wants)
     for hook in hooks:
         hook.remove()
     assert sorted(calls) == ["base", "own"]
-    assert passes == 2
     assert set(have.reading.states) == {1, 2}
     assert set(have.divergence) == {Compare("", "base"), Compare("base", "")}
 
@@ -115,7 +118,7 @@ def test_one_pass_of_each_serves_all_that_is_wanted(
 def test_what_was_read_before_is_kept(pair: Subject) -> None:
     old = np.arange(7, dtype=np.float32)
     have = replace(NONE, reading=Reading(old, old), others={"other": Reading(old)})
-    new, _ = gathered(pair, TRACE, have, [Read(entropy=True, states=(1,))])
+    new = gathered(pair, TRACE, have, [Read(entropy=True, states=(1,))])
     assert new.reading.entropy is old
     assert new.others["other"].entropy is old
     assert new.reading.states[1].shape == (7, SHAPE["hidden_size"])
@@ -131,14 +134,13 @@ class Total:
 
 def test_attention_comes_from_the_same_pass(pair: Subject, any_model: torch.nn.Module) -> None:
     want = Attend(Total())
-    have, passes = gathered(pair, TRACE, NONE, [want, Read(entropy=True, logprob=True)])
+    have = gathered(pair, TRACE, NONE, [want, Read(entropy=True, logprob=True)])
     any_model.set_attn_implementation("sdpa")
     with attending(any_model, TRACE, [want]) as found, torch.no_grad():
         any_model.get_decoder()(torch.tensor([(*PROMPT, *TOKENS)]), use_cache=False)
     np.testing.assert_allclose(have.attention[want], found[want], atol=1e-6)
     alone = read(pair, TRACE, Read(entropy=True, logprob=True))
     np.testing.assert_allclose(have.reading.entropy, alone.entropy, atol=1e-5)
-    assert passes == 1
 
 
 def llama(**options: int) -> LlamaForCausalLM:
@@ -146,10 +148,10 @@ def llama(**options: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(LlamaConfig(**SHAPE | options)).float().eval()
 
 
-def test_distributions_are_over_the_shared_ids(tiny: Path) -> None:
+def test_distributions_are_over_the_shared_ids(tiny: Path, second: Path) -> None:
     wide = SHAPE["vocab_size"] + 7
     here, there = ARCHITECTURES["llama"]().float().eval(), llama(vocab_size=wide)
-    have, _ = gathered(made(conf(tiny, tiny), here, there), TRACE, NONE, [Compare("base", "")])
+    have = gathered(made(conf(tiny, second), here, there), TRACE, NONE, [Compare("base", "")])
     q, p = logp(there, TRACE, SHAPE["vocab_size"]), logp(here, TRACE)
     np.testing.assert_allclose(have.divergence[Compare("base", "")][:5], kl(q, p)[:5], atol=1e-4)
 
@@ -157,7 +159,7 @@ def test_distributions_are_over_the_shared_ids(tiny: Path) -> None:
 def test_beyond_its_context_a_checkpoint_says_nothing(tiny: Path, tmp_path: Path) -> None:
     short = changed(tiny, tmp_path, "config.json", '"max_position_embeddings": 512', "6")
     subject = made(conf(tiny, short), llama(), llama())
-    have, _ = gathered(subject, TRACE, NONE, [Read(entropy=True, checkpoint="base")])
+    have = gathered(subject, TRACE, NONE, [Read(entropy=True, checkpoint="base")])
     assert np.isfinite(have.others["base"].entropy).tolist() == [True] * 3 + [False] * 4
 
 
@@ -190,14 +192,14 @@ def test_an_id_of_another_meaning_is_named(tiny: Path, tmp_path: Path) -> None:
 
 def test_ids_after_the_reasoning_may_differ(tiny: Path, tmp_path: Path) -> None:
     subject = made(conf(tiny, swapped(tiny, tmp_path, 12, 15)), llama(), llama())
-    have, _ = gathered(subject, TRACE, NONE, [Compare("", "base")])
+    have = gathered(subject, TRACE, NONE, [Compare("", "base")])
     assert (have.divergence[Compare("", "base")][:5] == 0).all()
 
 
 def test_a_prompt_of_other_ids_is_handed_over_as_text(tiny: Path, tmp_path: Path) -> None:
     weights = llama()
     subject = made(conf(tiny, swapped(tiny, tmp_path, 6, 15)), llama(), weights)
-    have, _ = gathered(subject, TRACE, NONE, [Read(entropy=True, checkpoint="base")])
+    have = gathered(subject, TRACE, NONE, [Read(entropy=True, checkpoint="base")])
     as_read = replace(TRACE, prompt_ids=(4, 5, 15), token_ids=TOKENS[:5])
     expected = read(made(conf(tiny, tiny), weights, weights), as_read, Read(entropy=True))
     np.testing.assert_array_equal(have.others["base"].entropy[:5], expected.entropy)
@@ -222,12 +224,14 @@ class Largest(TorchDispatchMode):
         return out
 
 
-def test_distributions_never_exist_all_at_once(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distributions_never_exist_all_at_once(
+    tiny: Path, second: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(harness.reading, "ROWS", 8)
     wide, long = 16_384, 160
     ids = tuple(np.random.default_rng(0).integers(3, 20, long).tolist())
     trace = replace(TRACE, token_ids=ids, sentences=(Sentence("", 0, long, None),))
-    subject = made(conf(tiny, tiny), llama(vocab_size=wide), llama(vocab_size=wide))
+    subject = made(conf(tiny, second), llama(vocab_size=wide), llama(vocab_size=wide))
     wants = [Read(entropy=True), Read(entropy=True, checkpoint="base"), Compare("", "base")]
     with Largest() as seen:
         gathered(subject, trace, NONE, wants)

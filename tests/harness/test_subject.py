@@ -159,7 +159,8 @@ def test_a_checkpoint_is_named_where_it_cannot_be_loaded(tiny: Path, tmp_path: P
 
 def test_a_checkpoint_needs_no_chat_template_and_is_loaded_once(tiny: Path, copy: Path) -> None:
     (copy / "chat_template.jinja").unlink()
-    subject = Subject(replace(conf(tiny), checkpoints={"base": str(copy)}))
-    assert subject.checkpoint("") is subject
+    paths = {"base": str(copy), "self": str(tiny)}
+    subject = Subject(replace(conf(tiny), checkpoints=paths))
+    assert subject.checkpoint("") is subject.checkpoint("self") is subject
     assert subject.checkpoint("base") is subject.checkpoint("base")
     assert subject.checkpoint("base").path == str(copy)

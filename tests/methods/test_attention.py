@@ -196,6 +196,7 @@ def test_planted_heads_are_found_but_not_in_the_first_layer():
     assert fitted.facts["kurtosis"][-1] > 5
     assert fitted.facts["overlap"] == 1
     assert fitted.facts["split_half_reliability"] > 0.9
+    assert hash(fitted) == hash(replace(fitted, facts={}))
 
 
 def test_the_mean_kurtosis_over_traces_decides():
