@@ -108,6 +108,12 @@ def measures(
     return rows([_bounded(row, conf) for row in found], schema.SELFTEST).fill_nan(None)
 
 
+def unsigned(scores: pl.DataFrame, signed: Sequence[str]) -> pl.DataFrame:
+    """Scores as the truth is: without direction."""
+    size = pl.when(pl.col("method").is_in(list(signed))).then(pl.col("score").abs())
+    return scores.with_columns(size.otherwise("score").alias("score"))
+
+
 def auroc_planted(scores: pl.DataFrame, known: pl.DataFrame) -> dict[str, float]:
     """The measure `planted` alone, by method."""
     joined = scores.join(known, on=["trace_id", "sentence"]).filter(pl.col("score").is_not_nan())

@@ -16,7 +16,7 @@ from harness.baselines import baselines
 from harness.config import build
 from harness.ledger import file
 from harness.page import render
-from harness.planted import auroc_planted
+from harness.planted import auroc_planted, unsigned
 from harness.plots import Report, draw
 from harness.plots.source import BASELINE
 from harness.progress import console
@@ -105,7 +105,8 @@ def _methods(
     defined = scores.group_by("method", maintain_order=True).agg(
         pl.col("score").is_not_nan().mean().alias("coverage")
     )
-    planted = {} if kinds is None else auroc_planted(scores, kinds)
+    signed = [name for name, row in status.items() if row["signed"]]
+    planted = {} if kinds is None else auroc_planted(unsigned(scores, signed), kinds)
     found: list[dict[str, Any]] = []
     for name, coverage in defined.iter_rows():
         row = status.get(name, {})

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from harness import planted
 from harness.composition import arguments, opened
-from harness.plots.style import decimal, interval
+from harness.plots.style import decimal
 from harness.progress import console
 from harness.settings import Settings
 from harness.store import read_json, write_frame
@@ -18,13 +19,14 @@ from harness.types import UserError
 
 HEADINGS = {
     "planted": "planted",
-    "strong": "exact TV\nstrong",
-    "some": "exact TV\nsome",
-    "spearman": "Spearman\nexact TV",
-    "spearman of some": "Spearman\nof some",
+    "strong": "strong",
+    "some": "some",
+    "spearman": "rank",
+    "spearman of some": "rank of\nsome",
     "quiet": "quiet",
 }
 FOOLS = "against "
+MOST_FOOLS = 3
 
 
 def main() -> None:
@@ -94,7 +96,9 @@ def tested(todo: Settings) -> pl.DataFrame:
     scores = source.scores.filter(pl.col("method") != "truth").with_columns(
         pl.col("score").fill_null(float("nan"))
     )
-    scores = scores.join(_over(todo.folder), on=["trace_id", "sentence", "method"], how="left")
+    scores = planted.unsigned(scores, _signed(todo.folder)).join(
+        _over(todo.folder), on=["trace_id", "sentence", "method"], how="left"
+    )
     found = planted.measures(scores, source.sentences, todo.selftest, todo.agreement)
     order = pl.Enum([name for name in source.methods_in_order if name != "truth"])
     found = found.sort(pl.col("method").cast(order), maintain_order=True)
@@ -103,6 +107,12 @@ def tested(todo: Settings) -> pl.DataFrame:
         drawn = figure.figure(found)
     save(drawn, found, todo.folder / "plots" / "selftest", todo.report.dpi)
     return found
+
+
+def _signed(run: Path) -> list[str]:
+    """The detectors whose scores have a direction."""
+    status = {path.stem: read_json(path) for path in run.glob("status/*.json")}
+    return [name for name, found in status.items() if found.get("signed")]
 
 
 def _over(run: Path) -> pl.DataFrame:
@@ -119,7 +129,7 @@ def _over(run: Path) -> pl.DataFrame:
 
 def table(found: pl.DataFrame, caption: str) -> Table:
     """A row a method: AUROCs with intervals, rank correlations, and what fools it (AUROC < .5)."""
-    made = Table(title="Self-test against planted anchors", caption=caption)
+    made = Table(title="Self-test against planted anchors", caption=caption, box=SIMPLE_HEAD)
     made.title_justify = made.caption_justify = "left"
     made.add_column("method", no_wrap=True)
     for heading in HEADINGS.values():
@@ -133,17 +143,18 @@ def table(found: pl.DataFrame, caption: str) -> Table:
 
 
 def _cell(row: dict[str, float | None]) -> str:
-    if row["value"] is None or row["low"] is None:
+    """The value and half the width of its interval."""
+    if row["low"] is None or row["high"] is None:
         return decimal(row["value"])
-    return f"{decimal(row['value'])} {interval(row['low'], row['high'])}"
+    return f"{decimal(row['value'])} ±{decimal((row['high'] - row['low']) / 2)}"
 
 
 def fools(part: pl.DataFrame) -> str:
-    """The kinds of sentences that a method ranks above the planted ones, worst first."""
+    """The kinds of sentences that a method most ranks above the planted ones, worst first."""
     below = part.filter(pl.col("measure").str.starts_with(FOOLS) & (pl.col("value") < 0.5))
     return ", ".join(
         f"{row['measure'].removeprefix(FOOLS).lower()} {decimal(row['value'])}"
-        for row in below.sort("value").iter_rows(named=True)
+        for row in below.sort("value").head(MOST_FOOLS).iter_rows(named=True)
     )
 
 
@@ -154,10 +165,12 @@ def _caption(todo: Settings) -> str:
     without = f"; {lost} without truth ({reasons})" if lost else ""
     strong, some = todo.selftest.strong, todo.selftest.some
     return (
-        f"AUROC within a trace, means over {known} traces{without}; intervals over problems. "
-        f"strong: exact total variation >= {strong}, some: >= {some}. Fooled by: kinds of "
-        f"sentences ranked above the planted ones. quiet: share of the other sentences below the "
-        f"detector's own noise floor.\nfigure {todo.folder / 'plots' / 'selftest.png'}"
+        f"AUROC within a trace, means over {known} traces{without}, ± half the interval over "
+        "problems; |score| of signed detectors.\n"
+        f"strong: sentences of exact total variation >= {strong}, some: >= {some}. rank: Spearman "
+        "with it. quiet: share of the other sentences\nbelow the detector's own noise floor. "
+        "fooled by: the kinds of sentences most ranked above the planted ones.\n"
+        f"figure {todo.folder / 'plots' / 'selftest.png'}"
     )
 
 
