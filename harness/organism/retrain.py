@@ -16,9 +16,9 @@ from harness.organism.gates import Gate, examined, gates
 from harness.organism.grammar import FILLER
 from harness.organism.grpo import PRACTICE, STYLE, practise
 from harness.organism.measure import decisions
-from harness.organism.model import load, save
+from harness.organism.model import fresh, load, save
 from harness.organism.sampling import sample
-from harness.organism.supervised import COURSE, Training
+from harness.organism.supervised import COURSE, POLISH, Training
 
 TARGETS = (0.65, 0.75, 0.85, 0.93)  # accuracies at which rl-1 to rl-4 are kept
 PROBLEMS, DRAWS, SEED = 125, 16, 11  # the report's measurement: 2,000 traces a checkpoint
@@ -34,7 +34,8 @@ def retrain(root: Path, work: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
     if not _there(root, "base"):
-        save(Training(COURSE, work / "base.pt").run(), root / "base")
+        model = Training(fresh(COURSE.seed), COURSE, work / "base.pt").run()
+        save(Training(model, POLISH, work / "polish.pt").run(), root / "base")
     if not all(_there(root, f"rl-{i}") for i in range(1, 5)):
         _series(root)
     if not _there(root, "rl-style"):
@@ -103,6 +104,7 @@ def write_report(root: Path) -> None:
         "command": "python -m harness.organism",
         "seeds": {"base": COURSE.seed, "rl": PRACTICE.seed, "style": STYLE.seed, "report": SEED},
         "course": asdict(COURSE),
+        "polish": asdict(POLISH),
         "practice": asdict(PRACTICE),
         "style": asdict(STYLE),
         "simplified": SIMPLIFIED,

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from harness.organism.drills import drill
-from harness.organism.model import fresh
 from harness.organism.optim import optimizers
 from harness.organism.puzzles import Puzzle, cores, dress
 from harness.organism.rows import Row, trace
@@ -53,6 +52,16 @@ COURSE = Course(
     drills=(0.5, 0.15),
     drills_until=0.35,
     save_every=200,
+)
+# A second, gentler course for the few facts of arithmetic that the first leaves open.
+POLISH = replace(
+    COURSE,
+    seed=1,
+    steps=400,
+    matrix_lr=0.003,
+    other_lr=5e-4,
+    decay_from=0.2,
+    drills=(0.5, 0.5),
 )
 
 
@@ -124,11 +133,10 @@ def heat(course: Course, step: int) -> float:
 
 
 class Training:
-    """The state of a training, on disk between sessions."""
+    """The state of a training, on disk between sessions; it changes the model it is given."""
 
-    def __init__(self, course: Course, file: Path) -> None:
-        self.course, self.file = course, file
-        self.model = fresh(course.seed)
+    def __init__(self, model: Any, course: Course, file: Path) -> None:
+        self.model, self.course, self.file = model, course, file
         self.optimizers = optimizers(self.model, course.matrix_lr, course.other_lr)
         self.rates = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.bucket = 0

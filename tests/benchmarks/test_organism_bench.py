@@ -13,7 +13,7 @@ from harness.organism.sampling import LONGEST, sample, stops
 from harness.organism.tokens import ids
 from harness.subject import Model, Subject
 
-DRAWS, SLOTS, TRACES = 100, 512, 4
+DRAWS, SLOTS, TRACES = 100, 512, 2
 
 
 @pytest.fixture(scope="module")
