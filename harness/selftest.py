@@ -91,7 +91,9 @@ def tested(todo: Settings) -> pl.DataFrame:
             f"problems: the truth about {todo.folder} is not known; the self-test needs "
             "model=organism problems=organism"
         )
-    scores = source.scores.fill_null(float("nan")).filter(pl.col("method") != "truth")
+    scores = source.scores.filter(pl.col("method") != "truth").with_columns(
+        pl.col("score").fill_null(float("nan"))
+    )
     scores = scores.join(_over(todo.folder), on=["trace_id", "sentence", "method"], how="left")
     found = planted.measures(scores, source.sentences, todo.selftest, todo.agreement)
     order = pl.Enum([name for name in source.methods_in_order if name != "truth"])

@@ -41,14 +41,14 @@ def observe(model: Any, samples: Sequence[Sample]) -> Seen:
     return seen
 
 
-@torch.inference_mode()
 def _passes(
     model: Any, samples: Sequence[Sample]
 ) -> Iterator[tuple[Sample, Float[np.ndarray, "tokens vocab"]]]:
     """Each trace with the distribution for every token but the first, row t for token t + 1."""
     width = max(len(s.tokens) for s in samples)
     padded = torch.tensor([[*s.tokens, *[0] * (width - len(s.tokens))] for s in samples])
-    p = model(input_ids=padded, use_cache=False).logits.softmax(-1).numpy()
+    with torch.inference_mode():
+        p = model(input_ids=padded, use_cache=False).logits.softmax(-1).numpy()
     yield from zip(samples, p, strict=True)
 
 
@@ -155,7 +155,7 @@ def summary(seen: Seen, samples: Sequence[Sample]) -> dict[str, float]:
     }
 
 
-def _mean(values: Sequence[float]) -> float:
+def _mean(values: Sequence[Any]) -> float:
     """The mean, NaN of nothing."""
     return float(np.mean(values)) if values else float("nan")
 

@@ -24,7 +24,8 @@ def figure(found: pl.DataFrame) -> Figure:
     made = Figure(figsize=size, layout="constrained")
     axes = made.subplots()
     for row in found.iter_rows(named=True):
-        x, y, value = across[row["measure"]], names.index(row["method"]), row["value"]
+        x, y = across[row["measure"]], float(names.index(row["method"]))
+        value = row["value"]
         if value is None:
             hatched(axes, x, y)
             continue
