@@ -75,7 +75,7 @@ class Mining:
     def _clusters(self, vectors: Float[np.ndarray, "grams dims"], n: int) -> list[int]:
         from sklearn.cluster import KMeans  # takes a second: not before something is mined
 
-        means = KMeans(n, n_init=1, max_iter=50, random_state=self.seed)
+        means = KMeans(n, max_iter=50, random_state=self.seed)
         return means.fit_predict(vectors).tolist()
 
     def _frequent(self, documents: Sequence[set[str]], label: Mapping[str, int]) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_the_run_goes_on_later(
 def test_what_is_shown_is_readable(harness: Line, capfd: pytest.CaptureFixture[str]) -> None:
     for more, words in [
         (["--help"], ["python -m harness +experiment=demo", "--multirun", "model: llama-8b"]),
-        (["-h"], ["method: forced_answer, mi"]),
+        (["-h"], ["method: attention, "]),
         (["--cfg", "job"], ["max_tokens: 60", "resampling:"]),
         (["--info", "defaults"], ["Defaults List", "smollm2-135m"]),
         (["--version"], ["anchor-harness "]),

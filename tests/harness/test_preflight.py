@@ -49,7 +49,7 @@ def test_an_unknown_choice_comes_with_what_there_is(
 
 
 GROUPS = {
-    "": "agreement, engine",
+    "": "agreement, calibration, engine",
     "problems.": "limit",
     "segmentation.": "min_chars",
     "sampling.": "temperature",
