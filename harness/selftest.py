@@ -1,8 +1,9 @@
 """`python -m harness.selftest`: every detector on a model whose anchors are known."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
@@ -142,7 +143,7 @@ def table(found: pl.DataFrame, caption: str) -> Table:
     return made
 
 
-def _cell(row: dict[str, float | None]) -> str:
+def _cell(row: Mapping[str, Any]) -> str:
     """The value and half the width of its interval."""
     if row["low"] is None or row["high"] is None:
         return decimal(row["value"])
