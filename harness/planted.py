@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 from pydantic import Field
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import rankdata
 
 from harness import schema
 from harness.agreement import Agreement
@@ -82,7 +82,7 @@ def of_trace(given: Scored, conf: Selftest, kinds: Sequence[str]) -> dict[str, f
 def _spearman(x: Scores, y: Scores) -> float:
     """Rank correlation; NaN where either is constant."""
     flat = len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0
-    return np.nan if flat else float(spearmanr(x, y).statistic)
+    return np.nan if flat else float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
 
 
 def measures(
@@ -141,9 +141,13 @@ def _by_problem(
 
 
 def _scored(trace: pl.DataFrame) -> Scored:
-    columns = ("score", "kind", "planted", "exact_tv")
-    over = trace["over"].cast(pl.Float64).to_numpy()
-    return Scored(*(trace[c].to_numpy() for c in columns), over)
+    return Scored(
+        trace["score"].to_numpy(),
+        trace["kind"].to_numpy(),
+        trace["planted"].to_numpy(),
+        trace["exact_tv"].to_numpy(),
+        trace["over"].cast(pl.Float64).to_numpy(),
+    )
 
 
 def _pooled(method: object, part: pl.DataFrame, statistics: Agreement) -> dict[str, object]:

@@ -61,7 +61,12 @@ def test_each_group_of_the_pipeline_has_a_yaml():
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
 def test_it_builds(group: str, name: str):
-    assert settings(composed(group, name)).detectors
+    values = deepcopy(dict(composed(group, name)))
+    if (group, name) == ("model", "local"):
+        with pytest.raises(UserError, match=r"^model\.path: which model"):
+            settings(values)
+        values["model"] = {**values["model"], "path": "somewhere"}
+    assert settings(values).detectors
 
 
 @pytest.mark.parametrize(("group", "name"), NAMED)

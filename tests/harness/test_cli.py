@@ -84,7 +84,7 @@ def test_what_is_shown_is_readable(harness: Line, capfd: pytest.CaptureFixture[s
         (["--help"], ["python -m harness +experiment=demo", "--multirun", "model: llama-8b"]),
         (["-h"], ["method: attention, "]),
         (["--cfg", "job"], ["max_tokens: 60", "resampling:"]),
-        (["--info", "defaults"], ["Defaults List", "smollm2-135m"]),
+        (["--info", "defaults"], ["Defaults List", "organism"]),
         (["--version"], ["anchor-harness "]),
     ]:
         assert harness(*more) == 0

@@ -103,8 +103,8 @@ def test_a_key_that_does_not_exist(line: list[str], group: str, more: str) -> No
         ("run=/a", "run: must be a folder name"),
         ("'run=${nix}'", "Interpolation key 'nix' not found"),
         ("results=", "results: must be the path"),
-        ("sampling.max_tokens=16384", "sampling.max_tokens: 16384 and answer_tokens=64 leave 0"),
-        ("sampling.max_tokens=440", "sampling.max_tokens: 440 and answer_tokens=64 leave 8"),
+        ("sampling.max_tokens=16384", "sampling.max_tokens: 16384 and answer_tokens=8 leave 0"),
+        ("sampling.max_tokens=500", "sampling.max_tokens: 500 and answer_tokens=8 leave 4"),
         ("segmentation.function=nix.nix", "segmentation.function: cannot find nix.nix"),
         ("engine._target_=nix.Nix", "engine._target_: cannot find nix.Nix"),
         ("problems.path=nix.jsonl", "problems.path: cannot read nix.jsonl (No such file"),
@@ -175,7 +175,7 @@ def test_the_flag_may_stand_anywhere(line: list[str], at: int, flag: str) -> Non
 
 
 def test_experiments_keep_options_for_the_detectors_that_are_run(line: list[str]) -> None:
-    command = [*line, "+experiment=demo"]
+    command = [*line, "+experiment=demo-smollm2"]
     assert list(plan([*command, "method=mi"]).jobs[0].detectors) == ["mi"]
     assert plan([*command, "method=resampling"]).jobs[0].detectors["resampling"].min_dissimilar == 3
     more = ["method=resampling", "method.resampling.min_dissimilar=4"]
