@@ -1,9 +1,8 @@
 """`python -m harness.selftest`: every detector on a model whose anchors are known."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from rich.box import SIMPLE_HEAD
@@ -22,8 +21,7 @@ HEADINGS = {
     "planted": "planted",
     "strong": "strong",
     "some": "some",
-    "spearman": "rank",
-    "spearman of some": "rank of\nsome",
+    "spearman of some": "rank",
     "quiet": "quiet",
 }
 FOOLS = "against "
@@ -129,25 +127,18 @@ def _over(run: Path) -> pl.DataFrame:
 
 
 def table(found: pl.DataFrame, caption: str) -> Table:
-    """A row a method: AUROCs with intervals, rank correlations, and what fools it (AUROC < .5)."""
+    """A row a method: AUROCs, rank correlations, and what fools it (AUROC below one half)."""
     made = Table(title="Self-test against planted anchors", caption=caption, box=SIMPLE_HEAD)
     made.title_justify = made.caption_justify = "left"
     made.add_column("method", no_wrap=True)
     for heading in HEADINGS.values():
         made.add_column(heading, justify="right", no_wrap=True)
-    made.add_column("fooled by")
+    made.add_column("fooled by", min_width=16)
     for (method,), part in found.group_by("method", maintain_order=True):
         values = {row["measure"]: row for row in part.iter_rows(named=True)}
-        cells = [_cell(values[m]) if m in values else "n/a" for m in HEADINGS]
+        cells = [decimal(values[m]["value"]) if m in values else "n/a" for m in HEADINGS]
         made.add_row(*map(Text, [str(method), *cells, fools(part)]))
     return made
-
-
-def _cell(row: Mapping[str, Any]) -> str:
-    """The value and half the width of its interval."""
-    if row["low"] is None or row["high"] is None:
-        return decimal(row["value"])
-    return f"{decimal(row['value'])} ±{decimal((row['high'] - row['low']) / 2)}"
 
 
 def fools(part: pl.DataFrame) -> str:
@@ -166,10 +157,10 @@ def _caption(todo: Settings) -> str:
     without = f"; {lost} without truth ({reasons})" if lost else ""
     strong, some = todo.selftest.strong, todo.selftest.some
     return (
-        f"AUROC within a trace, means over {known} traces{without}, ± half the interval over "
-        "problems; |score| of signed detectors.\n"
-        f"strong: sentences of exact total variation >= {strong}, some: >= {some}. rank: Spearman "
-        "with it. quiet: share of the other sentences\nbelow the detector's own noise floor. "
+        f"AUROC within a trace, means over {known} traces{without}; intervals in "
+        f"{todo.folder / 'selftest.parquet'}. |score| of signed detectors.\n"
+        f"strong: sentences of exact total variation >= {strong}, some: >= {some}; rank: Spearman "
+        "among those with it; quiet: share of the others below the detector's own noise floor; "
         "fooled by: the kinds of sentences most ranked above the planted ones.\n"
         f"figure {todo.folder / 'plots' / 'selftest.png'}"
     )

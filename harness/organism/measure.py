@@ -141,7 +141,7 @@ def summary(seen: Seen, samples: Sequence[Sample]) -> dict[str, float]:
     ideal = {k: np.array([v[o] for o in OPERATIONS]) for k, v in nominal().plan.items()}
     tokens = [len(s.tokens) - s.prompt_length for s in samples]
     return {
-        "samples": len(samples),
+        "samples": float(len(samples)),
         "validity": _mean([s.steps is not None for s in samples]),
         "accuracy": _mean([s.correct for s in samples]),
         "plan_variation": _mean([np.abs(r - ideal[k]).sum() / 2 for k, r in plans]),
