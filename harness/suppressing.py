@@ -127,7 +127,7 @@ def _divergences(
         for run, hidden in states:
             at = max(low, run.start)
             if at < high:
-                apart = p_log[at - low :] - logp(hidden[at - run.start : high - run.start])
+                apart = logp(hidden[at - run.start : high - run.start]).sub_(p_log[at - low :])
                 # Rounding may leave it below 0, where it cannot be.
-                kl = apart.mul_(p[at - low :]).sum(-1).clamp_(min=0)
+                kl = apart.mul_(p[at - low :]).sum(-1).neg_().clamp_(min=0)
                 yield run, at, kl.cpu().numpy()
