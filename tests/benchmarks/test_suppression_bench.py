@@ -87,25 +87,27 @@ def hidden(subject: Subject, trace: Trace, sentence: Sentence) -> torch.Tensor:
     return subject.model(ids, attention_mask=mask[None, None], use_cache=False).logits[0]
 
 
-def top(logits: torch.Tensor) -> tuple[list[int], list[float]]:
-    """The largest logits of a position and their tokens."""
-    values, tokens = logits.float().topk(KEPT)
-    return tokens.tolist(), values.tolist()
+def top(logits: torch.Tensor) -> dict[int, float]:
+    """The largest logits of a position by token, after all are ranked by probability."""
+    _, tokens = torch.softmax(logits.float(), dim=-1).sort(descending=True)
+    kept = tokens[:KEPT]
+    return dict(zip(kept.tolist(), logits[kept].tolist(), strict=True))
 
 
-def truncated(p: tuple[list[int], list[float]], q: tuple[list[int], list[float]]) -> float:
+def truncated(p: dict[int, float], q: dict[int, float]) -> float:
     """KL over the tokens that either keeps, the other's logits of them far below."""
-    a, b = (dict(zip(*kept, strict=True)) for kept in (p, q))
-    tokens = sorted(a.keys() | b.keys())
-    x, y = (np.array([kept.get(token, -100.0) for token in tokens]) for kept in (a, b))
+    tokens = sorted(p.keys() | q.keys())
+    x, y = (np.array([kept.get(token, -100.0) for token in tokens]) for kept in (p, q))
     x, y = (z - z.max() - np.log(np.exp(z - z.max()).sum()) for z in (x, y))
     return float((np.exp(x) * (x - y)).sum())
 
 
-def public(subject: Subject, trace: Trace, sentence: Sentence, plain: torch.Tensor) -> list[float]:
+def public(
+    subject: Subject, trace: Trace, sentence: Sentence, plain: list[dict[int, float]]
+) -> list[float]:
     """A sentence by a whole masked pass, compared position by position."""
     masked = hidden(subject, trace, sentence)
-    return [truncated(top(p), top(q)) for p, q in zip(plain, masked, strict=True)]
+    return [truncated(p, top(q)) for p, q in zip(plain, masked, strict=True)]
 
 
 def seconds(function: object, *args: object) -> float:
@@ -121,7 +123,7 @@ TIMES: dict[int, Timing] = {}
 @pytest.mark.parametrize("size", SIZES)
 def test_time(size: tuple[int, int], subject: Subject, benchmark: object) -> None:
     given, n = trace(*size), size[1]
-    plain = whole(subject, given)
+    plain = [top(row) for row in whole(subject, given)]
     slow = [seconds(public, subject, given, s, plain) for s in given.sentences[:2]]
     passes = [seconds(whole, subject, given) for _ in range(2)]
     benchmark.pedantic(suppress, (subject, given, WANT), rounds=1, iterations=1)
