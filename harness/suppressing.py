@@ -21,7 +21,7 @@ from harness.types import Suppress, Trace, UserError
 
 PACK = 1  # tokens of one pass, and
 KEEP = 8  # final states kept at once, both in lengths of prompt and trace
-ROWS = 64  # tokens whose distributions exist at once
+ROWS = 128  # tokens whose distributions exist at once
 MASKED = {"full_attention", "sliding_attention"}  # kinds of layers whose keys can be hidden
 
 
@@ -113,21 +113,20 @@ def _divergences(
 ) -> Iterator[tuple[Run, int, Float[np.ndarray, " rows"]]]:
     """KL in nats of some rows of a run, with the position of the first of them.
 
-    The plain distributions of some rows are made once for all runs.
+    The head is given the rows of all runs together; the plain distribution is made once for all.
     """
-
-    def logp(hidden: Tensor) -> Tensor:
-        return log_softmax(logits(model, hidden).div_(temperature), dim=-1)
-
     first, last = min(run.start for run, _ in states), states[0][0].stop
-    for low in range(first, last, ROWS):
-        high = min(low + ROWS, last)
-        p_log = logp(plain[low:high])
+    step = max(1, ROWS // (len(states) + 1))
+    for low in range(first, last, step):
+        high = min(low + step, last)
+        there = [(run, max(low, run.start), h) for run, h in states if run.start < high]
+        rows = [plain[low:high], *(h[at - run.start : high - run.start] for run, at, h in there)]
+        scaled = logits(model, torch.cat(rows)).div_(temperature)
+        p_log, *others = scaled.split([len(part) for part in rows])
+        p_log = log_softmax(p_log, dim=-1)
         p = p_log.exp()
-        for run, hidden in states:
-            at = max(low, run.start)
-            if at < high:
-                apart = p_log[at - low :] - logp(hidden[at - run.start : high - run.start])
-                # Rounding may leave it below 0, where it cannot be.
-                kl = apart.mul_(p[at - low :]).sum(-1).clamp_(min=0)
-                yield run, at, kl.cpu().numpy()
+        for (run, at, _), part in zip(there, others, strict=True):
+            apart = log_softmax(part, dim=-1).sub_(p_log[at - low :])
+            # Rounding may leave it below 0, where it cannot be.
+            kl = apart.mul_(p[at - low :]).sum(-1).neg_().clamp_(min=0)
+            yield run, at, kl.cpu().numpy()
