@@ -114,7 +114,7 @@ class RolloutMI:
         """Which rollouts wrote a sentence."""
         if not len(rollouts):
             return np.zeros(0, dtype=np.bool_)
-        return ~np.isnan(rollouts.states[self.layer]).any(axis=1)
+        return np.isfinite(rollouts.states[self.layer].sum(axis=1))
 
     def tested(
         self,
