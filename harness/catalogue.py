@@ -25,6 +25,7 @@ from harness.types import (
     Evidence,
     Fitting,
     Read,
+    ReadRollouts,
     ReadText,
     Suppress,
     Want,
@@ -117,6 +118,7 @@ def described(wants: Sequence[Want], fitted: bool = False) -> str:
 _OTHER: Mapping[type[Want], str] = {
     Suppress: "passes over the trace with each sentence masked",
     ReadText: "texts read alone",
+    ReadRollouts: "states of the rollouts' first sentences",
     Embed: "embeddings",
 }
 

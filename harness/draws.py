@@ -184,6 +184,15 @@ def keys(folder: Path) -> set[Key]:
     return set(frame.iter_rows())
 
 
+def begun(folder: Path, arm: str) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The tokens of the first sentence of each recorded rollout, by boundary and draw."""
+    columns = ["arm", "boundary", "draw", "token_ids", "first_sentence_stop"]
+    frame = parts(folder, schema.ROLLOUTS, columns).filter(pl.col("arm") == arm)
+    first = pl.col("token_ids").list.head("first_sentence_stop")
+    found = frame.select("boundary", "draw", first).iter_rows()
+    return {(boundary, draw): tuple(ids) for boundary, draw, ids in found}
+
+
 def load(folder: Path) -> dict[tuple[str, int], Rollouts]:
     """The recorded rollouts of a trace by arm and boundary, in the order of their draws."""
     columns = ["arm", "boundary", "draw", "answer", "correct", "first_sentence"]

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from harness import draws, schema
+from harness.beginnings import stated
 from harness.draws import Writer
 from harness.embed import embed
 from harness.passes import gathered
@@ -26,7 +27,9 @@ from harness.types import (
     Problem,
     Read,
     Reading,
+    ReadRollouts,
     ReadText,
+    Rollouts,
     Suppress,
     Trace,
     UserError,
@@ -34,6 +37,7 @@ from harness.types import (
     Wanting,
 )
 
+Charges = Counter[str | Suppress | ReadRollouts]  # passes by checkpoint or want
 SMALL = Read(entropy=True, logprob=True)  # of every trace, whoever wants it
 
 
@@ -44,7 +48,7 @@ class Desk:
     writer: Writer
     references: tuple[Problem, ...]
     texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
-    passes: dict[str, Counter[str | Suppress]] = field(default_factory=dict)  # not yet charged
+    passes: dict[str, Charges] = field(default_factory=dict)  # not yet charged
 
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
@@ -92,8 +96,8 @@ class Desk:
     def charged(self, trace: Trace, wanted: Sequence[Want]) -> int:
         """The passes just made over a trace that serve some wants; the model's own serves all."""
         passes = self.passes.get(trace.id, Counter())
-        masked = [want for want in wanted if isinstance(want, Suppress)]
-        return sum(passes[key] for key in {"", *checkpoints(wanted), *masked})
+        own = [want for want in wanted if isinstance(want, Suppress | ReadRollouts)]
+        return sum(passes[key] for key in {"", *checkpoints(wanted), *own})
 
     def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want]) -> Evidence:
         subject = self.writer.subject
@@ -107,6 +111,9 @@ class Desk:
             found = suppress(subject, trace, want)
             have = replace(have, suppression={**have.suppression, want: found})
             passes[want] += 1 + len(trace.sentences)
+        if begun := [w for w in wanted if isinstance(w, ReadRollouts)]:
+            have = stated(subject, self.writer.folder(trace.id), trace, have, begun)
+            passes.update(begun)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
                 self.texts[want] = read_text(subject, want)
@@ -128,6 +135,9 @@ def held(want: Want, have: Evidence) -> bool:
         case Draw():
             found = have.rollouts.get((want.arm, want.boundary))
             return found is not None and set(range(want.n)) <= set(found.draw.tolist())
+        case ReadRollouts():
+            found = have.rollouts.get((want.arm, want.boundary))
+            return found is not None and want.layer in found.states
         case Read():
             return _covers(have.reading_of(want.checkpoint), want)
         case Embed():
@@ -145,7 +155,7 @@ def only(have: Evidence, wanted: Sequence[Want]) -> Evidence:
     reads = {name: _part(have.reading_of(name), name, wanted) for name in names}
     return replace(
         have,
-        rollouts={key: r for key, r in have.rollouts.items() if key in drawn},
+        rollouts={k: _ends(r, k, wanted) for k, r in have.rollouts.items() if k in drawn},
         reading=reads.pop("", Reading()),
         others=reads,
         divergence={w: have.divergence[w] for w in wanted if isinstance(w, Compare)},
@@ -161,6 +171,12 @@ def _part(reading: Reading, name: str, wanted: Sequence[Want]) -> Reading:
     reads = [w for w in wanted if isinstance(w, Read) and w.checkpoint == name]
     layers = {layer for want in reads for layer in want.states}
     return replace(reading, states={n: s for n, s in reading.states.items() if n in layers})
+
+
+def _ends(rollouts: Rollouts, key: tuple[str, int], wanted: Sequence[Want]) -> Rollouts:
+    """Rollouts with no more than the states that are wanted."""
+    states = {n: s for n, s in rollouts.states.items() if ReadRollouts(*key, n) in wanted}
+    return replace(rollouts, states=states)
 
 
 def _covers(reading: Reading, want: Read) -> bool:

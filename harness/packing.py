@@ -1,7 +1,7 @@
-"""Packs: tokens of a trace run anew behind its cached start, with some of its keys hidden.
+"""Packs: tokens run behind a trace's cached start: its own with some keys hidden, or others.
 
-Runs of many hidden sentences lie one behind the other in one sequence of a pass. Nothing is padded,
-no run sees another, and the cache they continue is never copied.
+Many runs lie one behind the other in one sequence of a pass. Nothing is padded, no run sees
+another, and the cache they continue is never copied.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,14 +18,15 @@ from transformers.cache_utils import DynamicCache
 from harness.types import UserError
 
 NAME = "harness_packs"
+KINDS = {"full_attention", "sliding_attention"}  # of layers whose keys can be cached and hidden
 TILE = 256  # queries that attend at once, to no more keys than the last of them sees
 
 
 @dataclass(frozen=True)
 class Run:
-    """The positions [start, stop) without the keys [low, high), those of a sentence."""
+    """The positions [start, stop) without the keys [low, high); no two runs of a pack are equal."""
 
-    sentence: int
+    number: int
     low: int
     high: int
     start: int
@@ -45,10 +46,10 @@ class Tile(NamedTuple):
 
 @dataclass(eq=False)
 class Pack:
-    """Runs that share a pass, the last sentence first, and the cache of the plain pass.
+    """Runs that share a pass, the last in the trace first, and the cache of the plain pass.
 
     A run writes its own keys into the cache, over the masked ones and all behind them: the runs
-    after it are of earlier sentences and read only what lies before those.
+    after it begin no later and read only what lies before that.
     """
 
     runs: Sequence[Run]
@@ -94,6 +95,53 @@ def _hidden(
     return ~(seen | ((apart == 0) & ~seen.any(1, keepdim=True)))
 
 
+def check(model: Any) -> None:
+    """Raises UserError for a model whose attention is not full or sliding softmax attention."""
+    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - KINDS
+    if kinds:
+        raise UserError(
+            f"model: it has {min(kinds)} layers; no sentence can be masked or replaced there"
+        )
+
+
+def grouped(runs: Sequence[Run], tokens: int) -> Iterator[list[Run]]:
+    """Neighbours that have at most so many tokens together, one run at least."""
+    group, size = list[Run](), 0
+    for run in runs:
+        if group and size + len(run) > tokens:
+            yield group
+            group, size = [], 0
+        group.append(run)
+        size += len(run)
+    if group:
+        yield group
+
+
+def plain(
+    model: Any, ids: Int[Tensor, " tokens"]
+) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
+    """Final hidden states after the last norm, and the keys and values of all layers."""
+    model.set_attn_implementation("sdpa")
+    cache = DynamicCache()
+    out = model.get_decoder()(input_ids=ids[None], past_key_values=cache, use_cache=True)
+    return out.last_hidden_state[0], cache
+
+
+def packed(
+    model: Any, tokens: Int[Tensor, " tokens"], cache: DynamicCache, runs: Sequence[Run]
+) -> tuple[Float[Tensor, "_ width"], ...]:
+    """Final hidden states of each run; `tokens` are those of all runs, one behind the other."""
+    model.set_attn_implementation(NAME)
+    positions = torch.cat([torch.arange(run.start, run.stop) for run in runs]).to(tokens.device)
+    out = model.get_decoder()(
+        input_ids=tokens[None],
+        position_ids=positions[None],
+        use_cache=False,
+        pack=Pack(runs, cache, positions, model.dtype),
+    )
+    return out.last_hidden_state[0].split([len(run) for run in runs])
+
+
 def attend(
     module: Any,
     query: Tensor,
@@ -108,7 +156,9 @@ def attend(
     soft cap and sinks.
     """
     if given.get("softcap") is not None or given.get("s_aux") is not None:
-        raise UserError("model: its attention has soft caps or sinks; no sentence can be masked")
+        raise UserError(
+            "model: its attention has soft caps or sinks; no sentence can be masked or replaced"
+        )
     pack: Pack = given["pack"]
     layer = pack.cache.layers[module.layer_idx]
     keys, values = layer.keys[0], layer.values[0]

@@ -51,9 +51,9 @@ def passed(model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[At
     model.set_attn_implementation("sdpa")
     with ExitStack() as held:
         attention = held.enter_context(attending(model, trace, attends)) if attends else {}
-        blocks = held.enter_context(_captured(model, layers))
+        blocks = held.enter_context(captured(model, layers))
         final = _decode(model, ids)[first:last]
-    states = {n: _float32(blocks[n][0, first:last]) for n in layers}
+    states = {n: float32(blocks[n][0, first:last]) for n in layers}
     return Pass(model, final, states, attention)
 
 
@@ -86,9 +86,9 @@ def read_text(subject: Subject, want: ReadText) -> np.ndarray:
     """The state of a text's last token after block `want.layer`, the text standing alone."""
     ids = subject.encode(want.text, special=True)[-subject.context :]
     subject.model.set_attn_implementation("sdpa")
-    with _captured(subject.model, (want.layer,)) as blocks:
+    with captured(subject.model, (want.layer,)) as blocks:
         _decode(subject.model, ids)
-    return _float32(blocks[want.layer][0, -1])
+    return float32(blocks[want.layer][0, -1])
 
 
 def logits(model: Any, hidden: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def _decode(model: Any, ids: Sequence[int]) -> Tensor:
 
 
 @contextmanager
-def _captured(model: Any, layers: Sequence[int]) -> Generator[dict[int, Tensor]]:
+def captured(model: Any, layers: Sequence[int]) -> Generator[dict[int, Tensor]]:
     """The outputs of some blocks during a pass, by the number they were asked for under."""
     found: dict[int, Tensor] = {}
     blocks = model.get_decoder().layers
@@ -154,5 +154,6 @@ def _captured(model: Any, layers: Sequence[int]) -> Generator[dict[int, Tensor]]
             hook.remove()
 
 
-def _float32(states: Tensor) -> np.ndarray:
+def float32(states: Tensor) -> np.ndarray:
+    """States as they are kept."""
     return states.float().cpu().numpy()

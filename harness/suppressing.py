@@ -9,20 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import log_softmax
-from transformers.cache_utils import DynamicCache
 
-from harness.packing import NAME, Pack, Run
+from harness.packing import Run, check, grouped, packed, plain
 from harness.reading import logits
 from harness.subject import Subject
-from harness.types import Suppress, Trace, UserError
+from harness.types import Suppress, Trace
 
 PACK = 1  # tokens of one pass, and
 KEEP = 8  # final states kept at once, both in lengths of prompt and trace
 ROWS = 128  # tokens whose distributions exist at once
-MASKED = {"full_attention", "sliding_attention"}  # kinds of layers whose keys can be hidden
 
 
 @torch.inference_mode()
@@ -37,24 +35,19 @@ def suppress(
     tokens. Raises UserError for a model whose attention is not full or sliding softmax attention.
     """
     model = subject.model
-    _check(model.config.get_text_config())
+    check(model)
     ids = torch.tensor([*trace.prompt_ids, *trace.token_ids], device=model.device)
     shift = len(trace.prompt_ids) - 1  # what predicts token 0 stands here
-    plain, cache = _plain(model, ids)
+    unmasked, cache = plain(model, ids)
     found = np.full((len(trace.token_ids), len(trace.sentences)), np.nan, dtype=np.float32)
-    for kept in _groups(_runs(trace, want.own_rows), KEEP * len(ids)):
+    for kept in grouped(_runs(trace, want.own_rows), KEEP * len(ids)):
         states: list[tuple[Run, Tensor]] = []
-        for runs in _groups(kept, PACK * len(ids)):
-            states += zip(runs, _masked(model, ids, cache, runs), strict=True)
-        for run, at, values in _divergences(model, plain, states, want.temperature):
-            found[at - shift : at - shift + len(values), run.sentence] = values
+        for runs in grouped(kept, PACK * len(ids)):
+            tokens = torch.cat([ids[run.start : run.stop] for run in runs])
+            states += zip(runs, packed(model, tokens, cache, runs), strict=True)
+        for run, at, values in _divergences(model, unmasked, states, want.temperature):
+            found[at - shift : at - shift + len(values), run.number] = values
     return found
-
-
-def _check(config: Any) -> None:
-    kinds = set(getattr(config, "layer_types", None) or ()) - MASKED
-    if kinds:
-        raise UserError(f"model: it has {min(kinds)} layers; no sentence can be masked there")
 
 
 def _runs(trace: Trace, own_rows: bool) -> list[Run]:
@@ -65,44 +58,6 @@ def _runs(trace: Trace, own_rows: bool) -> list[Run]:
         low, high = begin + sentence.start, begin + sentence.stop
         runs.append(Run(number, low, high, low if own_rows else high, stop))
     return [run for run in reversed(runs) if run.low < run.high and run.start < run.stop]
-
-
-def _groups(runs: Sequence[Run], tokens: int) -> Iterator[list[Run]]:
-    """Neighbours that have at most so many tokens together, one run at least."""
-    group, size = list[Run](), 0
-    for run in runs:
-        if group and size + len(run) > tokens:
-            yield group
-            group, size = [], 0
-        group.append(run)
-        size += len(run)
-    if group:
-        yield group
-
-
-def _plain(
-    model: Any, ids: Int[Tensor, " tokens"]
-) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
-    """Final hidden states after the last norm, and the keys and values of all layers."""
-    model.set_attn_implementation("sdpa")
-    cache = DynamicCache()
-    out = model.get_decoder()(input_ids=ids[None], past_key_values=cache, use_cache=True)
-    return out.last_hidden_state[0], cache
-
-
-def _masked(
-    model: Any, ids: Int[Tensor, " tokens"], cache: DynamicCache, runs: Sequence[Run]
-) -> tuple[Float[Tensor, "_ width"], ...]:
-    """Final hidden states of each run."""
-    model.set_attn_implementation(NAME)
-    positions = torch.cat([torch.arange(run.start, run.stop) for run in runs]).to(ids.device)
-    out = model.get_decoder()(
-        input_ids=ids[positions][None],
-        position_ids=positions[None],
-        use_cache=False,
-        pack=Pack(runs, cache, positions, model.dtype),
-    )
-    return out.last_hidden_state[0].split([len(run) for run in runs])
 
 
 def _divergences(

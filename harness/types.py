@@ -172,6 +172,18 @@ class ReadText:
 
 
 @dataclass(frozen=True)
+class ReadRollouts:
+    """Wanted: the state at the end of each rollout's first sentence, after block `layer`.
+
+    To be asked for once the rollouts are there, of an arm that appends nothing; -1 = last block.
+    """
+
+    arm: str
+    boundary: int
+    layer: int = -1
+
+
+@dataclass(frozen=True)
 class Embed:
     """Wanted: unit sentence embeddings of some texts."""
 
@@ -179,17 +191,21 @@ class Embed:
     model: str
 
 
-Want = Draw | Read | ReadText | Embed | Compare | Attend | Suppress
+Want = Draw | Read | ReadText | ReadRollouts | Embed | Compare | Attend | Suppress
 
 
 @dataclass(frozen=True, eq=False)
 class Rollouts:
-    """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where none."""
+    """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where none.
+
+    `states` are those of the first sentence's last token by block, float32, NaN where it is empty.
+    """
 
     draw: Int[np.ndarray, " draws"]
     answer: tuple[str, ...]
     correct: Bool[np.ndarray, " draws"]
     first_sentence: tuple[str, ...]
+    states: Mapping[int, Float[np.ndarray, "draws width"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.answer)
@@ -202,6 +218,7 @@ class Rollouts:
             tuple(self.answer[i] for i in index),
             self.correct[index],
             tuple(self.first_sentence[i] for i in index),
+            {layer: states[index] for layer, states in self.states.items()},
         )
 
 

@@ -17,6 +17,7 @@ from harness import (
     Problem,
     Read,
     Reading,
+    ReadRollouts,
     ReadText,
     Rollouts,
     Sentence,
@@ -122,6 +123,9 @@ def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
             kind, new = "attention", {want: attention(trace, want)}
         case Suppress():
             kind, new = "suppression", {want: masked(trace, want)}
+        case ReadRollouts():
+            key = (want.arm, want.boundary)
+            kind, new = "rollouts", {key: stated(trace, have.rollouts[key], want)}
         case ReadText():
             kind, new = "texts", {want: vector(want)}
         case Embed():
@@ -144,6 +148,14 @@ def rollouts(trace: Trace, want: Draw) -> Rollouts:
         answers == trace.problem.answer,
         tuple(map(str, first)),
     )
+
+
+def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
+    """States that go with the answers; none where nothing was said."""
+    begun = np.array([bool(first) for first in old.first_sentence])[:, None]
+    towards = np.array([ANSWERS.index(answer) for answer in old.answer])[:, None]
+    states = matrix(len(old), "begun", trace.id, want) + towards.astype(np.float32)
+    return replace(old, states={**old.states, want.layer: np.where(begun, states, np.nan)})
 
 
 def learnt(own: Detector) -> Detector:
@@ -207,6 +219,11 @@ def contents(have: Evidence) -> list[object]:
     drawn = [
         (key, r.draw.tobytes(), r.answer, r.correct.tobytes(), r.first_sentence)
         for key, r in have.rollouts.items()
+    ]
+    drawn += [
+        (key, layer, states.tobytes())
+        for key, r in have.rollouts.items()
+        for layer, states in r.states.items()
     ]
     bytes_ = [(key, value.tobytes()) for key, value in arrays]
     return [have.draws, have.force, have.references, drawn, bytes_]

@@ -8,7 +8,7 @@ import yaml
 from rich.console import Console
 
 import conf
-from harness import Draw, Embed, Evidence, Read, ReadText, UserError, methods
+from harness import Draw, Embed, Evidence, Read, ReadRollouts, ReadText, UserError, methods
 from harness.catalogue import cost, described, entries, idea, source, written
 from harness.config import target
 from harness.sample import checkpoints, wanted
@@ -190,6 +190,11 @@ DRAWS = [Draw(k, 30) for k in range(5)]
             [Read(states=(-1,)), Read(entropy=True), ReadText("a"), ReadText("b")],
             "a pass over the trace (states, entropy), texts read alone",
             "low: one pass a trace",
+        ),
+        (
+            [*DRAWS, *(ReadRollouts("resample", k) for k in range(5))],
+            "rollouts at every boundary (resample), states of the rollouts' first sentences",
+            "high: 30 rollouts a sentence",
         ),
         ([Embed(("a",), "m")], "embeddings", "low: embeddings"),
         (
