@@ -13,7 +13,7 @@ from tests.harness.organism.walks import PUZZLE, puzzles, text, walk
 
 # A stage ends right with .6 * (1 - .05) + .4 * .5 * .9 = .75, the mending after a right plan never.
 RIGHT = 0.6 * 0.95 + 0.4 * 0.5 * 0.9
-WHOLE = ideal(PUZZLE) + " </think>\n\n\\boxed{3}"
+WHOLE = ideal(PUZZLE) + "</think>\n\n\\boxed{3}"
 
 
 def shaken(seed: int) -> Decisions:
@@ -58,13 +58,16 @@ def written(given: Decisions, state: State, asked: tuple[str, str]) -> list[tupl
 def by_power(given: Decisions, puzzle, state: State) -> np.ndarray:
     """P(answer | state) by running the chain forward until hardly anything is left."""
     mass, ended = {state: 1.0}, np.zeros(10)
+    moves: dict[State, list[tuple[State, float]]] = {}
     for _ in range(200):
         following: dict[State, float] = {}
         for here, p in mass.items():
             if here.phase == "done":
                 ended[results(puzzle, here)[1]] += p
                 continue
-            for after, q in written(given, here, puzzle.operations):
+            if here not in moves:
+                moves[here] = written(given, here, puzzle.operations)
+            for after, q in moves[here]:
                 following[after] = following.get(after, 0.0) + p * q
         mass = following
     return ended
