@@ -129,21 +129,23 @@ def _sample(
     since = time.monotonic()
     open_ended = [r for r in todo if len(r.prefix) < r.max_length]
     full = [_ended(r) for r in todo if len(r.prefix) >= r.max_length]
-    for done in chain(full, engine.sample(open_ended)):
-        finished.extend(writer.rows(sites[done.request.key[0]], done))
-        meter.add(len(done.request.draws), done.n_tokens)
-        if time.monotonic() - since > FLUSH:
-            _flush(writer, finished)
-            since = time.monotonic()
-    _flush(writer, finished)
+    try:
+        for done in chain(full, engine.sample(open_ended)):
+            finished.extend(writer.rows(sites[done.request.key[0]], done))
+            meter.add(len(done.request.draws), done.n_tokens)
+            if time.monotonic() - since > FLUSH:
+                _flush(writer, finished)
+                since = time.monotonic()
+    finally:
+        _flush(writer, finished)
 
 
 def _flush(writer: Writer, finished: list[dict[str, Any]]) -> None:
-    """One part file a trace; requests are whole, so nothing is recorded in halves."""
-    finished.sort(key=lambda row: row["trace_id"])
-    for owner, members in groupby(finished, key=lambda row: row["trace_id"]):
-        add_part(writer.folder(owner), rows(list(members), schema.ROLLOUTS))
+    """One part file a trace; each row is tried once, since what fails may have been written."""
+    todo = sorted(finished, key=lambda row: row["trace_id"])
     finished.clear()
+    for owner, members in groupby(todo, key=lambda row: row["trace_id"]):
+        add_part(writer.folder(owner), rows(list(members), schema.ROLLOUTS))
 
 
 def requests(writer: Writer, site: Site, wanted: Iterable[Draw]) -> Iterator[Request]:

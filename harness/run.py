@@ -1,15 +1,16 @@
 """One job: traces, then all sampling, then all reading and scoring."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from harness import folder, traces
 from harness.calibration import Learner, facts, folds
 from harness.draws import Site, Writer, gather
-from harness.engine import Engine, Finished, Request
+from harness.engine import Finished, Request, Running
 from harness.evidence import Desk, only, wants
 from harness.ledger import Ledger, ledger
 from harness.progress import Meter, metered
@@ -24,10 +25,23 @@ from harness.types import Detector, Draw, Evidence, Fitting, Problem, Trace
 
 @dataclass
 class Late:
-    """An engine that starts when something is first sampled."""
+    """An engine that starts when something is sampled, anew after it was closed."""
 
-    start: Callable[[], Engine]
-    engine: Engine | None = None
+    start: Callable[[], Running]
+    engine: Running | None = None
+    before: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the engine has counted, those before it included."""
+        return self.before + Counter(self.engine.counts if self.engine else {})
+
+    def close(self) -> None:
+        """Close the engine, if one runs: its memory is for the readings."""
+        if self.engine is not None:
+            self.before.update(self.engine.counts)
+            self.engine.close()
+            self.engine = None
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """The finished requests; for none of them nothing is started."""
@@ -47,10 +61,11 @@ def job(settings: Settings) -> None:
     stops = Stops(who.tokenizer, who.eos, segmenter)
     heat = (sampling.temperature, sampling.top_p)
     engine = Late(lambda: settings.engine.start(who, stops, heat))
-    with lock(settings.folder, "traces"):
-        _save(settings, [*problems.evaluate, *problems.reference])
-        written = traces.write(writer, engine, problems.evaluate)
     with ExitStack() as held:
+        held.enter_context(closing(engine))
+        with lock(settings.folder, "traces"):
+            _save(settings, [*problems.evaluate, *problems.reference])
+            written = traces.write(writer, engine, problems.evaluate)
         for name in sorted(settings.detectors):
             held.enter_context(lock(settings.folder, f"scores/{name}"))
         books = {n: ledger(settings.folder, n, h) for n, h in settings.hashes.items()}
@@ -65,7 +80,7 @@ class Job:
     """The detectors of a job over the traces of a run; those that learn are fitted in folds."""
 
     desk: Desk
-    engine: Engine
+    engine: Running
     traces: Sequence[Trace]
     detectors: Mapping[str, Detector]
     books: Mapping[str, Ledger]
@@ -83,6 +98,7 @@ class Job:
             while wanted:
                 self.sample(wanted)
                 wanted = self.wanted()
+            self.engine.close()
             with metered("scores") as meter:
                 wanted = self.finish(meter)
             if not wanted:
@@ -117,6 +133,8 @@ class Job:
                 book.count("tokens", meter.tokens)
                 book.count("seconds", meter.seconds)
                 book.count("sampling_seconds", meter.seconds)
+                rate = {"tokens_per_second": round(meter.tokens / meter.seconds)}
+                book.status["engine"] = {**rate, **self.engine.counts}
 
     def finish(self, meter: Meter) -> list[tuple[Site, list[Draw]]]:
         """Read and score every trace; returns the draws that only the readings asked for."""
