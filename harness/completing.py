@@ -1,7 +1,7 @@
-"""Rollouts from an engine that only completes token ids: bounds, pieces and ends are kept here."""
+"""Rollouts from engines that only complete token ids: order, pieces and ends are kept here."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, groupby
@@ -43,13 +43,13 @@ class Completer(Protocol):
 
 @dataclass(eq=False)
 class Completing:
-    """An engine over a completer, which is asked for at most `limit` rollouts at once.
+    """An engine over completers, each of which is asked for at most `limit` rollouts at once.
 
-    Requests are begun in their order, so those that share a prefix come one after the other.
+    Requests of one base go to one completer, in their order, so that it has their prefix at hand.
     `greedy` asks for one rollout where all would be the same.
     """
 
-    completer: Completer
+    completers: Sequence[Completer]
     stops: Stops
     limit: int
     greedy: bool
@@ -57,45 +57,80 @@ class Completing:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What the completer has counted."""
-        return self.completer.counts
+        """What the completers have counted together."""
+        total = Counter[str]()
+        for completer in self.completers:
+            total.update(completer.counts)
+        return total
 
     def close(self) -> None:
-        """Close the completer."""
-        self.runner.run(self.completer.close())
+        """Close the completers."""
+        for completer in self.completers:
+            self.runner.run(completer.close())
         self.runner.close()
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete; what fails comes last."""
-        waiting, running = deque(requests), dict[asyncio.Task[Finished], int]()
+        lanes, running = self._dealt(requests), dict[asyncio.Task[Finished], Lane]()
+        loop, first = self.runner.get_loop(), asyncio.FIRST_COMPLETED
         try:
-            while waiting or running:
-                while waiting and self._room(running.values(), len(waiting[0].draws)):
-                    request = waiting.popleft()
-                    task = self.runner.get_loop().create_task(self._finish(request))
-                    running[task] = len(request.draws)
-                until = asyncio.FIRST_COMPLETED
-                done, _ = self.runner.run(asyncio.wait(running, return_when=until))
+            while True:
+                for lane in lanes:
+                    for request in lane.next(self.limit):
+                        running[loop.create_task(lane.finish(request))] = lane
+                if not running:
+                    return
+                done, _ = self.runner.run(asyncio.wait(running, return_when=first))
                 for task in sorted(done, key=lambda task: task.exception() is not None):
-                    del running[task]
-                    yield task.result()
+                    lane, finished = running.pop(task), task.result()
+                    lane.asked -= len(finished.request.draws)
+                    yield finished
         finally:
             self._abandon(running)
 
+    def _dealt(self, requests: Iterable[Request]) -> list["Lane"]:
+        """The requests of each base with the completer that has the least to do."""
+        lanes = [Lane(each, self.stops, self.greedy) for each in self.completers]
+        given = [0] * len(lanes)
+        for _, group in groupby(requests, key=lambda request: request.base):
+            least = given.index(min(given))
+            members = list(group)
+            lanes[least].waiting.extend(members)
+            given[least] += sum(len(request.draws) for request in members)
+        return lanes
+
     def _abandon(self, tasks: Iterable[asyncio.Task[Finished]]) -> None:
-        """Cancel what still runs, so that its connections are let go of."""
+        """Cancel what still runs, so that what it holds is let go of."""
         left = [task for task in tasks if not task.done()]
         for task in left:
             task.cancel()
         if left:
             self.runner.run(asyncio.wait(left))
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # asyncio prints what nobody looked at
 
-    def _room(self, running: Iterable[int], more: int) -> bool:
-        """Whether so many more rollouts may be asked for; a request alone always may."""
-        asked = sum(running)
-        return asked == 0 or asked + more <= self.limit
 
-    async def _finish(self, request: Request) -> Finished:
+@dataclass(eq=False)
+class Lane:
+    """One completer: the requests that wait for it, and how many rollouts it is asked for."""
+
+    completer: Completer
+    stops: Stops
+    greedy: bool
+    waiting: deque[Request] = field(default_factory=deque[Request])
+    asked: int = 0
+
+    def next(self, limit: int) -> Iterator[Request]:
+        """Requests to begin now; one alone may exceed the limit."""
+        while self.waiting:
+            more = len(self.waiting[0].draws)
+            if self.asked and self.asked + more > limit:
+                return
+            self.asked += more
+            yield self.waiting.popleft()
+
+    async def finish(self, request: Request) -> Finished:
         """All rollouts of a request."""
         room = request.max_length - len(request.prefix)
         first = room if request.until == "end" else min(PIECE, room)
@@ -118,7 +153,7 @@ class Completing:
     async def _rollout(
         self, request: Request, draw: int, piece: Completion
     ) -> tuple[tuple[int, ...], Finish]:
-        """A rollout from its first piece to its end, the pieces doubling it."""
+        """A rollout from its first piece to its end, each further piece doubling it."""
         tokens, prefix = list[int](), request.prefix
         room = request.max_length - len(prefix)
         while (finish := self._take(request, tokens, piece, room)) is None:

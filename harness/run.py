@@ -34,7 +34,9 @@ class Late:
     @property
     def counts(self) -> Mapping[str, int]:
         """What the engine has counted, those before it included."""
-        return self.before + Counter(self.engine.counts if self.engine else {})
+        total = Counter(self.before)
+        total.update(self.engine.counts if self.engine else {})
+        return total
 
     def close(self) -> None:
         """Close the engine, if one runs: its memory is for the readings."""

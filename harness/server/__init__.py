@@ -63,4 +63,4 @@ class Server:
         from harness.server.client import Client, found
 
         client = Client(self, subject, heat, found(self, subject))
-        return Completing(client, stops, self.slots, greedy=heat[0] == 0)
+        return Completing([client], stops, self.slots, greedy=heat[0] == 0)
