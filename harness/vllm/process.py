@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from itertools import count
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import Any
 
 from harness.completing import Completion
@@ -34,22 +36,17 @@ class Process:
     """
 
     def __init__(
-        self,
-        arguments: dict[str, Any],
-        environment: dict[str, str],
-        heat: Heat,
-        eos: frozenset[int],
+        self, arguments: dict[str, Any], environment: dict[str, str], sampling: dict[str, Any]
     ) -> None:
-        self.arguments, self.environment = arguments, environment
-        self.sampling = sampling
+        self.arguments, self.environment, self.sampling = arguments, environment, sampling
         self.counts: Mapping[str, int] = {}
         self.context = 0
         self.process: subprocess.Popen[bytes] | None = None
         self.pipe, self.theirs = Pipe()
-        self.held = ExitStack()
-        self.log = self.held.enter_context(tempfile.TemporaryFile())
+        self.log = Path(tempfile.gettempdir(), f"harness-vllm-{uuid.uuid4().hex}.log")
         self.numbers = count()
         self.waiting: dict[int, asyncio.Future[list[Completion]]] = {}
+        self.failed: UserError | None = None
 
     async def complete(
         self, prefix: tuple[int, ...], n: int, most: int, seed: int
@@ -59,6 +56,8 @@ class Process:
         if self.process is None:
             self._start(seed)
             loop.add_reader(self.pipe.fileno(), self._receive)
+        if self.failed:
+            raise self.failed
         if len(prefix) + most > self.context:
             raise UserError(
                 f"sampling.max_tokens: a prefix of {len(prefix)} tokens and {most} more exceed the "
@@ -76,20 +75,21 @@ class Process:
             asyncio.get_running_loop().remove_reader(self.pipe.fileno())
             self.pipe.close()
             self._ended()
-        self.held.close()
+        self.log.unlink(missing_ok=True)
 
     def _start(self, seed: int) -> None:
         """Start it and wait until it can be asked; raises UserError with vLLM's reason."""
         handle = self.theirs.fileno()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "harness.vllm.worker", str(handle)],
-            env={**os.environ, **FIXED, **self.environment},
-            pass_fds=[handle],
-            stdin=subprocess.DEVNULL,
-            stdout=self.log,
-            stderr=self.log,
-            start_new_session=True,  # an interrupt at the terminal is not for it
-        )
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "harness.vllm.worker", str(handle)],
+                env={**os.environ, **FIXED, **self.environment},
+                pass_fds=[handle],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # an interrupt at the terminal is not for it
+            )
         self.theirs.close()
         try:
             self.pipe.send((self.arguments | {"seed": seed % 2**32}, self.sampling))
@@ -110,10 +110,10 @@ class Process:
 
     def _fail(self) -> None:
         asyncio.get_running_loop().remove_reader(self.pipe.fileno())
-        error = UserError(f"engine=vllm: its process died ({self._reason()}); {KEPT}")
+        self.failed = UserError(f"engine=vllm: its process died ({self._reason()}); {KEPT}")
         for future in self.waiting.values():
             if not future.done():
-                future.set_exception(error)
+                future.set_exception(self.failed)
 
     def _ended(self) -> int:
         """Its exit code, once all of its group is gone: a killed one would leave vLLM's workers."""
@@ -127,8 +127,7 @@ class Process:
     def _reason(self) -> str:
         """The last error it logged that tells a cause, or how it ended."""
         code = self._ended()
-        self.log.seek(0)
-        said = self.log.read().decode(errors="replace")
+        said = self.log.read_text(errors="replace")
         found = re.findall(r"\b(?:\w+Error|\w+Exception): .+", said)
         causes = [line for line in found if "root cause" not in line]
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
