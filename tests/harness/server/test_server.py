@@ -90,6 +90,16 @@ def test_greedy_rollouts_are_those_of_the_hf_engine(
     assert {reason for f in found for reason in f.finish_reason} >= {"length", "answer"}
 
 
+def test_rollouts_are_what_the_server_wrote(serve: Serve, subject: Subject) -> None:
+    """Our engine is behind it, so each draw is known: the noise is that of seed + i."""
+    todo = [request(3, 3), request(9, 2)]
+    single = [replace(r, draws=(0,), seed=r.seed + i) for r in todo for i in r.draws]
+    ours = sampled(HF(8, 400).start(subject, stops(subject), (1.0, 1.0)), single)
+    found = sampled(engine(serve()), todo)
+    assert [ids for f in found for ids in f.token_ids] == [f.token_ids[0] for f in ours]
+    assert [r for f in found for r in f.finish_reason] == [f.finish_reason[0] for f in ours]
+
+
 def test_rollouts_end_as_they_should_at_any_temperature(serve: Serve, subject: Subject) -> None:
     """What ends a rollout is at its end and nowhere before, whatever the pieces."""
     many = [

@@ -96,8 +96,8 @@ def test_a_model_that_does_not_fit_says_what_would(subject: Subject) -> None:
     check_fits(replace(CONF, quantization="fp8"), subject, [GPU("0", 3 * gib)])
     with pytest.raises(UserError, match=r"room for \d+ tokens of 99999999;"):
         check_fits(replace(CONF, max_length=99_999_999), subject, [GPU("0", 8 * gib)])
+    few = [GPU(str(i), 8 * gib) for i in range(3)]
     with pytest.raises(UserError, match=r"=2 times data_parallel=2 are 4 GPUs, and torch sees 3"):
-        few = [GPU(str(i), 8 * gib) for i in range(3)]
         check_fits(replace(CONF, tensor_parallel=2, data_parallel=2), subject, few)
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from harness.completing import Completing
-from harness.engine import Finished, Request
+from harness.engine import Finished
 from harness.store import read_json
 from harness.types import UserError
 from harness.vllm import VLLM, installed
@@ -100,14 +100,18 @@ def test_what_was_finished_is_kept_when_its_process_is_killed(engine: Completing
     """Also that the rest of its group goes with it, and that another engine goes on."""
     where = scene()
     todo = [r for cut in where.cuts for r in where.requests(cut, 100)]
-    doomed = started(slots=16)
+    doomed, members = started(slots=16), list[psutil.Process]()
     finished: list[Finished] = []
-    with pytest.raises(UserError, match="its process died .*; what is finished is kept") as caught:
+
+    def sampled() -> None:
         for done in doomed.sample(todo):
             finished.append(done)
             if len(finished) == 3:
-                members = family(doomed)
+                members.extend(family(doomed))
                 members[0].send_signal(signal.SIGKILL)
+
+    with pytest.raises(UserError, match=r"its process died .*; what is finished is kept") as caught:
+        sampled()
     assert "\n" not in str(caught.value)
     assert 3 <= len(finished) < len(todo)
     assert len(members) > 1
