@@ -3,9 +3,9 @@
 import json
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -28,7 +28,7 @@ class Service(ThreadingHTTPServer):
         self.subject, self.stops, self.faults = subject, stops, deque(faults)
         self.card = {"id": "served", "root": subject.path, "max_model_len": 10**6} | changes
         self.turn, self.bodies = threading.Lock(), list[dict[str, Any]]()
-        self.open = set[socket.socket]()
+        self.open, self.gone = set[socket.socket](), threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
@@ -37,10 +37,15 @@ class Service(ThreadingHTTPServer):
 
     def kill(self) -> None:
         """Gone in the middle of whatever it does, as by SIGKILL."""
+        self.gone.set()
         self.shutdown()
         self.server_close()
         for connection in list(self.open):
-            connection.close()
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, *args: Any) -> None:
+        """Clients hang up in these tests."""
 
     def completions(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """The i-th of a call has the noise of seed + i, as in vLLM; the end of sequence is told."""
@@ -109,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply({"error": {"message": "n is too large"}}, 400)
 
     def hang(self, body: dict[str, Any]) -> None:
-        time.sleep(1)
+        self.server.gone.wait(60)
         self.close_connection = True
 
     def garbage(self, body: dict[str, Any]) -> None:
