@@ -94,12 +94,13 @@ class VLLM:
         }
 
     def _on_cpu(self) -> dict[str, str]:
-        """All cores that this process may use; left alone, vLLM takes one."""
-        cores = sorted(os.sched_getaffinity(0))
+        """One process on all cores this one may use; left alone, vLLM starts three and uses one."""
+        cores = str(len(os.sched_getaffinity(0)))
         return {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
             "VLLM_CPU_KVCACHE_SPACE": str(self.cpu_memory),
-            "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)),
-            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(len(cores))),
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", cores),
         }
 
 

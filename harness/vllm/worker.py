@@ -88,10 +88,10 @@ def main() -> None:
     """Serve the pipe whose handle is the first argument."""
     pipe = Connection(int(sys.argv[1]))
     arguments, sampling = pipe.recv()
-    engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
-    pipe.send(engine.model_config.max_model_len)
     inbox = Inbox()
     threading.Thread(target=receive, args=(pipe, inbox), daemon=True).start()
+    engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
+    pipe.send(engine.model_config.max_model_len)
     try:
         Worker(engine, sampling, pipe).run(inbox)
     finally:

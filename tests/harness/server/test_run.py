@@ -49,7 +49,8 @@ def test_a_run_keeps_what_was_finished_and_goes_on(
     url = f"engine.url={service.url}"
     assert harness(url) == 2
     out, err = capfd.readouterr()
-    assert (out, err.count("\n")) == ("", 1), err
+    told = [line for line in err.splitlines() if " left" not in line]  # on a slow machine
+    assert (out, len(told)) == ("", 1)
     assert "fails (it answers 500 out of memory); what is finished is kept" in err
     run = Path("results/s")
     before = recorded(run)

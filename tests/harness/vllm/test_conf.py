@@ -83,7 +83,7 @@ def test_sizes_by_hand(subject: Subject) -> None:
     assert token_bytes(SimpleNamespace(get_text_config=lambda: text)) == 57344
     # 24 GiB at 0.9, less weights of 15 and 1.5 to work with: 5.1 GiB.
     assert tokens(24 * GIB * 0.9, 15 * GIB, 1, 57344) == int(5.1 * GIB // 57344)
-    assert tokens(8 * GIB, 15 * GIB, 2, 57344) < 0
+    assert tokens(8.0 * GIB, 15 * GIB, 2, 57344) < 0
 
 
 def test_a_model_that_does_not_fit_says_what_would(subject: Subject) -> None:
