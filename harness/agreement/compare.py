@@ -1,0 +1,205 @@
+"""Every two methods by every measure, trace by trace, whole or across half samples."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from harness.agreement.blocks import Block, blocks
+from harness.agreement.controls import Design, partial_correlation, products
+from harness.agreement.panel import Panel, Vectors
+from harness.agreement.ranks import standing
+from harness.agreement.settings import Agreement
+from harness.agreement.statistics import Likeness, Measure, likeness
+
+PARTS = 4  # of a comparison: a with b, a with itself, b with itself, chance
+Parts = Float[np.ndarray, "parts pairs traces"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods, or one with itself; |score| of those that are folded.
+
+    `cross_fit`: they share rollouts, so that only different halves of these are compared.
+    """
+
+    a: str
+    b: str
+    fold_a: bool
+    fold_b: bool
+    both_signed: bool
+    cross_fit: bool
+
+    @property
+    def sides(self) -> tuple[tuple[str, bool], tuple[str, bool]]:
+        """Both methods with whether they are folded."""
+        return (self.a, self.fold_a), (self.b, self.fold_b)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Two scores of a method on different draws; the same where it draws nothing or is whole."""
+
+    first: Float[np.ndarray, " sentences"]
+    second: Float[np.ndarray, " sentences"]
+
+    @property
+    def known(self) -> Bool[np.ndarray, " sentences"]:
+        """Where both are defined."""
+        return np.isfinite(self.first) & np.isfinite(self.second)
+
+
+@dataclass(eq=False)
+class Tally:
+    """Sums over samples of a pair's parts in each trace, and how many samples defined all."""
+
+    total: Float[np.ndarray, "parts traces"]
+    number: Int[np.ndarray, " traces"]
+    n_sentences: Int[np.ndarray, " traces"]
+
+    def add(self, parts: Float[np.ndarray, "parts traces"], size: np.ndarray) -> None:
+        """One more sample; where one of its parts is undefined it does not count."""
+        known = np.isfinite(parts).all(0)
+        self.total += np.where(known, parts, 0.0)
+        self.number += known
+        self.n_sentences = np.maximum(self.n_sentences, size)
+
+    @property
+    def mean(self) -> Float[np.ndarray, "parts traces"]:
+        """Means over samples, NaN where no sample is defined."""
+        return self.total / np.where(self.number, self.number, np.nan)
+
+
+Tallies = dict[tuple[Pair, Measure], Tally]
+
+
+def whole(methods: Mapping[str, Vectors]) -> Iterator[dict[str, Sample]]:
+    """The one sample in which every method has all its draws."""
+    yield {name: Sample(v.score, v.score) for name, v in methods.items()}
+
+
+def halves(methods: Mapping[str, Vectors]) -> Iterator[dict[str, Sample]]:
+    """A sample a split; a method without draws is whole in each."""
+    for split in range(max((v.splits for v in methods.values()), default=0)):
+        yield {name: _half(vectors, split) for name, vectors in methods.items()}
+
+
+def _half(vectors: Vectors, split: int) -> Sample:
+    if not vectors.splits:
+        return Sample(vectors.score, vectors.score)
+    if split >= vectors.splits:
+        nothing = np.full(len(vectors.score), np.nan)
+        return Sample(nothing, nothing)
+    a, b = (half[split].astype(np.float64) for half in (vectors.half_a, vectors.half_b))
+    return Sample(a, b)
+
+
+def tallied(
+    samples: Iterator[dict[str, Sample]],
+    panel: Panel,
+    pairs: Sequence[Pair],
+    measures: Sequence[Measure],
+    designed: Sequence[Design],
+    conf: Agreement,
+) -> Tallies:
+    """All pairs by all measures, compared on the sentences where all that takes part is defined.
+
+    Pairs defined on the same sentences are compared together: their ranks are taken once.
+    """
+    n = len(panel.problem)
+    found: Tallies = {}
+    for sample in samples:
+        for design in designed:
+            taken = [m for m in measures if m.control in design.of]
+            for kept, group in _grouped(sample, pairs, design.known):
+                size = np.bincount(panel.trace[kept], minlength=n)
+                parts = _Group(panel, sample, group, design, taken, conf).parts(kept)
+                for i, pair in enumerate(group):
+                    for measure in taken:
+                        empty = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
+                        tally = found.setdefault((pair, measure), empty)
+                        tally.add(parts[measure][:, i], size)
+    return found
+
+
+def _grouped(
+    sample: Mapping[str, Sample], pairs: Sequence[Pair], known: Bool[np.ndarray, " sentences"]
+) -> list[tuple[Bool[np.ndarray, " sentences"], list[Pair]]]:
+    """Pairs by the sentences on which both are defined."""
+    defined = {name: s.known & known for name, s in sample.items()}
+    groups: dict[bytes, tuple[np.ndarray, list[Pair]]] = {}
+    for pair in pairs:
+        both = defined[pair.a] & defined[pair.b]
+        groups.setdefault(np.packbits(both).tobytes(), (both, []))[1].append(pair)
+    return list(groups.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Pairs defined on the same sentences in one sample, by the measures of one design."""
+
+    panel: Panel
+    sample: Mapping[str, Sample]
+    pairs: Sequence[Pair]
+    design: Design
+    measures: Sequence[Measure]
+    conf: Agreement
+
+    def parts(self, kept: Bool[np.ndarray, " sentences"]) -> dict[Measure, Parts]:
+        """The parts of every pair in each trace, NaN where the trace has no sentences."""
+        shape = (PARTS, len(self.pairs), len(self.panel.problem))
+        found = {measure: np.full(shape, np.nan) for measure in self.measures}
+        vectors, at = self.vectors()
+        inner: list[tuple[Block, np.ndarray]] = []
+        for block in blocks(self.panel.trace, kept):
+            scores = block.rows(vectors)
+            stand = standing(scores, block.inside)
+            inner.append((block, products(stand.centred, self.design.columns, block)))
+            for measure in self.measures:
+                if measure.control == "none":
+                    like = likeness(measure, scores, stand, self.conf)
+                    found[measure][:, :, block.trace] = _parts(like, at)
+        for measure in self.measures:
+            if measure.control != "none" and inner:
+                self.controlled(measure, inner, at, found[measure])
+        return found
+
+    def vectors(self) -> tuple[np.ndarray, Int[np.ndarray, "4 pairs"]]:
+        """The vectors of all pairs, each once, and where the halves of both methods lie."""
+        index: dict[tuple[str, bool, int], int] = {}
+        rows: list[np.ndarray] = []
+        for name, folded in dict.fromkeys(side for pair in self.pairs for side in pair.sides):
+            sample = self.sample[name]
+            for half, vector in enumerate((sample.first, sample.second)):
+                if half and sample.second is sample.first:
+                    index[name, folded, 1] = index[name, folded, 0]
+                    continue
+                index[name, folded, half] = len(rows)
+                rows.append(np.abs(vector) if folded else vector)
+        at = [[index[*side, half] for side in pair.sides for half in (0, 1)] for pair in self.pairs]
+        return np.stack(rows), np.array(at).T
+
+    def controlled(
+        self,
+        measure: Measure,
+        inner: Sequence[tuple[Block, np.ndarray]],
+        at: Int[np.ndarray, "4 pairs"],
+        found: Parts,
+    ) -> None:
+        """Residual-rank correlations of all traces at once: some share their slopes."""
+        size = np.concatenate([block.size for block, _ in inner])
+        trace = np.concatenate([block.trace for block, _ in inner])
+        every = np.concatenate([product for _, product in inner])
+        columns, total = self.design.of[measure.control], len(self.design.columns)
+        value = partial_correlation(every, columns, total, size, self.conf)
+        found[:, :, trace] = _parts(Likeness(value, np.zeros(len(trace))), at)
+
+
+def _parts(like: Likeness, at: Int[np.ndarray, "4 pairs"]) -> Parts:
+    """A with b, both ways across the halves; a and b across their own; what chance was."""
+    a, a_other, b, b_other = at
+    value = np.moveaxis(like.value, 0, -1)
+    across = (value[a, b_other] + value[a_other, b]) / 2
+    chance = np.broadcast_to(like.chance, across.shape)
+    return np.stack([across, value[a, a_other], value[b, b_other], chance])
