@@ -22,6 +22,7 @@ class Pair:
     """Two methods, or one with itself; |score| of those that are folded.
 
     `cross_fit`: they share rollouts, so that only different halves of these are compared.
+    `halved`: those that draw have scores of half samples.
     """
 
     a: str
@@ -30,6 +31,7 @@ class Pair:
     fold_b: bool
     both_signed: bool
     cross_fit: bool
+    halved: bool
 
     @property
     def sides(self) -> tuple[tuple[str, bool], tuple[str, bool]]:

@@ -16,7 +16,8 @@ Combine = Callable[[np.ndarray], np.ndarray]
 
 ROWS = 128  # inferred at once: what their draws take stays small beside the scores
 FLIPS = 512  # sign flips made into numbers at once
-TIE = 1e-9  # relative: a flip that only rounding tells from what was observed
+TIE = 1e-6  # relative: a flip that only rounding tells from what was observed
+LEAST = 1e-9  # of the variance that a t statistic is divided by, as a share of the squares
 
 
 def interval(values: Means, conf: Agreement) -> tuple[float, float]:
@@ -134,7 +135,7 @@ def flipped(
         unit = (known / length[:, None]).T
         parts = (flips[i : i + FLIPS] for i in range(0, len(flips), FLIPS))
         share = np.abs(np.concatenate([part.astype(np.float64) @ unit for part in parts]))
-        return share * np.sqrt((n - 1) / np.maximum(1 - share**2, 1e-15))
+        return share * np.sqrt((n - 1) / np.maximum(1 - share**2, LEAST))
 
 
 def sign_flip(t: Float[np.ndarray, "flips rows"]) -> Float[np.ndarray, " rows"]:

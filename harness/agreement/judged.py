@@ -125,13 +125,17 @@ def _own(
 
 
 def _verdicts(rows: Sequence[Row], found: Sequence[Outcome], conf: Agreement) -> None:
-    """A verdict on each pair, in its row of Spearman under all controls."""
+    """A verdict on each pair, in its row of Spearman under all controls.
+
+    There is none under a control that is one of the pair itself.
+    """
     overlap = {
         (row["a"], row["b"]): row["disattenuated_low"] for row in rows if row["statistic"] == "topk"
     }
     for row, outcome in zip(rows, found, strict=True):
-        defined = row["n_problems"]
-        if defined < conf.min_problems_interval:
+        if outcome.taken:
+            continue
+        if np.isfinite(outcome.seen[0]).sum() < conf.min_problems_interval:
             row["verdict"] = TOO_FEW
         elif row["statistic"] == "spearman" and row["control"] == conf.judged:
             seen = Findings(
@@ -149,4 +153,6 @@ def _needed(outcome: Outcome, conf: Agreement) -> int | None:
     own = known[1:3].mean(-1) if known.size else np.full(2, np.nan)
     enough = (own > conf.min_half_reliability).all()
     corrected = known[0] / np.sqrt(own.prod()) if enough else np.empty(0)
-    return n_problems_needed(values, corrected, conf.verdict)
+    needed = n_problems_needed(values, corrected, conf.verdict)
+    # these many were not enough, whatever a test by itself would have said
+    return None if needed is None else max(needed, len(values) + 1)

@@ -30,6 +30,16 @@ class Outcome:
     n_traces: Int[np.ndarray, " problems"]
     n_sentences: Int[np.ndarray, " problems"]
 
+    @property
+    def taken(self) -> bool:
+        """Whether the control takes out one of the pair: nothing is left to compare."""
+        return taken(self.pair, self.measure)
+
+
+def taken(pair: Pair, measure: Measure) -> bool:
+    """Whether one of a pair is a covariate of the measure's control."""
+    return measure.control != "none" and takes(measure.control, (pair.a, pair.b))
+
 
 def measures(conf: Agreement) -> list[Measure]:
     """All of them: Spearman under every control, then the other statistics without control."""
@@ -54,13 +64,13 @@ def outcomes(
 
 
 def _outcome(panel: Panel, pair: Pair, measure: Measure, whole: Tallies, split: Tallies) -> Outcome:
-    drawn = any(panel.methods[name].splits for name in (pair.a, pair.b)) or pair.cross_fit
+    drawn = pair.cross_fit or not pair.halved or bool(drawing(panel.methods, [pair]))
     n = len(panel.problem)
     nothing = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
     across = split.get((pair, measure), nothing) if drawn else whole[pair, measure]
     seen = across if pair.cross_fit else whole[pair, measure]
     values = by_problem(panel, seen.mean)
-    if measure.control != "none" and takes(measure.control, (pair.a, pair.b)):
+    if taken(pair, measure):
         values = np.full_like(values, np.nan)
     known = np.isfinite(seen.mean).all(0) & np.isfinite(values[0, panel.problem])
     count = len(panel.problems)
@@ -84,5 +94,5 @@ def by_problem(panel: Panel, values: Float[np.ndarray, "parts traces"]) -> ByPro
 
 
 def drawing(methods: Mapping[str, Vectors], pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs of which at least one method draws."""
-    return [p for p in pairs if methods[p.a].splits or methods[p.b].splits]
+    """The pairs of which at least one method draws, and those that do have halves."""
+    return [p for p in pairs if p.halved and (methods[p.a].splits or methods[p.b].splits)]

@@ -1,6 +1,6 @@
 """How far the noise of the methods' own draws limits what agreement can be seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,7 @@ from harness import schema
 from harness.agreement.compare import Pair, halves, tallied
 from harness.agreement.controls import Design, takes
 from harness.agreement.outcome import by_problem
-from harness.agreement.panel import Panel
+from harness.agreement.panel import Panel, Trait
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
 
@@ -61,13 +61,16 @@ def scaled(parts: np.ndarray) -> np.ndarray:
     return across * (1 - chance) / np.where(most > 0, most, np.nan)
 
 
-def reliability(panel: Panel, designed: Sequence[Design], conf: Agreement) -> pl.DataFrame:
+def reliability(
+    panel: Panel, designed: Sequence[Design], traits: Mapping[str, Trait], conf: Agreement
+) -> pl.DataFrame:
     """The frame schema.RELIABILITY: that of whole samples under each control.
 
-    1 where a method draws nothing; undefined under the control that takes it out.
+    1 where a method draws nothing; undefined under the control that takes it out, and where a
+    method draws but has no half samples.
     """
     own = {
-        name: Pair(name, name, False, False, False, cross_fit=True)
+        name: Pair(name, name, False, False, False, cross_fit=True, halved=True)
         for name, vectors in panel.methods.items()
         if vectors.splits
     }
@@ -76,7 +79,8 @@ def reliability(panel: Panel, designed: Sequence[Design], conf: Agreement) -> pl
     found = tallied(samples, panel, list(own.values()), wanted, designed, conf)
     rows: list[tuple[str, str, str, float]] = []
     for name, vectors in panel.methods.items():
-        fixed = 1.0 if np.isfinite(vectors.score).any() else np.nan
+        drawn = name in traits and bool(traits[name].arms)
+        fixed = 1.0 if np.isfinite(vectors.score).any() and not drawn else np.nan
         for measure in wanted:
             value = fixed
             if name in own:

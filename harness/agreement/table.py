@@ -75,26 +75,33 @@ def agreement(
 
 def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agreed:
     pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
-    designed, table = designs(conf.controls, panel.covariates), measures(conf)
-    curve = [Measure("topk", "none", f) for f in conf.fractions]
-    complete = tallied(
-        whole(panel.methods), panel, [p for p in pairs if not p.cross_fit],
-        list(dict.fromkeys([*table, *curve])), designed, conf,
-    )  # fmt: skip
-    split = _split(panel, pairs, [*table, *curve], designed, conf)
-    found = outcomes(panel, pairs, table, complete, split)
+    designed = designs(conf.controls, panel.covariates)
+    found, along = compared(panel, pairs, designed, conf)
     rows = judged(panel, found, traits, conf)
     frame = pl.DataFrame(rows, schema=dict(schema.AGREEMENT), orient="row")
     dots = by_problem(panel, found)
-    along = outcomes(panel, pairs, curve, complete, split)
     return Agreed(
         frame,
         dots,
         by_k(panel, along, conf),
         summary(panel, dots, traits, conf),
-        reliability(panel, designed, conf),
+        reliability(panel, designed, traits, conf),
         observed(panel, frame),
     )
+
+
+def compared(
+    panel: Panel, pairs: Sequence[Pair], designed: Sequence[Design], conf: Agreement
+) -> tuple[list[Outcome], list[Outcome]]:
+    """All pairs by all measures, and by the overlap of growing tops."""
+    table = measures(conf)
+    curve = [Measure("topk", "none", fraction) for fraction in conf.fractions]
+    every = list(dict.fromkeys([*table, *curve]))
+    direct = [pair for pair in pairs if not pair.cross_fit]
+    complete = tallied(whole(panel.methods), panel, direct, every, designed, conf)
+    split = _split(panel, pairs, every, designed, conf)
+    found, along = (outcomes(panel, pairs, m, complete, split) for m in (table, curve))
+    return found, along
 
 
 def pair_of(panel: Panel, traits: Mapping[str, Trait], a: str, b: str) -> Pair:
@@ -107,6 +114,9 @@ def pair_of(panel: Panel, traits: Mapping[str, Trait], a: str, b: str) -> Pair:
         fold_b=second.signed and not first.signed,
         both_signed=first.signed and second.signed,
         cross_fit=bool(first.arms & second.arms),
+        halved=all(
+            panel.methods[name].splits or not traits.get(name, UNKNOWN).arms for name in (a, b)
+        ),
     )
 
 
@@ -121,7 +131,7 @@ def _split(
     drawn = drawing(panel.methods, pairs)
     corrected = [m for m in measures if m.statistic in ("spearman", "rbo") or _main(m, conf)]
     found: Tallies = {}
-    for cross_fit, wanted in ((True, list(dict.fromkeys(measures))), (False, corrected)):
+    for cross_fit, wanted in ((True, measures), (False, corrected)):
         chosen = [pair for pair in drawn if pair.cross_fit == cross_fit]
         if chosen:
             found |= tallied(halves(panel.methods), panel, chosen, wanted, designed, conf)
