@@ -30,15 +30,17 @@ def accepted(
         "its trace is not in the run": pl.col("in_run").is_null(),
         "its sentence is not in the run": pl.col("in_trace").is_null(),
         "given twice": pl.len().over("method", *SENTENCE) > 1,
-        "infinite": infinite.fill_null(value=False),
+        "infinite": pl.col("infinite"),
     }
     why = pl.coalesce(pl.when(test).then(pl.lit(reason)) for reason, test in reasons.items())
     cells = covariates.select(*SENTENCE, in_trace=pl.lit(value=True)).unique()
+    known = traces.select("trace_id", in_run=pl.lit(value=True))
     marked = (
-        scores.join(traces.select("trace_id", in_run=pl.lit(value=True)), on="trace_id", how="left")
-        .join(cells, on=SENTENCE, how="left")
-        .with_columns(why.alias("reason"))
-        .drop("in_run", "in_trace")
+        # halves are long: only what they are checked for goes through the joins
+        scores.select("method", *SENTENCE, infinite=infinite.fill_null(value=False))
+        .join(known, on="trace_id", how="left", maintain_order="left")
+        .join(cells, on=SENTENCE, how="left", maintain_order="left")
+        .with_columns(reason=why)
     )
     bad = marked.filter(pl.col("reason").is_not_null())
     notes = bad.group_by("method", "reason", maintain_order=True).agg(
@@ -46,7 +48,8 @@ def accepted(
         first=pl.format("trace {}, sentence {}", "trace_id", "sentence").first(),
     )
     notes = notes.with_columns(reason=REFUSED + pl.col("reason"))
-    return marked.filter(pl.col("reason").is_null()).drop("reason"), _schema(notes)
+    good = scores if bad.is_empty() else scores.filter(marked["reason"].is_null())
+    return good, _schema(notes)
 
 
 HALVES = ("half_a", "half_b")

@@ -71,22 +71,21 @@ def _panel(
     cells = (
         cells.sort("trace", "sentence").with_row_index("cell").select(*SENTENCE, "cell", "trace")
     )
-    placed = scores.join(cells, on=SENTENCE)
-    parts = {str(name): part for (name,), part in placed.group_by("method")}
     known = covariates.join(cells, on=SENTENCE)
     return Panel(
         model=traces["model"][0],
         problems=tuple(problems),
         problem=traces["problem"].cast(pl.Int64).to_numpy(),
         trace=cells["trace"].cast(pl.Int64).to_numpy(),
-        methods={name: _vectors(parts.get(name, placed.clear()), len(cells)) for name in names},
+        methods={name: _vectors(scores.filter(method=name), cells) for name in names},
         covariates={
             str(name): _column(part, len(cells)) for (name,), part in known.group_by("method")
         },
     )
 
 
-def _vectors(part: pl.DataFrame, n: int) -> Vectors:
+def _vectors(scores: pl.DataFrame, cells: pl.DataFrame) -> Vectors:
+    part, n = scores.join(cells, on=SENTENCE), len(cells)
     splits = int(part["half_a"].list.len().max() or 0)
     return Vectors(
         _column(part, n), *(_lists(part, half, splits, n) for half in ("half_a", "half_b"))
