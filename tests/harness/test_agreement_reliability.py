@@ -74,25 +74,17 @@ def hash_of(cell):
 
 def frame(values):
     """Scores of methods: vectors, or triples with halves."""
-    plain = long(
-        {
-            m: {c: v[0] if isinstance(v, tuple) else v for c, v in t.items()}
-            for m, t in values.items()
-        }
-    )
-    lists = [
-        (half.tolist() if isinstance(v, tuple) else [[]] * N)
+    triples = {
+        m: {c: v if isinstance(v, tuple) else (v, [[]] * N, [[]] * N) for c, v in t.items()}
+        for m, t in values.items()
+    }
+    plain = long({m: {c: v[0] for c, v in t.items()} for m, t in triples.items()})
+    halves = [
+        pl.Series([list(row) for t in triples.values() for v in t.values() for row in v[k]])
         for k in (1, 2)
-        for t in values.values()
-        for v in t.values()
-        for half in [v[k] if isinstance(v, tuple) else None]
     ]
-    flat = [row for rows in lists for row in rows]
-    half = len(flat) // 2
-    kind = pl.List(pl.Float64)
-    return plain.with_columns(
-        half_a=pl.Series(flat[:half], dtype=kind), half_b=pl.Series(flat[half:], dtype=kind)
-    )
+    first, second = (half.cast(pl.List(pl.Float64)) for half in halves)
+    return plain.with_columns(half_a=first, half_b=second)
 
 
 def compared(values, traits):
