@@ -161,7 +161,7 @@ def _answer(between: list[Pair]) -> list[str]:
 
 def _needed(judged: list[Pair]) -> str:
     needed = [p.n_problems_needed for p in judged if p.n_problems_needed is not None]
-    return f" About {max(needed):,} problems would decide the undecided." if needed else ""
+    return f" About {max(needed):,} problems would decide all." if needed else ""
 
 
 def _inference(between: list[Pair], control: str) -> str:

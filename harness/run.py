@@ -87,8 +87,14 @@ class Job:
                 wanted = self.finish(meter)
             if not wanted:
                 break
-        for book in self.books.values():
+        for name, book in self.books.items():
+            # rollouts that another job drew are shared no less
+            book.status |= {"arms": self.arms(name)} if self.arms(name) else {}
             book.write("partial" if book.failures else "done")
+
+    def arms(self, name: str) -> list[str]:
+        """The kinds of rollouts that a detector's scores rest on."""
+        return self.desk.arms(self.traces[0], self.detectors[name]) if self.traces else []
 
     def open(self, trace: Trace) -> dict[str, Detector]:
         """The detectors that need something of this trace still."""
@@ -111,9 +117,7 @@ class Job:
         with metered("rollouts") as meter:
             gather(self.desk.writer, self.engine, wanted, meter)
         for name, book in self.books.items():
-            arms = self.desk.arms(self.traces[0], self.detectors[name])
-            if arms:
-                book.status["arms"] = arms
+            if self.arms(name):
                 book.count("tokens", meter.tokens)
                 book.count("seconds", meter.seconds)
                 book.count("sampling_seconds", meter.seconds)
