@@ -1,6 +1,8 @@
 """Every two methods by every measure, trace by trace, whole or across half samples."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,8 +95,7 @@ def _half(vectors: Vectors, split: int) -> Sample:
     if split >= vectors.splits:
         nothing = np.full(len(vectors.score), np.nan)
         return Sample(nothing, nothing)
-    a, b = (half[split].astype(np.float64) for half in (vectors.half_a, vectors.half_b))
-    return Sample(a, b)
+    return Sample(vectors.half_a[split], vectors.half_b[split])
 
 
 def tallied(
@@ -110,18 +111,20 @@ def tallied(
     Pairs defined on the same sentences are compared together: their ranks are taken once.
     """
     n = len(panel.problem)
+    groups = (
+        _Group(panel, sample, group, design, [m for m in measures if m.control in design.of], kept)
+        for sample in samples
+        for design in designed
+        for kept, group in _grouped(sample, pairs, design.known)
+    )
     found: Tallies = {}
-    for sample in samples:
-        for design in designed:
-            taken = [m for m in measures if m.control in design.of]
-            for kept, group in _grouped(sample, pairs, design.known):
-                size = np.bincount(panel.trace[kept], minlength=n)
-                parts = _Group(panel, sample, group, design, taken, conf).parts(kept)
-                for i, pair in enumerate(group):
-                    for measure in taken:
-                        empty = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
-                        tally = found.setdefault((pair, measure), empty)
-                        tally.add(parts[measure][:, i], size)
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for group, parts in threads.map(lambda group: (group, group.parts(conf)), groups):
+            size = np.bincount(panel.trace[group.kept], minlength=n)
+            for i, pair in enumerate(group.pairs):
+                for measure in group.measures:
+                    empty = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
+                    found.setdefault((pair, measure), empty).add(parts[measure][:, i], size)
     return found
 
 
@@ -146,25 +149,25 @@ class _Group:
     pairs: Sequence[Pair]
     design: Design
     measures: Sequence[Measure]
-    conf: Agreement
+    kept: Bool[np.ndarray, " sentences"]
 
-    def parts(self, kept: Bool[np.ndarray, " sentences"]) -> dict[Measure, Parts]:
+    def parts(self, conf: Agreement) -> dict[Measure, Parts]:
         """The parts of every pair in each trace, NaN where the trace has no sentences."""
         shape = (PARTS, len(self.pairs), len(self.panel.problem))
         found = {measure: np.full(shape, np.nan) for measure in self.measures}
         vectors, at = self.vectors()
         inner: list[tuple[Block, np.ndarray]] = []
-        for block in blocks(self.panel.trace, kept):
+        for block in blocks(self.panel.trace, self.kept):
             scores = block.rows(vectors)
             stand = standing(scores, block.inside)
             inner.append((block, products(stand.centred, self.design.columns, block)))
             for measure in self.measures:
                 if measure.control == "none":
-                    like = likeness(measure, scores, stand, self.conf)
+                    like = likeness(measure, scores, stand, conf)
                     found[measure][:, :, block.trace] = _parts(like, at)
         for measure in self.measures:
             if measure.control != "none" and inner:
-                self.controlled(measure, inner, at, found[measure])
+                found[measure] = self.controlled(measure, inner, at, conf)
         return found
 
     def vectors(self) -> tuple[np.ndarray, Int[np.ndarray, "4 pairs"]]:
@@ -180,22 +183,24 @@ class _Group:
                 index[name, folded, half] = len(rows)
                 rows.append(np.abs(vector) if folded else vector)
         at = [[index[*side, half] for side in pair.sides for half in (0, 1)] for pair in self.pairs]
-        return np.stack(rows), np.array(at).T
+        return np.stack(rows).astype(np.float64), np.array(at).T
 
     def controlled(
         self,
         measure: Measure,
         inner: Sequence[tuple[Block, np.ndarray]],
         at: Int[np.ndarray, "4 pairs"],
-        found: Parts,
-    ) -> None:
+        conf: Agreement,
+    ) -> Parts:
         """Residual-rank correlations of all traces at once: some share their slopes."""
         size = np.concatenate([block.size for block, _ in inner])
         trace = np.concatenate([block.trace for block, _ in inner])
         every = np.concatenate([product for _, product in inner])
         columns, total = self.design.of[measure.control], len(self.design.columns)
-        value = partial_correlation(every, columns, total, size, self.conf)
+        value = partial_correlation(every, columns, total, size, conf)
+        found = np.full((PARTS, len(self.pairs), len(self.panel.problem)), np.nan)
         found[:, :, trace] = _parts(Likeness(value, np.zeros(len(trace))), at)
+        return found
 
 
 def _parts(like: Likeness, at: Int[np.ndarray, "4 pairs"]) -> Parts:

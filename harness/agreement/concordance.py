@@ -9,11 +9,10 @@ from scipy.stats import rankdata
 
 from harness import schema
 from harness.agreement.inference import estimate, mean
-from harness.agreement.panel import Panel, Trait
+from harness.agreement.panel import Panel, Trait, is_detector
 from harness.agreement.settings import Agreement
 
 Scores = Float[np.ndarray, "methods sentences"]
-NO_DETECTOR = ("baseline", "truth")
 
 
 def kendall_w(scores: Scores) -> float:
@@ -71,11 +70,6 @@ def summary(
         value, bounds = estimate(values[None, None], mean, [conf.confidence], conf)
         rows.append((panel.model, measure, control, value[0], *bounds[0, 0], chance, len(known)))
     return pl.DataFrame(rows, schema=dict(schema.SUMMARY), orient="row")
-
-
-def is_detector(name: str, traits: Mapping[str, Trait]) -> bool:
-    """Whether claims are made about a method: not if it is a baseline or the truth."""
-    return name not in traits or traits[name].family not in NO_DETECTOR
 
 
 def _overall(

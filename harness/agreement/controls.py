@@ -41,10 +41,11 @@ class Design:
 
 
 def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> list[Design]:
-    """The regressors of all controls, as few designs as can be.
+    """The regressors of all controls and of none, as few designs as can be.
 
     `all` leaves out a covariate that is defined nowhere (headroom without rollouts).
     """
+    controls = tuple(dict.fromkeys(("none", *controls)))
     columns = {name: regressors(name, covariates[name]) for name in COVARIATES}
     every = [c for c in COVARIATES if np.isfinite(columns[c]).any()]
     names = {c: {"none": [], "all": every}.get(c, [c]) for c in controls}

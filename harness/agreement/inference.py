@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Bool, Float, Int8
 from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from harness.agreement.settings import Agreement
 
@@ -97,11 +98,11 @@ def bca(
     """Bias-corrected and accelerated interval from bootstrap draws and leave-one-out values."""
     draws = draws[np.isfinite(draws)]
     below = ((draws < value).mean() + (draws <= value).mean()) / 2
-    bias = stats.norm.ppf(below)
+    bias = ndtri(below)
     away = jackknife.mean() - jackknife
     skew = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
-    z = bias + stats.norm.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
-    low, high = np.quantile(draws, stats.norm.cdf(bias + z / (1 - skew * z)))
+    z = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(draws, ndtr(bias + z / (1 - skew * z)))
     return float(low), float(high)
 
 

@@ -31,6 +31,16 @@ class Outcome:
     n_sentences: Int[np.ndarray, " problems"]
 
     @property
+    def n_problems(self) -> int:
+        """Problems that have a value."""
+        return int(np.isfinite(self.seen[0]).sum())
+
+    @property
+    def carried(self) -> bool:
+        """Whether the value is carried from half samples to whole ones: Spearman alone can be."""
+        return self.pair.cross_fit and self.measure.statistic == "spearman"
+
+    @property
     def taken(self) -> bool:
         """Whether the control takes out one of the pair: nothing is left to compare."""
         return taken(self.pair, self.measure)
@@ -43,12 +53,11 @@ def taken(pair: Pair, measure: Measure) -> bool:
 
 def measures(conf: Agreement) -> list[Measure]:
     """All of them: Spearman under every control, then the other statistics without control."""
-    found = [
+    return [
         Measure(s, c, conf.top_fraction if s == "topk" else None)
         for s in conf.statistics
         for c in (conf.controls if s == "spearman" else ("none",))
     ]
-    return [m for m in found if m.control in conf.controls or m.statistic != "spearman"]
 
 
 def outcomes(

@@ -8,6 +8,7 @@ import polars as pl
 from jaxtyping import Float, Float32, Int
 
 SENTENCE = ["trace_id", "sentence"]
+NO_DETECTOR = ("baseline", "truth")  # families of methods that no claim is made about
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class Trait:
     family: str
     signed: bool
     arms: frozenset[str]
+
+
+def is_detector(name: str, traits: Mapping[str, Trait]) -> bool:
+    """Whether claims are made about a method: not if it is a baseline or the truth."""
+    return name not in traits or traits[name].family not in NO_DETECTOR
 
 
 @dataclass(frozen=True, eq=False)

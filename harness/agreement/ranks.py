@@ -44,11 +44,12 @@ class Standing:
         self, depths: Float[np.ndarray, " depths"]
     ) -> Float32[np.ndarray, "traces vectors width depths"]:
         """The same at each of several depths."""
-        first, each = self.above.astype(np.float32), self.tied.astype(np.float32)
-        share = (depths.astype(np.float32) - first[..., None]) / each[..., None]
-        np.clip(share, 0, 1, out=share)
-        share *= self.inside[..., None]
-        return share
+        slope = (1 / self.tied).astype(np.float32)[..., None]
+        # what is outside begins beyond all depths
+        begin = np.where(self.inside, self.above, depths[-1] + 1)
+        share = depths.astype(np.float32) * slope
+        share -= begin.astype(np.float32)[..., None] * slope
+        return np.clip(share, 0, 1, out=share)
 
 
 def standing(values: Rows, inside: Bool[np.ndarray, "traces width"]) -> Standing:

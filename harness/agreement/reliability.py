@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
 from harness import schema
 from harness.agreement.compare import Pair, halves, tallied
@@ -84,13 +85,13 @@ def reliability(
         for measure in wanted:
             value = fixed
             if name in own:
-                value = _mean(by_problem(panel, found[own[name], measure].mean)[1])
-                value = float(full_reliability(np.array(value)))
+                half = _mean(by_problem(panel, found[own[name], measure].mean)[1])
+                value = float(full_reliability(half)[0])
             taken = measure.control != "none" and takes(measure.control, [name])
             rows.append((panel.model, name, measure.control, np.nan if taken else value))
     return pl.DataFrame(rows, schema=dict(schema.RELIABILITY), orient="row")
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: Float[np.ndarray, " problems"]) -> Float[np.ndarray, "1"]:
     known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
+    return np.array([known.mean() if len(known) else np.nan])

@@ -5,6 +5,7 @@ A vector that is constant in a trace has no agreement there: NaN.
 """
 
 from dataclasses import dataclass
+from math import ceil, log
 
 import numpy as np
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from harness.agreement.ranks import Rows, Standing
 from harness.agreement.settings import Agreement, Control, Statistic
 
+NEGLIGIBLE = 1e-6  # weight of the depths below which a rank-biased overlap is not followed
 Square = Float[np.ndarray, "traces vectors vectors"]
 PerTrace = Float[np.ndarray, " traces"]
 
@@ -115,12 +117,13 @@ def rbo(stand: Standing, persistence: float) -> Likeness:
     below counts as overlapping.
     """
     size = stand.size
-    depth = np.arange(1.0, stand.inside.shape[-1] + 1)
+    deepest = min(stand.inside.shape[-1], ceil(log(NEGLIGIBLE) / log(persistence)))
+    depth = np.arange(1.0, deepest + 1)
     counts = (1 - persistence) * persistence ** (depth - 1) * (depth <= size)
-    traces, vectors, width = stand.above.shape
-    chosen = stand.chosen_at(depth) * np.sqrt(counts / depth).astype(np.float32)[..., None, :]
-    chosen = chosen.reshape(traces, vectors, width * width)
-    rest = persistence ** size[:, 0, 0]
+    rest = 1 - counts.sum(-1)[:, 0]
+    chosen = stand.chosen_at(depth)
+    chosen *= np.sqrt(counts / depth).astype(np.float32)[:, :, None]
+    chosen = chosen.reshape(*chosen.shape[:2], -1)
     chance = (counts * depth / size).sum(-1)[:, 0] + rest
     return _corrected(gram(chosen, chosen) + rest[:, None, None], chance)
 

@@ -77,8 +77,7 @@ def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agree
     pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
     designed = designs(conf.controls, panel.covariates)
     found, along = compared(panel, pairs, designed, conf)
-    rows = judged(panel, found, traits, conf)
-    frame = pl.DataFrame(rows, schema=dict(schema.AGREEMENT), orient="row")
+    frame = judged(panel, found, traits, conf)
     dots = by_problem(panel, found)
     return Agreed(
         frame,
@@ -144,36 +143,35 @@ def _main(measure: Measure, conf: Agreement) -> bool:
 
 def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
     """The values that each row is the mean of, problems without value included."""
-    n = len(panel.problems)
+    n, rows = len(panel.problems), np.arange(len(found))
     names = {
+        "model": [panel.model for _ in found],
         "a": [o.pair.a for o in found],
         "b": [o.pair.b for o in found],
         "statistic": [o.measure.statistic for o in found],
         "control": [o.measure.control for o in found],
     }
-    repeated = {
-        k: pl.Series(v, dtype=pl.String).gather(np.repeat(np.arange(len(v)), n))
-        for k, v in names.items()
+    each = {k: pl.Series(v, dtype=pl.String).gather(np.repeat(rows, n)) for k, v in names.items()}
+    problem = pl.Series(panel.problems, dtype=pl.String).gather(np.tile(np.arange(n), len(found)))
+    numbers = {
+        "value": [shown(o) for o in found],
+        "n_traces": [o.n_traces for o in found],
+        "n_sentences": [o.n_sentences for o in found],
     }
-    columns = {
-        "model": pl.repeat(panel.model, n * len(found), eager=True),
-        "problem_id": pl.Series(list(panel.problems)).gather(np.tile(np.arange(n), len(found))),
-        **repeated,
-        "value": np.concatenate([np.empty(0), *(shown(o) for o in found)]),
-        "n_traces": np.concatenate([np.empty(0, int), *(o.n_traces for o in found)]),
-        "n_sentences": np.concatenate([np.empty(0, int), *(o.n_sentences for o in found)]),
-    }
+    columns = each | {"problem_id": problem}
+    columns |= {k: pl.Series(np.concatenate([[], *v])) for k, v in numbers.items()}
+    columns = {k: columns[k] for k in schema.AGREEMENT_BY_PROBLEM}
     return pl.DataFrame(columns).cast(dict(schema.AGREEMENT_BY_PROBLEM))
 
 
 def shown(outcome: Outcome) -> Float[np.ndarray, " problems"]:
     """One value a problem; Spearman across halves carried to whole samples."""
     across, a, b, _ = outcome.seen
-    if not (outcome.pair.cross_fit and outcome.measure.statistic == "spearman"):
+    if not outcome.carried:
         return across
     known = np.isfinite(across)
-    own = (half[known].mean() if known.any() else np.nan for half in (a, b))
-    return across * np.sqrt(np.prod([lengthened(half) for half in own]))
+    own = [half[known].mean() if known.any() else np.nan for half in (a, b)]
+    return across * np.sqrt(np.prod(lengthened(np.array(own))))
 
 
 def by_k(panel: Panel, along: Sequence[Outcome], conf: Agreement) -> pl.DataFrame:

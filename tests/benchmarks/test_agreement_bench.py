@@ -21,6 +21,7 @@ from tests.harness.comparing import load
 
 METHODS, DRAWING, SPLITS = 10, 4, 20
 FULL, SLICE, TINY = 10_000, 100, 12
+CONF = load()
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ TRAITS = {
 def timed(traces):
     given = frames(traces)
     start = time.perf_counter()
-    found = agreement(*given, TRAITS, load())
+    found = agreement(*given, TRAITS, CONF)
     return found, time.perf_counter() - start
 
 
@@ -119,16 +120,9 @@ def together(values):
         scores = block.rows(flat)
         stand = standing(scores, block.inside)
         for name in total:
-            found = likeness(Measure(name, "none", None), scores, stand, load_once())
+            found = likeness(Measure(name, "none", None), scores, stand, CONF)
             total[name] += found.value[:, first, second].sum(0)
     return np.concatenate([t / traces for t in total.values()])
-
-
-CONF = load()
-
-
-def load_once():
-    return CONF
 
 
 @pytest.fixture(scope="module")

@@ -65,4 +65,5 @@ def compare(values, conf, traits=None) -> Agreed:
 
 
 def one(rows: pl.DataFrame, **where):
-    return rows.filter(**where).row(0, named=True)
+    """The first row with these values, None included."""
+    return rows.filter(pl.col(k).eq_missing(pl.lit(v)) for k, v in where.items()).row(0, named=True)

@@ -134,7 +134,7 @@ def row(shape: Shape, control: str, seed: int, statistics=("spearman",)):
     made = panel(shape, np.random.default_rng([7, seed]))
     pair = Pair("a", "b", False, False, False, cross_fit=shape.shared, halved=True)
     found = compared(made, [pair], designs(conf.controls, made.covariates), conf)[0]
-    return judged(made, found, {}, conf)[0]
+    return judged(made, found, {}, conf).row(0, named=True)
 
 
 def configured(control: str, statistics) -> Agreement:

@@ -119,6 +119,7 @@ class TestControls:
     def test_all_leaves_out_what_is_defined_nowhere(self):
         _, _, covariates = self.example()
         whole, none = designs(("all", "headroom"), covariates)
+        assert set(whole.of) == {"none", "all"}
         assert len(whole.of["all"]) == 5
         assert not none.known.any()
 

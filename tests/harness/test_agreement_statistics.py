@@ -11,6 +11,8 @@ from harness.agreement.ranks import standing
 from harness.agreement.statistics import Measure, likeness
 from tests.harness.comparing import load
 
+CONF = load()
+
 # a few small traces of tied integers, as (x, y) rows
 tied = st.lists(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=9),
@@ -32,7 +34,7 @@ def each(statistic, vectors, sizes, fraction=None):
     for block in blocks(trace, np.ones(len(trace), bool)):
         scores = block.rows(flat)
         measure = Measure(statistic, "none", fraction)
-        found = likeness(measure, scores, standing(scores, block.inside), load())
+        found = likeness(measure, scores, standing(scores, block.inside), CONF)
         value[block.trace], chance[block.trace] = found.value, found.chance
     return value, chance
 
@@ -152,7 +154,7 @@ class TestOverlap:
     @given(few)
     def test_they_are_means_over_ties_broken_at_random(self, rows):
         x, y = arrays(rows)
-        n, p = len(x), load().persistence
+        n, p = len(x), CONF.persistence
         if np.ptp(x) == 0 or np.ptp(y) == 0:
             return
 
