@@ -28,12 +28,13 @@ def summary(run: Path) -> Table:
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
-        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("pair", overflow="fold")
     for heading in NUMBERS:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", min_width=11)
+    table.add_column("verdict", no_wrap=True)
     for pair in between[:MOST_PAIRS]:
         table.add_row(*row(pair, control))
     return table

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 # Traces of one block differ in length by less than this factor, and are so many that no
 # sentence × sentence array of theirs holds more numbers than this, a vector of scores.
 GROWTH = 1.25
-COMPARISONS = 1 << 18
+COMPARISONS = 1 << 17
 
 
 @dataclass(frozen=True, eq=False)

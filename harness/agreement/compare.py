@@ -153,21 +153,22 @@ class _Group:
 
     def parts(self, conf: Agreement) -> dict[Measure, Parts]:
         """The parts of every pair in each trace, NaN where the trace has no sentences."""
-        shape = (PARTS, len(self.pairs), len(self.panel.problem))
-        found = {measure: np.full(shape, np.nan) for measure in self.measures}
         vectors, at = self.vectors()
-        inner: list[tuple[Block, np.ndarray]] = []
+        joint: list[tuple[Block, np.ndarray]] = []
+        likes: dict[Measure, list[Likeness]] = {measure: [] for measure in self.measures}
         for block in blocks(self.panel.trace, self.kept):
             scores = block.rows(vectors)
             stand = standing(scores, block.inside)
-            inner.append((block, products(stand.centred, self.design.columns, block)))
+            joint.append((block, products(stand.centred, self.design.columns, block)))
             for measure in self.measures:
                 if measure.control == "none":
-                    like = likeness(measure, scores, stand, conf)
-                    found[measure][:, :, block.trace] = _parts(like, at)
-        for measure in self.measures:
-            if measure.control != "none" and inner:
-                found[measure] = self.controlled(measure, inner, at, conf)
+                    likes[measure].append(likeness(measure, scores, stand, conf))
+        shape = (PARTS, len(self.pairs), len(self.panel.problem))
+        found = {measure: np.full(shape, np.nan) for measure in self.measures}
+        for measure in self.measures if joint else []:
+            like = likes[measure] or [self.controlled(measure, joint, conf)]
+            trace = np.concatenate([block.trace for block, _ in joint])
+            found[measure][:, :, trace] = _parts(like, at)
         return found
 
     def vectors(self) -> tuple[np.ndarray, Int[np.ndarray, "4 pairs"]]:
@@ -186,27 +187,21 @@ class _Group:
         return np.stack(rows).astype(np.float64), np.array(at).T
 
     def controlled(
-        self,
-        measure: Measure,
-        inner: Sequence[tuple[Block, np.ndarray]],
-        at: Int[np.ndarray, "4 pairs"],
-        conf: Agreement,
-    ) -> Parts:
+        self, measure: Measure, joint: Sequence[tuple[Block, np.ndarray]], conf: Agreement
+    ) -> Likeness:
         """Residual-rank correlations of all traces at once: some share their slopes."""
-        size = np.concatenate([block.size for block, _ in inner])
-        trace = np.concatenate([block.trace for block, _ in inner])
-        every = np.concatenate([product for _, product in inner])
+        size = np.concatenate([block.size for block, _ in joint])
+        every = np.concatenate([product for _, product in joint])
         columns, total = self.design.of[measure.control], len(self.design.columns)
         value = partial_correlation(every, columns, total, size, conf)
-        found = np.full((PARTS, len(self.pairs), len(self.panel.problem)), np.nan)
-        found[:, :, trace] = _parts(Likeness(value, np.zeros(len(trace))), at)
-        return found
+        return Likeness(value, np.zeros(len(size)))
 
 
-def _parts(like: Likeness, at: Int[np.ndarray, "4 pairs"]) -> Parts:
+def _parts(likes: Sequence[Likeness], at: Int[np.ndarray, "4 pairs"]) -> Parts:
     """A with b, both ways across the halves; a and b across their own; what chance was."""
     a, a_other, b, b_other = at
-    value = np.moveaxis(like.value, 0, -1)
-    across = (value[a, b_other] + value[a_other, b]) / 2
-    chance = np.broadcast_to(like.chance, across.shape)
-    return np.stack([across, value[a, a_other], value[b, b_other], chance])
+    value = np.concatenate([like.value for like in likes])
+    across = (value[:, a, b_other] + value[:, a_other, b]) / 2
+    chance = np.concatenate([like.chance for like in likes])
+    own = (value[:, a, a_other], value[:, b, b_other])
+    return np.stack([across, *own, np.broadcast_to(chance[:, None], across.shape)]).swapaxes(1, 2)

@@ -4,52 +4,75 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
-from scipy.stats import rankdata
+from jaxtyping import Bool, Float, Int
 
 from harness import schema
+from harness.agreement.blocks import blocks
 from harness.agreement.inference import estimate, mean
 from harness.agreement.panel import Panel, Trait, is_detector
+from harness.agreement.ranks import standing
 from harness.agreement.settings import Agreement
 
 Scores = Float[np.ndarray, "methods sentences"]
+Trace = Int[np.ndarray, " sentences"]
+PerTrace = Float[np.ndarray, " traces"]
 
 
-def kendall_w(scores: Scores) -> float:
-    """Kendall's coefficient of concordance, corrected for ties, over the sentences all define.
+def ranked(
+    score: Float[np.ndarray, " sentences"], trace: Trace, kept: Bool[np.ndarray, " sentences"]
+) -> tuple[Float[np.ndarray, " sentences"], Float[np.ndarray, " sentences"]]:
+    """Ranks 1..n of the kept sentences of each trace, and how many tie with each; NaN elsewhere."""
+    rank, tied = np.full((2, len(score)), np.nan)
+    for block in blocks(trace, kept):
+        stand = standing(block.rows(score[None]), block.inside)
+        cells = block.cell[block.inside]
+        rank[cells] = (stand.centred * stand.size + (stand.size + 1) / 2)[:, 0][block.inside]
+        tied[cells] = stand.tied[:, 0][block.inside]
+    return rank, tied
 
-    From 0 to 1; 1/m at chance for m methods. NaN where one of them is constant.
+
+def kendall_w(scores: Scores, trace: Trace) -> PerTrace:
+    """Kendall's coefficient of concordance in each trace, corrected for ties.
+
+    Over the sentences that all methods define; from 0 to 1, 1/m at chance for m methods. NaN where
+    one of them is constant or there is but one.
     """
-    known = scores[:, np.isfinite(scores).all(0)]
-    m, n = known.shape
-    if m < 2 or n < 2 or (np.ptp(known, axis=1) == 0).any():
-        return np.nan
-    ranks = rankdata(known, axis=1)
-    total = ranks.sum(0)
-    squares = 12 * ((total - total.mean()) ** 2).sum()
-    ties = sum(_ties(row) for row in ranks)
-    return float(squares / (m**2 * (n**3 - n) - m * ties))
+    known, m, traces = np.isfinite(scores).all(0), len(scores), int(trace.max(initial=-1)) + 1
+    ranks, tied = np.swapaxes([ranked(row, trace, known) for row in scores], 0, 1)[..., known]
+    trace = trace[known]
+    n = np.bincount(trace, minlength=traces).astype(np.float64)
+    flat = np.bincount(trace, (tied == n[trace]).any(0), minlength=traces) > 0
+    away = (ranks.sum(0) - m * (n[trace] + 1) / 2) ** 2
+    squares, ties = (np.bincount(trace, v, traces) for v in (away, (tied**2 - 1).sum(0)))
+    most = m**2 * (n**3 - n) - m * ties
+    return 12 * squares / np.where(flat | (m < 2), np.nan, most)
 
 
-def _ties(ranks: Float[np.ndarray, " sentences"]) -> float:
-    number = np.unique(ranks, return_counts=True)[1]
-    return float((number**3 - number).sum())
+def krippendorff_alpha(scores: Scores, trace: Trace) -> PerTrace:
+    """Krippendorff's alpha (interval) in each trace, of ranks on (0, 1) within it.
 
-
-def krippendorff_alpha(scores: Scores) -> float:
-    """Krippendorff's alpha (interval) of within-trace ranks on (0, 1); 0 at chance, 1 at most.
-
-    A sentence that fewer than two methods define is no unit. NaN where all ranks are the same.
+    0 at chance, 1 at most. A sentence that fewer than two methods define is no unit. NaN where all
+    ranks are the same.
     """
-    n = np.isfinite(scores).sum(1, keepdims=True)
-    ranks = (rankdata(scores, axis=1, nan_policy="omit") - 0.5) / np.where(n, n, np.nan)
+    traces = int(trace.max(initial=-1)) + 1
+    ranks = np.stack([_share(row, trace, traces) for row in scores])
     number = np.isfinite(ranks).sum(0)
-    ranks, number = ranks[:, number > 1], number[number > 1]
+    units = number > 1
+    ranks, number, trace = ranks[:, units], number[units], trace[units]
     first, second = np.nansum(ranks, 0), np.nansum(ranks**2, 0)
-    every = number.sum()
-    within = ((number * second - first**2) / (number - 1)).sum() / max(every, 1)
-    overall = (every * second.sum() - first.sum() ** 2) / max(every * (every - 1), 1)
-    return float(1 - within / overall) if overall > 1e-12 else np.nan
+    within = (number * second - first**2) / (number - 1)
+    n, one, two, apart = (
+        np.bincount(trace, v, minlength=traces) for v in (number, first, second, within)
+    )
+    overall = n * two - one**2
+    defined = overall > 1e-9 * np.maximum(n, 1)
+    return np.where(defined, 1 - apart * (n - 1) / np.where(defined, overall, 1), np.nan)
+
+
+def _share(score: Float[np.ndarray, " sentences"], trace: Trace, traces: int) -> np.ndarray:
+    known = np.isfinite(score)
+    n = np.bincount(trace[known], minlength=traces)
+    return (ranked(score, trace, known)[0] - 0.5) / n[trace]
 
 
 def summary(
@@ -82,16 +105,12 @@ def _overall(
     scores = np.stack([panel.methods[n].score for n in names])
     fold = np.array(signed) & (not all(signed))
     scores[fold] = np.abs(scores[fold])
-    start = np.flatnonzero(np.diff(panel.trace, prepend=-1))
-    found = []
-    for name, statistic, chance in (
-        ("kendall_w", kendall_w, 1 / len(names)),
-        ("krippendorff_alpha", krippendorff_alpha, 0.0),
-    ):
-        by_trace = np.full(len(panel.problem), np.nan)
-        by_trace[panel.trace[start]] = [statistic(part) for part in np.split(scores, start[1:], 1)]
-        found.append((name, "none", _means(panel.problem, by_trace, len(panel.problems)), chance))
-    return found
+    found = (
+        ("kendall_w", kendall_w(scores, panel.trace), 1 / len(names)),
+        ("krippendorff_alpha", krippendorff_alpha(scores, panel.trace), 0.0),
+    )
+    n = len(panel.problems)
+    return [(name, "none", _means(panel.problem, v, n), chance) for name, v, chance in found]
 
 
 def _means(index: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:

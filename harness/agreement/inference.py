@@ -41,7 +41,8 @@ def estimate(
     """What `combine` makes of the parts' means over problems, and its intervals at some levels.
 
     A problem counts in a row where all parts are defined. The problems are drawn, not the parts:
-    an interval is that of the whole expression. Below 20 problems it is Student's t around the
+    an interval is that of the whole expression, and there is none where the expression is undefined
+    without one of the problems. Below 20 problems it is Student's t around the
     jackknife's standard error, which for a mean is the usual one.
     """
     chunks = [
@@ -66,6 +67,8 @@ def _estimate(
     bounds = np.full((len(levels), len(n), 2), np.nan)
     for row in np.flatnonzero((n >= conf.min_problems_interval) & np.isfinite(value)):
         left = without[row, known[row]]
+        if not np.isfinite(left).all():
+            continue
         for i, level in enumerate(levels):
             if np.ptp(left) < 1e-12:
                 bounds[i, row] = value[row]
@@ -95,10 +98,13 @@ def _student(value: float, jackknife: Means, level: float) -> tuple[float, float
 def bca(
     value: float, draws: Float[np.ndarray, " draws"], jackknife: Means, confidence: float
 ) -> tuple[float, float]:
-    """Bias-corrected and accelerated interval from bootstrap draws and leave-one-out values."""
+    """Bias-corrected and accelerated interval from bootstrap draws and leave-one-out values.
+
+    Draws in which the expression is undefined are left out.
+    """
     draws = draws[np.isfinite(draws)]
     below = ((draws < value).mean() + (draws <= value).mean()) / 2
-    bias = ndtri(below)
+    bias = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
     away = jackknife.mean() - jackknife
     skew = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
     z = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])

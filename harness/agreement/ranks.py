@@ -1,6 +1,7 @@
 """Where each sentence stands among those of its trace, for rows of a block."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -19,17 +20,17 @@ class Standing:
     tied: Rows
     inside: Bool[np.ndarray, "traces 1 width"]
 
-    @property
+    @cached_property
     def size(self) -> Float[np.ndarray, "traces 1 1"]:
         """Sentences of each trace."""
         return self.inside.sum(-1, keepdims=True).astype(np.float64)
 
-    @property
+    @cached_property
     def flat(self) -> Bool[np.ndarray, "traces vectors"]:
         """Whether all scores of a trace are the same."""
         return (self.tied == self.size).any(-1)
 
-    @property
+    @cached_property
     def centred(self) -> Rows:
         """Ranks over n, ties sharing their mean rank, minus their mean; 0 outside."""
         ascending = self.size - self.above - (self.tied - 1) / 2

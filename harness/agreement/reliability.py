@@ -1,15 +1,14 @@
 """How far the noise of the methods' own draws limits what agreement can be seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float
 
 from harness import schema
-from harness.agreement.compare import Pair, halves, tallied
-from harness.agreement.controls import Design, takes
-from harness.agreement.outcome import by_problem
+from harness.agreement.compare import Pair, Tallies
+from harness.agreement.outcome import by_problem, taken
 from harness.agreement.panel import Panel, Trait
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
@@ -62,33 +61,31 @@ def scaled(parts: np.ndarray) -> np.ndarray:
     return across * (1 - chance) / np.where(most > 0, most, np.nan)
 
 
+def itself(name: str) -> Pair:
+    """A method beside itself: across halves, that is its reliability."""
+    return Pair(name, name, False, False, False, cross_fit=False, halved=True)
+
+
 def reliability(
-    panel: Panel, designed: Sequence[Design], traits: Mapping[str, Trait], conf: Agreement
+    panel: Panel, split: Tallies, traits: Mapping[str, Trait], conf: Agreement
 ) -> pl.DataFrame:
     """The frame schema.RELIABILITY: that of whole samples under each control.
 
     1 where a method draws nothing; undefined under the control that takes it out, and where a
     method draws but has no half samples.
     """
-    own = {
-        name: Pair(name, name, False, False, False, cross_fit=True, halved=True)
-        for name, vectors in panel.methods.items()
-        if vectors.splits
-    }
-    wanted = [Measure("spearman", control, None) for control in conf.controls]
-    samples = halves(panel.methods)
-    found = tallied(samples, panel, list(own.values()), wanted, designed, conf)
     rows: list[tuple[str, str, str, float]] = []
     for name, vectors in panel.methods.items():
         drawn = name in traits and bool(traits[name].arms)
         fixed = 1.0 if np.isfinite(vectors.score).any() and not drawn else np.nan
-        for measure in wanted:
+        for control in conf.controls:
+            pair, measure = itself(name), Measure("spearman", control, None)
             value = fixed
-            if name in own:
-                half = _mean(by_problem(panel, found[own[name], measure].mean)[1])
+            if vectors.splits:
+                half = _mean(by_problem(panel, split[pair, measure].mean)[1])
                 value = float(full_reliability(half)[0])
-            taken = measure.control != "none" and takes(measure.control, [name])
-            rows.append((panel.model, name, measure.control, np.nan if taken else value))
+            value = np.nan if taken(pair, measure) else value
+            rows.append((panel.model, name, control, value))
     return pl.DataFrame(rows, schema=dict(schema.RELIABILITY), orient="row")
 
 

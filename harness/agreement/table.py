@@ -17,7 +17,7 @@ from harness.agreement.judged import judged
 from harness.agreement.notes import accepted, observed
 from harness.agreement.outcome import Outcome, drawing, measures, outcomes
 from harness.agreement.panel import Panel, Trait, panels
-from harness.agreement.reliability import lengthened, reliability
+from harness.agreement.reliability import itself, lengthened, reliability
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
 
@@ -76,31 +76,21 @@ def agreement(
 def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agreed:
     pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
     designed = designs(conf.controls, panel.covariates)
-    found, along = compared(panel, pairs, designed, conf)
-    frame = judged(panel, found, traits, conf)
-    dots = by_problem(panel, found)
-    return Agreed(
-        frame,
-        dots,
-        by_k(panel, along, conf),
-        summary(panel, dots, traits, conf),
-        reliability(panel, designed, traits, conf),
-        observed(panel, frame),
-    )
-
-
-def compared(
-    panel: Panel, pairs: Sequence[Pair], designed: Sequence[Design], conf: Agreement
-) -> tuple[list[Outcome], list[Outcome]]:
-    """All pairs by all measures, and by the overlap of growing tops."""
-    table = measures(conf)
-    curve = [Measure("topk", "none", fraction) for fraction in conf.fractions]
+    table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
     every = list(dict.fromkeys([*table, *curve]))
     direct = [pair for pair in pairs if not pair.cross_fit]
     complete = tallied(whole(panel.methods), panel, direct, every, designed, conf)
-    split = _split(panel, pairs, every, designed, conf)
-    found, along = (outcomes(panel, pairs, m, complete, split) for m in (table, curve))
-    return found, along
+    split = halved(panel, pairs, every, designed, conf)
+    found = outcomes(panel, pairs, table, complete, split)
+    frame, dots = judged(panel, found, traits, conf), by_problem(panel, found)
+    return Agreed(
+        frame,
+        dots,
+        by_k(panel, outcomes(panel, pairs, curve, complete, split), conf),
+        summary(panel, dots, traits, conf),
+        reliability(panel, split, traits, conf),
+        observed(panel, frame),
+    )
 
 
 def pair_of(panel: Panel, traits: Mapping[str, Trait], a: str, b: str) -> Pair:
@@ -119,7 +109,7 @@ def pair_of(panel: Panel, traits: Mapping[str, Trait], a: str, b: str) -> Pair:
     )
 
 
-def _split(
+def halved(
     panel: Panel,
     pairs: Sequence[Pair],
     measures: Sequence[Measure],
@@ -127,13 +117,12 @@ def _split(
     conf: Agreement,
 ) -> Tallies:
     """Across halves: all of the pairs that share rollouts, of others what corrects for noise."""
-    drawn = drawing(panel.methods, pairs)
+    drawn = drawing(panel.methods, [*pairs, *map(itself, panel.methods)])
     corrected = [m for m in measures if m.statistic in ("spearman", "rbo") or _main(m, conf)]
     found: Tallies = {}
     for cross_fit, wanted in ((True, measures), (False, corrected)):
         chosen = [pair for pair in drawn if pair.cross_fit == cross_fit]
-        if chosen:
-            found |= tallied(halves(panel.methods), panel, chosen, wanted, designed, conf)
+        found |= tallied(halves(panel.methods), panel, chosen, wanted, designed, conf)
     return found
 
 

@@ -6,11 +6,12 @@ import numpy as np
 from scipy.signal import lfilter
 
 from harness.agreement import Agreement
-from harness.agreement.compare import Pair
+from harness.agreement.compare import Pair, tallied, whole
 from harness.agreement.controls import designs
 from harness.agreement.judged import judged
+from harness.agreement.outcome import measures, outcomes
 from harness.agreement.panel import Panel, Vectors
-from harness.agreement.table import compared
+from harness.agreement.table import halved
 from tests.harness.comparing import load
 
 DRAWS, SPLITS = 8, 4
@@ -133,7 +134,10 @@ def row(shape: Shape, control: str, seed: int, statistics=("spearman",)):
     conf = configured(control, statistics)
     made = panel(shape, np.random.default_rng([7, seed]))
     pair = Pair("a", "b", False, False, False, cross_fit=shape.shared, halved=True)
-    found = compared(made, [pair], designs(conf.controls, made.covariates), conf)[0]
+    designed, wanted = designs(conf.controls, made.covariates), measures(conf)
+    complete = tallied(whole(made.methods), made, [pair], wanted, designed, conf)
+    split = halved(made, [pair], wanted, designed, conf)
+    found = outcomes(made, [pair], wanted, complete, split)
     return judged(made, found, {}, conf).row(0, named=True)
 
 
@@ -147,13 +151,13 @@ def rejected(shape: Shape, control: str, seeds) -> float:
     return float(np.mean([row(shape, control, seed)["p"] < 0.05 for seed in seeds]))
 
 
-def covered(shape: Shape, seeds, column: str, truth: float | None) -> tuple[float, float]:
-    """Share of intervals that hold the truth, or the mean of all runs where none is given."""
+def covered(shape: Shape, seeds, column: str) -> tuple[float, float]:
+    """Share of intervals that hold the mean over all runs, and that mean."""
     low, high = ("low", "high") if column == "value" else (f"{column}_low", f"{column}_high")
     rows = [row(shape, "none", seed) for seed in seeds]
     values = np.array([[found[c] for c in (column, low, high)] for found in rows])
-    at = float(values[:, 0].mean()) if truth is None else truth
-    return float(((values[:, 1] <= at) & (at <= values[:, 2])).mean()), float(values[:, 0].mean())
+    mean = float(values[:, 0].mean())
+    return float(((values[:, 1] <= mean) & (mean <= values[:, 2])).mean()), mean
 
 
 def verdicts(name: str, seeds) -> float:

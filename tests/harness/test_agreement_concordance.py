@@ -4,10 +4,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.agreement.concordance import kendall_w, krippendorff_alpha
+from harness.agreement import concordance
 from tests.harness.comparing import compare, load, one, trait
 
 tied = st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=2, max_size=8)
+
+
+def kendall_w(scores):
+    return concordance.kendall_w(scores, np.zeros(scores.shape[1], int))[0]
+
+
+def krippendorff_alpha(scores):
+    return concordance.krippendorff_alpha(scores, np.zeros(scores.shape[1], int))[0]
 
 
 def alpha_by_pairs(ranks):
@@ -79,6 +87,18 @@ class TestKrippendorffAlpha:
         assert np.mean(values) == pytest.approx(0, abs=0.02)
         assert krippendorff_alpha(np.tile(rng.normal(size=9), (3, 1))) == pytest.approx(1)
         assert np.isnan(krippendorff_alpha(np.ones((3, 5))))
+
+
+def test_traces_do_not_touch_each_other():
+    rng = np.random.default_rng(0)
+    scores = np.round(rng.normal(size=(3, 60)), 1)
+    scores[1, 20:23] = np.nan
+    trace = np.repeat([0, 1, 2], [8, 30, 22])
+    for measure in (concordance.kendall_w, concordance.krippendorff_alpha):
+        alone = [
+            measure(part, np.zeros(part.shape[1], int))[0] for part in np.split(scores, [8, 38], 1)
+        ]
+        assert measure(scores, trace) == pytest.approx(alone)
 
 
 class TestSummary:
