@@ -71,7 +71,10 @@ class Run:
         return self._frame(f"scores/{method}")
 
     def rollouts(self) -> pl.LazyFrame:
-        """All rollouts: trace_id, boundary, arm, draw, first_sentence, answer, correct, …"""
+        """All rollouts: trace_id, boundary, arm, draw, first_sentence, answer, correct, …
+
+        The attempts at the traces themselves are the arm `trace`, under their problem's id.
+        """
         return self._parts("rollouts/*/*.parquet", schema.ROLLOUTS)
 
     def tokens(self) -> pl.LazyFrame:

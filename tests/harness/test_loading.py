@@ -19,7 +19,7 @@ def test_the_reference_run_as_frames():
     assert not run.scores["score"].is_nan().any()
     assert set(run.status) <= set(run.methods["method"]) | {"truth"}
     boundaries = run.rollouts().group_by("trace_id").agg(pl.col("boundary").n_unique()).collect()
-    assert set(boundaries["trace_id"]) == set(run.traces["trace_id"])
+    assert set(boundaries["trace_id"]) >= set(run.traces["trace_id"])
     assert {"half_a", "half_b"} <= set(run.diagnostics("resampling").columns)
     assert run.tokens().select("entropy").collect()["entropy"].min() >= 0
 
