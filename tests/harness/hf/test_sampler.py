@@ -41,7 +41,7 @@ def test_distribution_is_the_sorted_nucleus(top_p: float) -> None:
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_logits_that_are_no_distribution_are_refused(bad: float, temperature: float) -> None:
     logits = torch.tensor([[0.0, 1.0], [bad, bad]])
-    with pytest.raises(UserError, match="not finite; try model.dtype=float32"):
+    with pytest.raises(UserError, match=r"not finite; try model\.dtype=float32"):
         sample(logits, temperature, 0.95, lambda i: torch.zeros(len(i)))
 
 
