@@ -6,10 +6,8 @@ import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from harness.plots.families import key, paint
 from harness.plots.source import BASELINE, RAW
@@ -30,6 +28,7 @@ from harness.plots.style import (
     inches,
     label,
     places,
+    squares,
 )
 
 # Inches: the widest cell, the narrowest that holds a number, the narrowest under a name of its own.
@@ -56,21 +55,20 @@ def figure(
     """Methods × methods, raw above the diagonal and controlled below, colour from -1 to 1.
 
     The side of a square is the pair's ceiling, where that is known. A hatched cell was compared
-    and has no value; an empty one was not compared. Many methods are numbered.
+    and has no value; an empty one was not compared, or with what was controlled for. Many methods
+    are numbered.
     """
     at = places(*groups)
-    names, cell = columns([label(name) for name in at], max(at.values(), default=0) + 1)
+    names, cell = columns([label(name) for name in at], max(at.values(), default=0) + 1.0)
     numbered = cell < NAMED
-    left, above = inches(names) + 2 * EDGE, 0.25 if numbered else inches(names) + 2 * EDGE
+    left, above = inches(names) + 2.5 * EDGE, 0.25 if numbered else inches(names) + 2.5 * EDGE
     side = cell * (max(at.values(), default=0) + 1)
     made, axes = canvas(
         max(side, LINE * len(at)), Margins(left, ONE_COLUMN - left - side, above, BOTTOM)
     )
     drawn = pl.col("a").is_in(list(at)) & pl.col("b").is_in(list(at))
-    cells(axes, at, rows.filter(drawn), written=cell >= WRITTEN)
-    write_names(axes, at, names, numbered=numbered)
-    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-        paint(ticks, list(at), families)
+    cells(axes, at, without_controls(rows.filter(drawn), families), written=cell >= WRITTEN)
+    write_names(axes, at, names, families, numbered=numbered)
     key(made, at, families, EDGE + 2 * LINE)
     legend(made)
     ceiling = "side of a square: its ceiling · " if rows["ceiling"].count() else ""
@@ -79,46 +77,71 @@ def figure(
     return made
 
 
+def without_controls(rows: pl.DataFrame, families: Mapping[str, str]) -> pl.DataFrame:
+    """The rows without the controlled ones of baselines that the control takes out altogether."""
+    under = pl.col("control") != RAW
+    valued = rows.filter(under).drop_nulls("value")
+    left = {*valued["a"], *valued["b"]}
+    gone = [name for name, of in families.items() if of == BASELINE and name not in left]
+    return rows.filter(~under | ~(pl.col("a").is_in(gone) | pl.col("b").is_in(gone)))
+
+
 def columns(names: list[str], count: float) -> tuple[list[str], float]:
     """The names, numbered if `count` columns are too narrow to bear them, and a cell's width."""
-    width = (ONE_COLUMN - inches(names) - 3 * EDGE) / count
+    width = (ONE_COLUMN - inches(names) - 3.5 * EDGE) / count
     if width >= NAMED:
         return names, min(WIDEST, width)
     numbered = [f"{name} {i}" for i, name in enumerate(names, 1)]
-    return numbered, (ONE_COLUMN - inches(numbered) - 3 * EDGE) / count
+    return numbered, (ONE_COLUMN - inches(numbered) - 3.5 * EDGE) / count
 
 
 def cells(axes: Axes, at: Mapping[str, float], rows: pl.DataFrame, *, written: bool) -> None:
     """A coloured square for each row, its value in it if there is room; the diagonal faint."""
-    squares = [Rectangle((p, p), 1, 1) for p in at.values()]
-    shades = [mpl.colors.to_rgba(FAINT) for _ in squares]
-    undefined: list[tuple[float, float]] = []
-    for row in rows.iter_rows(named=True):
-        x, y = sorted((at[row["a"]], at[row["b"]]), reverse=row["control"] == RAW)
-        value, side = row["value"], 1.0 if row["ceiling"] is None else min(1.0, row["ceiling"])
-        if value is None:
-            undefined.append((x, y))
-            continue
-        squares.append(Rectangle((x + (1 - side) / 2, y + (1 - side) / 2), side, side))
-        shades.append(mpl.colormaps[DIVERGING]((value + 1) / 2))
-        if written:
+    diagonal = [(p + 0.5, p + 0.5) for p in at.values()]
+    squares(axes, diagonal, [FAINT] * len(diagonal), [1.0] * len(diagonal))
+    defined, undefined = rows.drop_nulls("value"), rows.filter(pl.col("value").is_null())
+    sides = defined["ceiling"].fill_null(1).clip(0, 1).to_list()
+    shades = mpl.colormaps[DIVERGING]((defined["value"].to_numpy() + 1) / 2)
+    middles = [place(at, *row) for row in defined.select("a", "b", "control").iter_rows()]
+    squares(axes, middles, list(shades), sides)
+    hatched(axes, [place(at, *row) for row in undefined.select("a", "b", "control").iter_rows()])
+    if written:
+        for (x, y), value, side in zip(middles, defined["value"], sides, strict=True):
             ink = "white" if abs(value) > 0.6 and side > 0.6 else INK
-            axes.text(x + 0.5, y + 0.5, decimal(value), ha="center", va="center", color=ink)
-    axes.add_collection(PatchCollection(squares, facecolor=shades, edgecolor="white", lw=0.4))
-    hatched(axes, undefined)
+            axes.text(x, y, decimal(value), ha="center", va="center", color=ink)
+
+
+def place(at: Mapping[str, float], a: str, b: str, control: str) -> tuple[float, float]:
+    """The middle of a pair's cell: raw above the diagonal, controlled below."""
+    x, y = sorted((at[a], at[b]), reverse=control == RAW)
+    return x + 0.5, y + 0.5
 
 
 def write_names(
-    axes: Axes, at: Mapping[str, float], names: Sequence[str], *, numbered: bool
+    axes: Axes,
+    at: Mapping[str, float],
+    names: Sequence[str],
+    families: Mapping[str, str],
+    *,
+    numbered: bool,
 ) -> None:
     """Names at the left and above, or above only their numbers, every other one raised."""
-    middles, end = [p + 0.5 for p in at.values()], max(at.values(), default=0) + 1
-    axes.set(xticks=middles, yticks=middles, xlim=(0, end), ylim=(end, 0))
-    numbers = [f"{i}" if i % 2 else f"{i}\n" for i in range(1, len(names) + 1)]
-    axes.set_xticklabels(numbers if numbered else names, rotation=0 if numbered else 90)
-    axes.set_yticklabels(names)
+    middles, end = [p + 0.5 for p in at.values()], max(at.values(), default=0) + 1.0
+    axes.set(xlim=(0, end), ylim=(end, 0))
+    axes.set_yticks(middles, names)
+    paint(axes.get_yticklabels(), list(at), families)
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
+    if not numbered:
+        axes.set_xticks(middles, names, rotation=90)
+        paint(axes.get_xticklabels(), list(at), families)
+        return
+    for first, raised in enumerate((False, True)):
+        numbers = [str(i + 1) for i in range(first, len(names), 2)]
+        axes.set_xticks(middles[first::2], numbers, minor=raised)
+        paint(axes.get_xticklabels(minor=raised), list(at)[first::2], families)
+    axes.tick_params(which="minor", length=0, top=False, labeltop=True, labelbottom=False, pad=9)
+    axes.tick_params(which="minor", bottom=False)
 
 
 def legend(figure: Figure) -> None:

@@ -32,14 +32,14 @@ def figure(curves: pl.DataFrame, total: int) -> Figure:
     `total` is how many pairs there were.
     """
     parts = dict(curves.group_by("a", "b", maintain_order=True))
-    drawn = panels(len(parts), COLUMNS, 0.62, Margins(0.38, 0.08, 0.4, 0.32), 0.28)
+    drawn = panels(len(parts), COLUMNS, 0.62, Margins(0.38, 0.08, 0.4, 0.28), 0.3)
     low = min([0.0, *curves["value"], *curves["low"].drop_nulls()])
     high = max([*curves["value"], *curves["high"].drop_nulls()])
     for axes, ((a, b), part) in zip(drawn, parts.items(), strict=True):
         for other in parts.values():
             axes.plot(100 * other["fraction"], other["value"], color=FAINT, lw=0.5, zorder=1)
         curve(axes, part)
-        axes.set_title(f"{label(str(a))}\n~ {label(str(b))}", linespacing=0.95)
+        axes.set_title(f"{label(str(a))}\n~ {label(str(b))}", linespacing=1.1)
         axes.set(xlim=(0, 105 * curves["fraction"].max()), ylim=(low - 0.05, high + 0.05))
     made = drawn_on(drawn[0])
     made.supxlabel("share of the sentences taken, %", y=0, va="bottom", fontsize="medium")

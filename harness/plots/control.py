@@ -1,5 +1,6 @@
 """How much of the agreement of two detectors is left under a control."""
 
+import math
 from collections.abc import Mapping
 
 import polars as pl
@@ -19,6 +20,7 @@ from harness.plots.style import (
     label,
 )
 
+NEAR = 0.12  # of one point to another
 NAMED = 5  # pairs that the control moves most
 FIELD = 2.4  # inches
 
@@ -61,9 +63,13 @@ def scatter(axes: Axes, rows: pl.DataFrame, colour: str, marker: str) -> None:
 
 
 def number(axes: Axes, rows: pl.DataFrame) -> None:
-    """Numbers beside the first pairs, on the side away from the diagonal."""
+    """Numbers beside pairs, on the side away from the diagonal; neighbours share a place."""
+    at: dict[tuple[float, float], str] = {}
     for i, (x, y) in enumerate(rows.select("value", "value_controlled").iter_rows(), 1):
-        away = (-5, 3) if y > x else (5, -3)
+        near = [place for place in at if math.dist(place, (x, y)) < NEAR]
+        at |= {near[0]: f"{at[near[0]]}, {i}"} if near else {(x, y): str(i)}
+    for (x, y), numbers in at.items():
+        away, side = ((-4, 4), "right") if y > x else ((4, -4), "left")
         axes.annotate(
-            str(i), (x, y), away, textcoords="offset points", ha="center", va="center", color=INK
+            numbers, (x, y), away, textcoords="offset points", ha=side, va="center", color=INK
         )

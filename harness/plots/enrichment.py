@@ -53,6 +53,7 @@ def figure(rows: pl.DataFrame, families: Mapping[str, str], total: int) -> Figur
         axes.set_title("\n".join(wrap(drawable(str(category)).replace("_", " "), 15)[:2]))
         axes.set(xlim=(-span, span), yticks=range(len(names)), ylim=(len(names) - 0.4, -0.6))
         axes.set_yticklabels([label(name) for name in names])
+    for axes in drawn[::COLUMNS]:
         paint(axes.get_yticklabels(), names, families)
     made = drawn_on(drawn[0])
     few = f"the {len(names)} methods of {total} with the largest; " if len(names) < total else ""

@@ -21,7 +21,7 @@ from harness.plots.style import (
 )
 
 MOST = 30
-PITCH = 0.23  # inches a pair
+PITCH = 0.24  # inches a pair
 FEW = 10  # problems below which each one is a dot
 RAISED = 0.2  # raw above the middle of a pair's row, controlled as far below it
 
@@ -51,7 +51,7 @@ def figure(rows: pl.DataFrame, dots: pl.DataFrame, control: str, total: int) -> 
         intervals(axes, rows, end, up, colour)
     axes.hlines([y - 0.5 for y in range(1, len(names))], -1.02, 1.02, color=FAINT, lw=0.4, zorder=0)
     axes.set(yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5), xlim=(-1.02, 1.02))
-    axes.set_yticklabels(names, linespacing=0.95)
+    axes.set_yticklabels(names, linespacing=1.1)
     axes.tick_params(axis="y", length=0)
     axes.set(xticks=[-1, -0.5, 0, 0.5, 1], xlabel="mean Spearman within a trace")
     few = f"{len(rows)} of {total} pairs: those with the narrowest intervals"

@@ -12,7 +12,6 @@ from harness.plots.style import (
     BLUE,
     EDGE,
     FAINT,
-    GREY,
     LINE,
     RED,
     Margins,
@@ -26,6 +25,7 @@ from harness.plots.style import (
 
 DECLARED = "peaks"  # the diagnostic by which a detector says that it has any
 MOST = 4
+NUMBER = 0.06  # width of a number of three digits, of the axes
 COLUMNS = {
     "method": pl.String,
     "sentence": pl.Int32,
@@ -61,7 +61,7 @@ def figure(rows: pl.DataFrame, title: str) -> Figure:
     for axes, ((name,), part) in zip(drawn, parts.items(), strict=True):
         curve(axes, part)
         axes.set_title(label(str(name)))
-    number(drawn[-1], next(iter(parts.values())))
+        number(axes, part)
     made = drawn_on(drawn[0])
     heading(made, shorten(title, 60))
     made.supylabel("score", x=EDGE / made.get_figwidth(), ha="left", fontsize="medium")
@@ -86,8 +86,11 @@ def curve(axes: Axes, part: pl.DataFrame) -> None:
 
 
 def number(axes: Axes, part: pl.DataFrame) -> None:
-    """Every so many sentences their number."""
-    some = part.gather_every(max(1, len(part) // 10))
-    axes.set_xticks(((some["start"] + some["stop"]) / 2).to_list())
-    axes.set_xticklabels([str(sentence) for sentence in some["sentence"]])
-    axes.tick_params(axis="x", length=0, color=GREY)
+    """The numbers of the sentences, those left out that would touch the one before."""
+    middles, left, right = (part["start"] + part["stop"]) / 2, *axes.get_xlim()
+    ticks: dict[float, str] = {}
+    for middle, sentence in zip(middles, part["sentence"], strict=True):
+        if not ticks or middle - max(ticks) > NUMBER * (right - left):
+            ticks[middle] = str(sentence)
+    axes.set_xticks(list(ticks), list(ticks.values()))
+    axes.tick_params(axis="x", length=0)

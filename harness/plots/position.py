@@ -47,7 +47,7 @@ def figure(curves: pl.DataFrame, detectors: list[str], baselines: list[str]) -> 
     """One small panel a method, the others faint behind it; detectors blue, baselines grey."""
     drawn = {str(name): part for (name,), part in curves.group_by("method")}
     names = [name for name in [*detectors, *baselines] if name in drawn]
-    made = panels(len(names), COLUMNS, 0.62, Margins(0.36, 0.08, 0.2, 0.32), 0.2)
+    made = panels(len(names), COLUMNS, 0.62, Margins(0.36, 0.08, 0.2, 0.28), 0.2)
     behind = [np.stack([middles(drawn[n]), drawn[n]["mean"]], axis=1) for n in names]
     for axes, name in zip(made, names, strict=True):
         axes.add_collection(LineCollection(behind, colors=FAINT, lw=0.5, zorder=1))

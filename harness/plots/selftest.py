@@ -28,7 +28,7 @@ def figure(found: pl.DataFrame) -> Figure:
         x, y = across[row["measure"]], float(names.index(row["method"]))
         value = row["value"]
         if value is None:
-            undefined.append((x, y))
+            undefined.append((x + 0.5, y + 0.5))
             continue
         # A correlation of 0 is as little as an AUROC of one half.
         shade = (value + 1) / 2 if row["measure"].startswith("spearman") else value

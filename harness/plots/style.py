@@ -3,15 +3,15 @@
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
-from matplotlib.patches import Rectangle
-from matplotlib.textpath import TextPath
 from matplotlib.typing import RcKeyType
 
 ONE_COLUMN = 3.3  # inches
@@ -97,7 +97,7 @@ def panels(n: int, columns: int, height: float, margins: Margins, gap: float) ->
 
 def canvas(height: float, margins: Margins) -> tuple[Figure, Axes]:
     """A figure one column wide and its only axes, `height` inches high."""
-    (axes,) = panels(1, 1, height, margins, 0)
+    (axes,) = panels(1, 1, height, margins, gap=0.0)
     return drawn_on(axes), axes
 
 
@@ -137,6 +137,14 @@ def shorten(text: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
 
+def fitted(text: str, room: float) -> str:
+    """The beginning of a text on one line of so many inches."""
+    line = shorten(text, 100)
+    while (width := inches([line])) > room:
+        line = shorten(line, max(1, min(len(line) - 1, int(len(line) * room / width))))
+    return line
+
+
 def label(name: str) -> str:
     """The name of a method, cut in its middle: variants differ at the end."""
     line = drawable(name)
@@ -146,7 +154,15 @@ def label(name: str) -> str:
 
 def inches(texts: Iterable[str]) -> float:
     """Width of the widest of some lines of small text."""
-    return max((TextPath((0, 0), t, SMALL).get_extents().width / 72 for t in texts), default=0.0)
+    return max((_width(text) for text in texts), default=0.0)
+
+
+@cache
+def _width(text: str) -> float:
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(SMALL, 720)  # ten times as large: hinting rounds to whole pixels
+    font.set_text(text)
+    return font.get_width_height()[0] / 64 / 720
 
 
 def places(*groups: Sequence[str]) -> dict[str, float]:
@@ -159,12 +175,22 @@ def places(*groups: Sequence[str]) -> dict[str, float]:
     return at
 
 
-def hatched(axes: Axes, cells: Iterable[tuple[float, float]]) -> None:
-    """The cells of undefined values, by their corner."""
-    squares = [Rectangle(corner, 1, 1) for corner in cells]
-    look = {"facecolor": FAINT, "edgecolor": "#b5bec8", "lw": 0}
-    axes.add_collection(PatchCollection(squares, hatch="//////", **look))
-    axes.add_collection(PatchCollection(squares, facecolor="none", edgecolor="white", lw=0.4))
+def squares(
+    axes: Axes,
+    middles: Sequence[tuple[float, float]],
+    colours: Sequence[Any],
+    sides: Sequence[float],
+) -> None:
+    """Filled squares around points; an upright cell of the axes has side 1."""
+    middle, half = np.reshape(middles, (-1, 1, 2)), np.reshape(sides, (-1, 1, 1)) / 2
+    corners = middle + half * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    axes.add_collection(PolyCollection(list(corners), facecolor=colours, edgecolor="white", lw=0.4))
+
+
+def hatched(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
+    """The cells of undefined values, by their middles."""
+    squares(axes, middles, [FAINT] * len(middles), [1.0] * len(middles))
+    axes.collections[-1].set(hatch="//////", hatchcolor="#b5bec8")
 
 
 def controlled(control: str) -> str:

@@ -5,27 +5,26 @@ from collections.abc import Mapping
 import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.transforms import Bbox, TransformedBbox
 
 from harness.plots.ranks import with_ranks
 from harness.plots.style import (
     EDGE,
     GREY,
+    LINE,
     ONE_COLUMN,
     SEQUENTIAL,
     Margins,
     canvas,
     caption,
-    drawn_on,
+    fitted,
     hatched,
     heading,
     inches,
     label,
     places,
     shorten,
+    squares,
 )
 from harness.types import UserError
 
@@ -76,7 +75,9 @@ def figure(strip: pl.DataFrame, detectors: list[str], baselines: list[str], titl
     shown = texts.head(MOST_SENTENCES)
     end = max(at.values(), default=0) + 1
     names = [label(name) for name in at]
-    margins = Margins(ONE_COLUMN - COLUMN * end - EDGE, EDGE, inches(names) + 0.2, 0.4)
+    notes = [NOTE, *left_out(len(wanted) - len(kept), len(texts) - len(shown))]
+    bottom = 2 * EDGE + LINE * len(notes)
+    margins = Margins(ONE_COLUMN - COLUMN * end - EDGE, EDGE, inches(names) + 0.2, bottom)
     made, axes = canvas(ROW * len(shown), margins)
     row_of = {s: float(i) for i, s in enumerate(shown["sentence"])}
     drawn = pl.col("method").is_in(kept) & pl.col("sentence").is_in(list(row_of))
@@ -88,7 +89,7 @@ def figure(strip: pl.DataFrame, detectors: list[str], baselines: list[str], titl
     axes.set_xticklabels(names, rotation=90)
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     heading(made, shorten(title, 50))
-    caption(made, [NOTE, *left_out(len(wanted) - len(kept), len(texts) - len(shown))])
+    caption(made, notes)
     return made
 
 
@@ -102,25 +103,22 @@ def cells(
     axes: Axes, at: Mapping[str, float], row_of: Mapping[int, float], strip: pl.DataFrame
 ) -> None:
     """One cell a score: darker = higher, hatched = undefined, a dot = in the method's top tenth."""
-    place = {row: (at[row[0]], row_of[row[1]]) for row in strip.select("method", "sentence").rows()}
-    ranks = dict(zip(place.values(), strip["rank"], strict=True))
-    ranked = {corner: rank for corner, rank in ranks.items() if rank is not None}
-    squares = [Rectangle(corner, 1, 1) for corner in ranked]
-    shades = [mpl.colormaps[SEQUENTIAL](rank) for rank in ranked.values()]
-    axes.add_collection(PatchCollection(squares, facecolor=shades, edgecolor="white", lw=0.4))
-    hatched(axes, [corner for corner in ranks if corner not in ranked])
-    top = [place[row] for row in strip.filter("top").select("method", "sentence").rows()]
-    axes.plot([x + 0.5 for x, _ in top], [y + 0.5 for _, y in top], "o", ms=2, mfc="white", mew=0)
+
+    def middles(part: pl.DataFrame) -> list[tuple[float, float]]:
+        pairs = part.select("method", "sentence").iter_rows()
+        return [(at[method] + 0.5, row_of[sentence] + 0.5) for method, sentence in pairs]
+
+    ranked = strip.drop_nulls("rank")
+    shades = mpl.colormaps[SEQUENTIAL](ranked["rank"].to_numpy())
+    squares(axes, middles(ranked), list(shades), [1.0] * len(ranked))
+    hatched(axes, middles(strip.filter(pl.col("rank").is_null())))
+    top = middles(strip.filter("top"))
+    axes.plot([x for x, _ in top], [y for _, y in top], "o", ms=2, mfc="white", mew=0)
 
 
 def write_texts(axes: Axes, shown: pl.DataFrame, room: float) -> None:
-    """Number and beginning of each sentence, cut off where the cells begin, `room` inches away."""
-    figure = drawn_on(axes)
-    edge = (room - EDGE) / figure.get_figwidth()
-    clip = TransformedBbox(Bbox([[0, 0], [edge, 1]]), figure.transFigure)
+    """Number and beginning of each sentence, in the `room` inches before the cells."""
+    left = (NUMBER - room) / COLUMN
     for y, (number, text) in enumerate(shown.iter_rows()):
-        left, middle = (NUMBER - room) / COLUMN, y + 0.5
-        axes.text(left - 0.4, middle, str(number), ha="right", va="center", color=GREY)
-        line = axes.text(left, middle, shorten(text, 47), va="center")
-        line.set_clip_on(True)
-        line.set_clip_box(clip)
+        axes.text(left - 0.4, y + 0.5, str(number), ha="right", va="center", color=GREY)
+        axes.text(left, y + 0.5, fitted(text, room - NUMBER - 2 * EDGE), va="center")

@@ -49,31 +49,21 @@ WIDE = {
 
 
 def written(figure: Figure) -> list[tuple[Text, Bbox]]:
-    """The visible texts of a figure and where they come to lie, in inches."""
+    """The texts that a figure shows and where they come to lie, in inches."""
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()
-    found = []
-    for text in figure.findobj(Text):
-        box = text.get_tightbbox(renderer) if text.get_visible() and text.get_text() else None
-        if box is not None and box.width > 0 and seen(text):
-            found.append((text, Bbox(box.get_points() / figure.dpi)))
-    return found
+    found = [(text, text.get_tightbbox(renderer)) for text in texts(figure) if text.get_text()]
+    return [(text, Bbox(box.get_points() / figure.dpi)) for text, box in found if box.width > 0]
 
 
-def seen(text: Text) -> bool:
-    """Whether a text is drawn: tick labels outside of the limits and switched off are not."""
-    axes = text.axes
-    if axes is None:
-        return True
-    titles = {axes.title, axes._left_title, axes._right_title}
-    names = {axes.xaxis.label, axes.yaxis.label}
-    ticks = shown_ticks(axes.xaxis) | shown_ticks(axes.yaxis)
-    return text in {*axes.texts} | titles | names | ticks
-
-
-def shown_ticks(axis) -> set[Text]:
-    ticks = axis._update_ticks()
-    return {t for tick in ticks for t in (tick.label1, tick.label2) if t.get_visible()}
+def texts(figure: Figure) -> list[Text]:
+    """All texts but the labels of ticks that are outside of the limits or switched off."""
+    found = [*figure.texts]
+    for axes in [*figure.axes, *(child for parent in figure.axes for child in parent.child_axes)]:
+        found += [*axes.texts, axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label]
+        ticks = [tick for axis in (axes.xaxis, axes.yaxis) for tick in axis._update_ticks()]
+        found += [t for tick in ticks for t in (tick.label1, tick.label2) if t.get_visible()]
+    return list(dict.fromkeys(found))
 
 
 @pytest.mark.parametrize("case", WIDE)
@@ -85,13 +75,13 @@ def test_texts_are_large_enough_inside_and_apart(case: str, tmp_path: Path):
         assert drawn.keys() <= set(NAMES)
         for name, figure in drawn.items():
             assert figure.get_figwidth() == pytest.approx(ONE_COLUMN)
-            texts = written(figure)
-            assert min(text.get_fontsize() for text, _ in texts) >= SMALL
-            for text, box in texts:
+            found = written(figure)
+            assert min(text.get_fontsize() for text, _ in found) >= SMALL
+            for text, box in found:
                 inside = box.x0 >= -0.01 and box.x1 <= ONE_COLUMN + 0.01
                 inside &= box.y0 >= -0.01 and box.y1 <= figure.get_figheight() + 0.01
                 assert inside, (name, text.get_text(), box)
-            assert not overlapping(texts), name
+            assert not overlapping(found), name
 
 
 def overlapping(texts: list[tuple[Text, Bbox]]) -> list[tuple[str, str]]:

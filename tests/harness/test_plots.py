@@ -154,7 +154,7 @@ def test_raw_stands_above_the_diagonal_and_controlled_below():
 def test_the_side_of_a_square_is_its_ceiling():
     rows = [row("a", "b", "none", 0.5) | {"ceiling": 0.8}, row("a", "b", "position", 0.5)]
     rows += [row("a", "c", "none", 0.5) | {"ceiling": 1.2}]
-    squares = heat_map(rows, "abc").axes[0].collections[0].get_paths()[3:]
+    squares = heat_map(rows, "abc").axes[0].collections[1].get_paths()
     boxes = [path.get_extents().bounds for path in squares]
     assert boxes[0] == pytest.approx((1.1, 0.1, 0.8, 0.8))
     assert boxes[1] == pytest.approx((0, 1, 1, 1))
@@ -166,14 +166,14 @@ def test_undefined_cells_are_hatched_and_bear_no_number():
     rows += [row("a", "c", "none", 0.125), row("a", "c", "position", math.nan)]
     figure = heat_map(rows, "abc")
     assert texts(figure) == [".50", ".12"]
-    hatched = figure.axes[0].collections[1]
+    hatched = figure.axes[0].collections[2]
     assert hatched.get_hatch()
     assert [path.get_extents().min.tolist() for path in hatched.get_paths()] == [[0, 1], [0, 2]]
 
 
 def test_names_are_numbered_where_the_columns_are_too_narrow():
-    assert agreement.columns(["name"] * 3, 3) == (["name"] * 3, agreement.WIDEST)
-    names, cell = agreement.columns(["name"] * 60, 60)
+    assert agreement.columns(["name"] * 3, 3.0) == (["name"] * 3, agreement.WIDEST)
+    names, cell = agreement.columns(["name"] * 60, 60.0)
     assert names[59] == "name 60"
     assert cell < agreement.NAMED
 
