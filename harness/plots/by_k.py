@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from harness.plots.style import (
     BLUE,
+    EDGE,
     FAINT,
     GREY,
     Margins,
@@ -13,6 +14,7 @@ from harness.plots.style import (
     heading,
     label,
     panels,
+    width,
 )
 
 MOST, COLUMNS = 12, 3
@@ -39,7 +41,8 @@ def figure(curves: pl.DataFrame, total: int) -> Figure:
         for other in parts.values():
             axes.plot(100 * other["fraction"], other["value"], color=FAINT, lw=0.5, zorder=1)
         curve(axes, part)
-        axes.set_title(f"{label(str(a))}\n~ {label(str(b))}", linespacing=1.1)
+        room = width(axes) - EDGE
+        axes.set_title(f"{label(str(a), room)}\n~ {label(str(b), room)}", linespacing=1.1)
         axes.set(xlim=(0, 105 * curves["fraction"].max()), ylim=(low - 0.05, high + 0.05))
     made = drawn_on(drawn[0])
     made.supxlabel("share of the sentences taken, %", y=0, va="bottom", fontsize="medium")

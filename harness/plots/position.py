@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from harness.plots.ranks import with_ranks
-from harness.plots.style import BLUE, FAINT, GREY, Margins, drawn_on, label, panels
+from harness.plots.style import BLUE, FAINT, GREY, Margins, drawn_on, label, panels, width
 
 BINS = 10
 COLUMNS = 3
@@ -52,7 +52,7 @@ def figure(curves: pl.DataFrame, detectors: list[str], baselines: list[str]) -> 
     for axes, name in zip(made, names, strict=True):
         axes.add_collection(LineCollection(behind, colors=FAINT, lw=0.5, zorder=1))
         curve(axes, drawn[name], BLUE if name in detectors else GREY)
-        axes.set_title(label(name))
+        axes.set_title(label(name, width(axes)))
         axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 1], yticks=[0, 0.5, 1])
     figure = drawn_on(made[0])
     figure.supxlabel("relative position in the trace", y=0, va="bottom", fontsize="medium")

@@ -20,7 +20,7 @@ SMALL = 6  # points: no text of a figure one column wide is smaller
 EDGE = 0.04  # inches of white around a figure
 LINE = 0.1  # inches from one line of small text to the next
 GAP = 0.3  # between groups of methods, in cells
-LONGEST = 22  # characters of a method's name
+ROOM = 1.15  # inches of a method's name
 INK, GREY, FAINT = "#1d2733", "#7b8794", "#e6e9ed"
 BLUE, RED = "#0072b2", "#d55e00"
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
@@ -101,6 +101,11 @@ def canvas(height: float, margins: Margins) -> tuple[Figure, Axes]:
     return drawn_on(axes), axes
 
 
+def width(axes: Axes) -> float:
+    """Inches across some axes."""
+    return axes.get_position().width * drawn_on(axes).get_figwidth()
+
+
 def drawn_on(axes: Axes) -> Figure:
     """The figure of some axes."""
     figure = axes.get_figure()
@@ -140,16 +145,19 @@ def shorten(text: str, width: int) -> str:
 def fitted(text: str, room: float) -> str:
     """The beginning of a text on one line of so many inches."""
     line = shorten(text, 100)
-    while (width := inches([line])) > room:
-        line = shorten(line, max(1, min(len(line) - 1, int(len(line) * room / width))))
+    while (long := inches([line])) > room and len(line) > 1:
+        line = shorten(line, min(len(line) - 1, max(1, int(len(line) * room / long))))
     return line
 
 
-def label(name: str) -> str:
-    """The name of a method, cut in its middle: variants differ at the end."""
-    line = drawable(name)
-    tail = LONGEST // 2
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - tail - 1]}…{line[-tail:]}"
+def label(name: str, room: float = ROOM) -> str:
+    """The name of a method within so many inches, cut in its middle: variants differ at the end."""
+    line = whole = drawable(name)
+    for kept in range(len(whole) - 1, 1, -1):
+        if inches([line]) <= room:
+            break
+        line = f"{whole[: (kept + 1) // 2]}…{whole[-(kept // 2) :]}"
+    return line
 
 
 def inches(texts: Iterable[str]) -> float:

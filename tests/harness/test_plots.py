@@ -1,4 +1,5 @@
 import math
+import re
 import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -16,7 +17,17 @@ from harness.plots import Report, agreement, draw, position, trace
 from harness.plots.ranks import with_ranks
 from harness.plots.saving import save
 from harness.plots.source import read
-from harness.plots.style import decimal, drawable, interval, label, places, shorten, styled
+from harness.plots.style import (
+    ROOM,
+    decimal,
+    drawable,
+    inches,
+    interval,
+    label,
+    places,
+    shorten,
+    styled,
+)
 from harness.types import UserError
 from tests.harness.synthetic import HOSTILE, write_run
 
@@ -196,8 +207,11 @@ def test_places_leave_a_gap_only_between_two_groups():
 
 
 def test_a_long_name_is_cut_in_its_middle():
-    assert label("suppression_published_") == "suppression_published_"
-    assert label("resampling_of_something_long") == "resampling…ething_long"
+    assert label("suppression_published") == "suppression_published"
+    cut = label("resampling_of_something_long")
+    assert re.fullmatch(r"resampling.*….*thing_long", cut)
+    assert 0.9 * ROOM < inches([cut]) <= ROOM
+    assert label("abcdefgh", 0.2) == "a…h"
 
 
 def sized(sizes: dict[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
