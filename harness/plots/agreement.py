@@ -136,12 +136,11 @@ def write_names(
         axes.set_xticks(middles, names, rotation=90)
         paint(axes.get_xticklabels(), list(at), families)
         return
+    axes.tick_params(which="minor", length=0, labeltop=True, labelbottom=False, pad=9)
     for first, raised in enumerate((False, True)):
         numbers = [str(i + 1) for i in range(first, len(names), 2)]
         axes.set_xticks(middles[first::2], numbers, minor=raised)
         paint(axes.get_xticklabels(minor=raised), list(at)[first::2], families)
-    axes.tick_params(which="minor", length=0, top=False, labeltop=True, labelbottom=False, pad=9)
-    axes.tick_params(which="minor", bottom=False)
 
 
 def legend(figure: Figure) -> None:
