@@ -161,7 +161,19 @@ def _save(
         write_json(writer.run / "skipped.json", skipped)
     cut = truth.export(writer, traces, sentence_frame(traces))
     write_frame(writer.run / "sentences.parquet", cut)
-    whole = [
+    write_frame(writer.run / "traces.parquet", trace_frame(traces))
+
+
+def problem_frame(problems: Sequence[Problem]) -> pl.DataFrame:
+    """One row a problem."""
+    keys = [key for key in schema.PROBLEMS if key != "problem_id"]
+    every = [{"problem_id": p.id, **{key: getattr(p, key) for key in keys}} for p in problems]
+    return rows(every, schema.PROBLEMS)
+
+
+def trace_frame(traces: Sequence[Trace]) -> pl.DataFrame:
+    """One row a trace."""
+    every = [
         {
             "trace_id": t.id,
             "problem_id": t.problem.id,
@@ -173,7 +185,7 @@ def _save(
         }
         for t in traces
     ]
-    write_frame(writer.run / "traces.parquet", rows(whole, schema.TRACES))
+    return rows(every, schema.TRACES)
 
 
 def sentence_frame(traces: Sequence[Trace]) -> pl.DataFrame:
