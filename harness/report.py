@@ -14,6 +14,7 @@ from harness import schema
 from harness.agreement import Agreement, agreement
 from harness.baselines import baselines
 from harness.config import build
+from harness.enrichment import enrichment
 from harness.ledger import file
 from harness.page import render
 from harness.planted import auroc_planted, unsigned
@@ -38,6 +39,13 @@ def report(run: Path, conf: Agreement, page: Report) -> Path:
         table, dots = agreement(scores.join(known, on="trace_id"), base, signed, conf)
         write_frame(run / "agreement.parquet", table)
         write_frame(run / "agreement_by_problem.parquet", dots)
+        functions = enrichment(
+            scores.join(known, on="trace_id"),
+            pl.read_parquet(run / "sentences.parquet"),
+            signed,
+            conf,
+        )
+        write_frame(run / "enrichment.parquet", functions)
         methods = _methods(scores.join(known, on="trace_id"), status, _kinds(run))
         write_frame(run / "methods.parquet", methods)
         draw(run, page)

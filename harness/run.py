@@ -48,7 +48,7 @@ def job(settings: Settings) -> None:
     engine = Late(lambda: settings.engine.start(who, stops, heat))
     with lock(settings.folder, "traces"):
         _save(settings, [*problems.evaluate, *problems.reference])
-        written = traces.write(writer, engine, problems.evaluate)
+        written = traces.write(writer, engine, problems.evaluate, settings.labels)
     with ExitStack() as held:
         for name in sorted(settings.detectors):
             held.enter_context(lock(settings.folder, f"scores/{name}"))

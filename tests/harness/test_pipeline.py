@@ -22,6 +22,7 @@ from harness.run import Job
 from harness.schema import ROLLOUTS, SENTENCES, TRACES
 from harness.scores import halves, score
 from harness.stops import Stops
+from harness.labels import Labels
 from harness.store import parts
 from harness.subject import Subject
 from harness.types import Draw, Evidence, Problem, Read, ReadText, Rollouts, SentenceScores, Trace
@@ -36,7 +37,7 @@ def engine(writer: Writer) -> object:
 
 def written(writer: Writer) -> list[Trace]:
     cast = traces.cast(writer.problems.load())
-    return traces.write(writer, engine(writer), cast.evaluate)
+    return traces.write(writer, engine(writer), cast.evaluate, Labels((), ""))
 
 
 def recorded(run: Path) -> list[tuple[str, int, str, int]]:
