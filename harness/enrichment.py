@@ -3,7 +3,7 @@
 Source of the functions: Thought Anchors, arXiv 2506.19143.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,6 @@ from harness.store import rows
 Shares = Float[np.ndarray, " problems"]
 
 TRACE = ["model", "method", "problem_id", "trace_id"]
-PROBLEM = TRACE[:-1]
 
 
 def enrichment(
@@ -59,34 +58,27 @@ def top(scores: pl.DataFrame, signed: Mapping[str, bool], fraction: float) -> pl
     return ranking.with_columns(((k - above) / tied).clip(0, 1).alias("top"))
 
 
-def _categories(part: pl.DataFrame, conf: Agreement) -> Iterator[dict[str, object]]:
+def _categories(part: pl.DataFrame, conf: Agreement) -> list[dict[str, object]]:
     """The rows of one method, most over-represented categories first."""
-    found = []
+    found: list[tuple[float, dict[str, object]]] = []
     for category in part["category"].drop_nulls().unique().sort():
-        of = pl.col("category") == category
-        shares = (
-            part.with_columns(of.fill_null(False).alias("of"))
-            .group_by("problem_id", "trace_id", maintain_order=True)
-            .agg(
-                (pl.col("of") * pl.col("top")).sum() / pl.col("top").sum(),
-                pl.col("of").mean().alias("all"),
-            )
-            .group_by("problem_id", maintain_order=True)
-            .agg(pl.col("of", "all").mean())
-            .filter(pl.col("all") > 0)
-        )
-        value, low, high = log_ratio(shares["of"].to_numpy(), shares["all"].to_numpy(), conf)
-        found.append(
-            {
-                "category": category,
-                "value": value,
-                "low": low,
-                "high": high,
-                "n_problems": len(shares),
-                "n_sentences": int((part["category"] == category).sum()),
-            }
-        )
-    return iter(sorted(found, key=lambda row: -row["value"]))
+        of, every = shares(part, category)
+        value, low, high = log_ratio(of, every, conf)
+        n = {"n_problems": len(every), "n_sentences": int((part["category"] == category).sum())}
+        row = {"category": category, "value": value, "low": low, "high": high, **n}
+        found.append((np.inf if np.isnan(value) else -value, row))
+    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+
+
+def shares(part: pl.DataFrame, category: str) -> tuple[Shares, Shares]:
+    """A category's share of the top and of all, by problem, where the problem has the category."""
+    of = (pl.col("category") == category).fill_null(False)
+    by_trace = part.group_by("problem_id", "trace_id", maintain_order=True).agg(
+        ((of * pl.col("top")).sum() / pl.col("top").sum()).alias("top"), of.mean().alias("all")
+    )
+    means = by_trace.group_by("problem_id", maintain_order=True).agg(pl.col("top", "all").mean())
+    known = means.filter(pl.col("all") > 0)
+    return known["top"].to_numpy(), known["all"].to_numpy()
 
 
 def log_ratio(top: Shares, every: Shares, conf: Agreement) -> tuple[float, float, float]:

@@ -27,26 +27,21 @@ from harness.types import UserError
 
 
 def report(run: Path, conf: Agreement, page: Report) -> Path:
-    """Write agreement, methods, plots and page of a run anew; returns the page."""
+    """Write agreement, enrichment, methods, plots and page of a run anew; returns the page."""
     if not (run / "traces.parquet").exists():
         raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
     with lock(run, "report"):
         base = _baselines(run, conf)
         status = _statuses(run)
-        scores = pl.concat([_scores(run, list(status)), base])
         known = pl.read_parquet(run / "traces.parquet", columns=["trace_id", "problem_id", "model"])
+        scores = pl.concat([_scores(run, list(status)), base]).join(known, on="trace_id")
         signed = {name: bool(s["signed"]) for name, s in status.items()}
-        table, dots = agreement(scores.join(known, on="trace_id"), base, signed, conf)
+        table, dots = agreement(scores, base, signed, conf)
         write_frame(run / "agreement.parquet", table)
         write_frame(run / "agreement_by_problem.parquet", dots)
-        functions = enrichment(
-            scores.join(known, on="trace_id"),
-            pl.read_parquet(run / "sentences.parquet"),
-            signed,
-            conf,
-        )
-        write_frame(run / "enrichment.parquet", functions)
-        methods = _methods(scores.join(known, on="trace_id"), status, _kinds(run))
+        sentences = pl.read_parquet(run / "sentences.parquet")
+        write_frame(run / "enrichment.parquet", enrichment(scores, sentences, signed, conf))
+        methods = _methods(scores, status, _kinds(sentences))
         write_frame(run / "methods.parquet", methods)
         draw(run, page)
         return render(run, page)
@@ -100,9 +95,8 @@ def _resampled(files: Sequence[Path]) -> pl.DataFrame:
     return wanted.select("trace_id", "boundary", "arm", "answer").collect()
 
 
-def _kinds(run: Path) -> pl.DataFrame | None:
+def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
     """The sentences whose truth is known, if any are."""
-    sentences = pl.read_parquet(run / "sentences.parquet")
     return sentences.drop_nulls("kind") if "kind" in sentences.columns else None
 
 

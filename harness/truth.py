@@ -47,7 +47,8 @@ NAME = "truth"  # of the method that the exact importances stand for in every co
 def export(writer: Writer, traces: Sequence[Trace], sentences: pl.DataFrame) -> pl.DataFrame:
     """Keep the truth as scores and edges of the run; returns the sentences with kinds and truth.
 
-    A known kind is the sentence's category, too. Nothing is kept, and the sentences stay as they are, where the problems know no truth.
+    A known kind is the sentence's category, too. Nothing is kept, and the sentences stay as they
+    are, where the problems know no truth.
     """
     problems, sampling = writer.problems, writer.sampling
     if not isinstance(problems, Planted):

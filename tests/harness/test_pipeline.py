@@ -15,6 +15,7 @@ from harness.draws import Writer, gather
 from harness.engine import Finished, Request
 from harness.evidence import Desk
 from harness.hf import HF
+from harness.labels import Labels
 from harness.ledger import ledger
 from harness.progress import Meter
 from harness.reading import read, read_text
@@ -22,7 +23,6 @@ from harness.run import Job
 from harness.schema import ROLLOUTS, SENTENCES, TRACES
 from harness.scores import halves, score
 from harness.stops import Stops
-from harness.labels import Labels
 from harness.store import parts
 from harness.subject import Subject
 from harness.types import Draw, Evidence, Problem, Read, ReadText, Rollouts, SentenceScores, Trace
