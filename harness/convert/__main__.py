@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.composition import composed, opened
-from harness.config import plain
+from harness.config import build, plain
+from harness.convert import labelling, published
 from harness.convert.exporting import export
 from harness.convert.importing import Imports, convert
-from harness.convert.published import table
+from harness.labels import Labels
 from harness.types import UserError
 
 USAGE = """usage:
@@ -21,6 +22,8 @@ USAGE = """usage:
       of python -m harness.
   python -m harness.convert published RUN_DIR
       the figures of the published data, from a converted run that was reported on
+  python -m harness.convert labels RUN_DIR
+      Cohen's kappa of our rules for sentence functions and the labels that the run came with
   python -m harness.convert export RUN_DIR OUT [format=csv|jsonl]
       traces.csv and scores.csv of a run, a row a sentence with the score of every method"""
 
@@ -43,6 +46,7 @@ def command(arguments: Sequence[str]) -> None:
     commands: dict[str, tuple[Callable[[list[str], dict[str, str]], None], int]] = {
         "thought_anchors": (_thought_anchors, 2),
         "published": (_published, 1),
+        "labels": (_labels, 1),
         "export": (_export, 2),
     }
     name, rest = arguments[0], arguments[1:]
@@ -82,7 +86,12 @@ def said(found: Imports, undefined: str) -> str:
 
 def _published(places: list[str], options: dict[str, str]) -> None:
     _none_left("published", options)
-    print(table(Path(places[0])))
+    print(published.table(Path(places[0])))
+
+
+def _labels(places: list[str], options: dict[str, str]) -> None:
+    rules = build(Labels, _config(options)["labels"], "labels")
+    print(labelling.table(Path(places[0]), rules))
 
 
 def _export(places: list[str], options: dict[str, str]) -> None:
