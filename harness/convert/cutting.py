@@ -18,7 +18,7 @@ def located(text: str, span: Span, chunks: Sequence[str]) -> list[int]:
     at = _parting("".join(text[i] for i in solid), "".join(parts))
     if at is not None:
         n = sum(end <= at for end in ends)
-        there = repr(text[solid[at] :][:40]) if at < len(solid) else "nothing more"
+        there = repr(text[solid[at] : span[1]][:40]) if at < len(solid) else "nothing more"
         wrong = f"chunk {n} is not what stands" if n < len(parts) else "no chunk has what stands"
         raise UserError(f"{wrong} there in the text: {there}")
     return [span[0], *(solid[end] for end in ends[:-1])]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.report import configured, report
 from harness.segmentation import offsets
 from harness.store import read_json
 from tests.harness.convert.tree import ACCURACY, CHUNKS, KL, TAGS, write_tree
+from tests.harness.test_store import full_disk
 
 FIRST = "thought_anchors/7#one-correct"
 
@@ -135,7 +137,7 @@ def test_the_report_step_reads_it_like_any_run(tree: Path) -> None:
 
 
 def test_a_model_folder_alone_is_a_tree_too(tree: Path) -> None:
-    run = converted(tree / "one") if (tree / "one").is_dir() else tree
+    run = converted(tree / "one")
     assert set(pl.read_parquet(run / "traces.parquet")["model"]) == {"one"}
 
 
@@ -186,7 +188,7 @@ def test_bad_data_is_one_line_and_leaves_nothing(
     assert not runs.exists() or not any(runs.iterdir())
 
 
-def test_a_failure_while_writing_leaves_nothing(tree: Path) -> None:
+def test_a_folder_that_holds_something_is_refused(tree: Path) -> None:
     runs = tree.parent / "runs"
     runs.mkdir()
     (runs / "run").mkdir()
@@ -198,6 +200,12 @@ def test_a_failure_while_writing_leaves_nothing(tree: Path) -> None:
     with pytest.raises(UserError, match="holds a run already"):
         converted(tree)
     assert [path.name for path in runs.iterdir()] == ["run"]
+
+
+def test_a_full_disk_leaves_nothing(tree: Path) -> None:
+    with full_disk(3000), pytest.raises(UserError, match="cannot write"):
+        converted(tree)
+    assert not any((tree.parent / "runs").iterdir())
 
 
 @pytest.mark.parametrize("where", ["nowhere", "tree.txt", "."])
@@ -218,7 +226,7 @@ def test_chunks_are_found_whatever_the_white_space(
     text = before + "".join(word + space for word, space in parts)
     starts = located(text, (0, len(text)), [word for word, _ in parts])
     assert starts[0] == 0
-    assert all(a < b for a, b in zip(starts, starts[1:], strict=False))
+    assert all(a < b for a, b in pairwise(starts))
     for (word, _), start, stop in zip(parts, starts, [*starts[1:], len(text)], strict=True):
         assert "".join(text[start:stop].split()) == "".join(word.split())
 
