@@ -54,14 +54,15 @@ def _spearman(table: pl.DataFrame, a: str, b: str, control: str) -> float:
 
 
 def _category_means(run: Path) -> dict[str, float]:
+    metrics = list(dict.fromkeys(["resampling_kl", *(m for m, _ in CATEGORIES)]))
     columns = ["trace_id", "sentence", "category"]
     sentences = pl.read_parquet(run / "sentences.parquet", columns=columns)
-    for name in {"resampling_kl": 0} | dict(CATEGORIES):
+    for name in metrics:
         scores = _scores(run, name).rename({"score": name})
         sentences = sentences.join(scores, on=["trace_id", "sentence"])
-    by_trace = converged(sentences).fill_nan(None).group_by("trace_id", "category").mean()
-    means = by_trace.group_by("category").mean().fill_null(np.nan)
-    of = {row["category"]: row for row in means.iter_rows(named=True)}
+    mean = pl.col(metrics).mean()
+    by_trace = converged(sentences).group_by("trace_id", "category").agg(mean)
+    of = {row["category"]: row for row in by_trace.group_by("category").agg(mean).to_dicts()}
     return {f"mean {m} of {c}": float(of[c][m]) if c in of else np.nan for m, c in CATEGORIES}
 
 

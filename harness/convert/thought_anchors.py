@@ -5,7 +5,7 @@ chunks_labeled.json and, for some, step_importance_supp.json. Source: arXiv 2506
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -95,6 +95,12 @@ class Published:
         return f"{self.model} problem_{self.number} ({self.outcome})"
 
 
+QUESTION = TypeAdapter(Question)
+SOLUTION = TypeAdapter(Solution)
+CHUNKS = TypeAdapter(list[Chunk])
+STEPS = TypeAdapter(list[Step])
+
+
 def published(root: Path) -> list[Published]:
     """All traces below a folder; raises UserError naming the file and what is wrong with it."""
     if not root.is_dir():
@@ -112,7 +118,7 @@ def published(root: Path) -> list[Published]:
 
 def _trace(root: Path, folder: Path) -> Published:
     place = folder.parent.parent
-    chunks = _read(folder / "chunks_labeled.json", list[Chunk])
+    chunks = _read(folder / "chunks_labeled.json", CHUNKS.validate_python)
     if not chunks or [chunk.chunk_idx for chunk in chunks] != list(range(len(chunks))):
         raise UserError(f"{folder / 'chunks_labeled.json'}: chunk_idx must count 0, 1, 2, …")
     masked = folder / "step_importance_supp.json"
@@ -120,8 +126,8 @@ def _trace(root: Path, folder: Path) -> Published:
         model=root.name if place == root else place.relative_to(root).as_posix(),
         number=folder.name.removeprefix("problem_"),
         outcome=folder.parent.name.partition("_")[0],
-        question=_read(folder / "problem.json", Question),
-        solution=_read(folder / "base_solution.json", Solution),
+        question=_read(folder / "problem.json", QUESTION.validate_python),
+        solution=_read(folder / "base_solution.json", SOLUTION.validate_python),
         chunks=chunks,
         steps=_steps(masked, len(chunks)) if masked.exists() else None,
     )
@@ -129,7 +135,7 @@ def _trace(root: Path, folder: Path) -> Published:
 
 def _steps(path: Path, n: int) -> list[Step]:
     """The masked sentences; raises UserError for pairs that are not of the trace."""
-    steps = _read(path, list[Step])
+    steps = _read(path, STEPS.validate_python)
     for step in steps:
         for impact in step.target_impacts:
             if not step.source_chunk_idx < impact.target_chunk_idx < n:
@@ -140,10 +146,10 @@ def _steps(path: Path, n: int) -> list[Step]:
     return steps
 
 
-def _read(path: Path, kind: type[T]) -> T:
-    """A JSON file as what it should hold; keys that nobody reads are left alone."""
+def _read(path: Path, checked: Callable[[Any], T]) -> T:
+    """A JSON file as what it should hold; keys that no field reads are left alone."""
     try:
-        return TypeAdapter(kind).validate_python(json.loads(path.read_text(encoding="utf-8")))
+        return checked(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -22,6 +22,7 @@ from harness.store import read_json
 from tests.harness.convert.tree import ACCURACY, CHUNKS, KL, TAGS, write_tree
 from tests.harness.test_store import full_disk
 
+SMALL = ["agreement.controls=[none,position]", "report.example_traces=1", "report.dpi=50"]
 FIRST = "thought_anchors/7#one-correct"
 
 
@@ -34,6 +35,11 @@ def converted(tree: Path, *options: str) -> Path:
     run = tree.parent / "runs" / "run"
     command(["thought_anchors", str(tree), str(run), "text_detectors=false", *options])
     return run
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return converted(write_tree(tmp_path_factory.mktemp("plain") / "tree"))
 
 
 def scores(run: Path, method: str, trace: str = FIRST) -> pl.DataFrame:
@@ -58,10 +64,9 @@ def test_traces_of_several_models_are_one_run(
     assert yaml.safe_load((run / "run.yaml").read_text())["convert"]["undefined"] == "zero"
 
 
-def test_sentences_tile_the_reasoning_and_keep_the_first_label(tree: Path) -> None:
-    run = converted(tree)
-    trace = pl.read_parquet(run / "traces.parquet").row(0, named=True)
-    cut = pl.read_parquet(run / "sentences.parquet").filter(pl.col("trace_id") == FIRST)
+def test_sentences_tile_the_reasoning_and_keep_the_first_label(plain: Path) -> None:
+    trace = pl.read_parquet(plain / "traces.parquet").row(0, named=True)
+    cut = pl.read_parquet(plain / "sentences.parquet").filter(pl.col("trace_id") == FIRST)
     assert [text.strip() for text in cut["text"]] == CHUNKS
     assert cut["category"].to_list() == TAGS
     assert "".join(cut["text"]) == trace["text"].partition("</think>")[0]
@@ -69,14 +74,13 @@ def test_sentences_tile_the_reasoning_and_keep_the_first_label(tree: Path) -> No
     assert cut["start"].to_list() == [0, *cut["stop"].to_list()[:-1]]
 
 
-def test_a_positive_accuracy_always_says_that_the_sentence_helps(tree: Path) -> None:
-    run = converted(tree)
+def test_a_positive_accuracy_always_says_that_the_sentence_helps(plain: Path) -> None:
     helps = [-value + 0.0 for value in ACCURACY]
     for method in ("counterfactual_accuracy", "resampling_accuracy"):
-        assert scores(run, method)["score"].to_list() == helps
-        assert read_json(run / f"status/{method}.json")["signed"] is True
-    assert scores(run, "counterfactual_kl")["score"].to_list() == KL
-    assert read_json(run / "status/counterfactual_kl.json")["signed"] is False
+        assert scores(plain, method)["score"].to_list() == helps
+        assert read_json(plain / f"status/{method}.json")["signed"] is True
+    assert scores(plain, "counterfactual_kl")["score"].to_list() == KL
+    assert read_json(plain / "status/counterfactual_kl.json")["signed"] is False
 
 
 def test_where_no_rollout_differs_the_importance_is_unknown_if_asked(tree: Path) -> None:
@@ -87,15 +91,14 @@ def test_where_no_rollout_differs_the_importance_is_unknown_if_asked(tree: Path)
     assert scores(run, "resampling_kl")["score"].is_nan().sum() == 0
 
 
-def test_suppression_is_the_column_mean_of_the_matrix(tree: Path) -> None:
-    run = converted(tree)
-    np.testing.assert_allclose(scores(run, "suppression")["score"], [1.0, 1.0, -2.0, np.nan])
-    (path,) = [p for p in (run / "matrices/suppression").iterdir() if "7-one-correct" in p.name]
+def test_suppression_is_the_column_mean_of_the_matrix(plain: Path) -> None:
+    np.testing.assert_allclose(scores(plain, "suppression")["score"], [1.0, 1.0, -2.0, np.nan])
+    (path,) = [p for p in (plain / "matrices/suppression").iterdir() if "7-one-correct" in p.name]
     cells = pl.read_parquet(path).select("source", "target", "value").rows()
     assert sorted(cells)[:2] == [(0, 1, 1.0), (0, 2, 3.0)]
-    without = scores(run, "suppression", FIRST.replace("correct", "incorrect"))
+    without = scores(plain, "suppression", FIRST.replace("correct", "incorrect"))
     assert without["score"].is_nan().all()
-    undefined = read_json(run / "status/suppression.json")["undefined"]
+    undefined = read_json(plain / "status/suppression.json")["undefined"]
     assert undefined == {"no step_importance_supp.json": 4}
 
 
@@ -129,7 +132,7 @@ def test_detectors_of_the_text_are_scored_without_being_named(tree: Path) -> Non
 
 def test_the_report_step_reads_it_like_any_run(tree: Path) -> None:
     run = converted(tree)
-    page = report(run, *configured(run, ["agreement.statistics=[spearman]"]))
+    page = report(run, *configured(run, ["agreement.statistics=[spearman]", *SMALL]))
     assert "Too few problems for inference (2)" in page.read_text()
     assert set(pl.read_parquet(run / "agreement.parquet")["model"]) == {"one", "two"}
     found = pl.read_parquet(run / "enrichment.parquet")
@@ -155,7 +158,10 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
     (lambda f: (f / "problem.json").unlink(), r"problem\.json: cannot be read"),
     (lambda f: (f / "problem.json").write_bytes(b"\xff"), r"problem\.json: broken JSON"),
     (edit("problem", lambda p: p.pop("problem") and p), r"problem\.json: problem: Field required"),
-    (edit("chunks_labeled", lambda c: c[:3]), r"no chunk has what stands there in the text: 'The "),
+    (
+        edit("base_solution", lambda s: s.update(solution=s["solution"].replace("</", "Yes.</"))),
+        r"no chunk has what stands there in the text: 'Yes\.'",
+    ),
     (edit("chunks_labeled", lambda c: c[1].update(chunk="So 7")), "chunk 1 is not what stands"),
     (edit("chunks_labeled", lambda c: c[1].update(chunk=" ")), r"1 chunk: String should match"),
     (edit("chunks_labeled", lambda c: c[1].update(chunk_idx=4)), "chunk_idx must count"),

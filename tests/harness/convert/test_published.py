@@ -50,7 +50,12 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     options = [f"undefined={request.param}", "text_detectors=false"]
     command(["thought_anchors", str(SITE), str(run), *options])
     small = ["agreement.statistics=[spearman]", "agreement.controls=[none,position]"]
-    report(run, *configured(run, [*small, "report.example_traces=1"]))
+    conf = configured(run, [*small, "report.example_traces=1", "report.dpi=50"])
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "nan":  # the numbers are enough the second time
+            patch.setattr("harness.report.draw", lambda *_: [])
+            patch.setattr("harness.report.render", lambda run, _: run)
+        report(run, *conf)
     return run
 
 
@@ -65,23 +70,18 @@ def test_published_figures(run: Path) -> None:
             assert found[name] == pytest.approx(value, abs=0.02), name
         for name, value in COARSE.items():
             assert found[name] == pytest.approx(value, abs=0.05), name
-    assert "Too few problems for inference (5)" in (run / "report.html").read_text()
+        assert "Too few problems for inference (5)" in (run / "report.html").read_text()
 
 
 @there
-def test_every_trace_is_cut_as_published(
+def test_cuts_and_labels_against_the_published(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command(["thought_anchors", str(SITE), str(tmp_path / "run"), "text_detectors=false"])
+    run = tmp_path / "run"
+    command(["thought_anchors", str(SITE), str(run), "text_detectors=false"])
     said = capsys.readouterr().out
     assert "1434 sentences, cut as here in 10 of 10 traces" in said
     assert "importance of 209 that no rollout does without is 0" in said
-
-
-@there
-def test_rules_agree_with_the_published_labels(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    command(["thought_anchors", str(SITE), str(run), "text_detectors=false"])
     with opened(None) as loader:
         labels = build(Labels, composed([], loader)["labels"], "labels")
     table = kappas(run, labels)
