@@ -64,8 +64,9 @@ def _categories(part: pl.DataFrame, conf: Agreement) -> list[dict[str, object]]:
     for category in part["category"].drop_nulls().unique().sort():
         of, every = shares(part, category)
         value, low, high = log_ratio(of, every, conf)
-        n = {"n_problems": len(every), "n_sentences": int((part["category"] == category).sum())}
-        row = {"category": category, "value": value, "low": low, "high": high, **n}
+        row: dict[str, object] = {"category": category, "value": value, "low": low, "high": high}
+        row["n_problems"] = len(every)
+        row["n_sentences"] = int((part["category"] == category).sum())
         found.append((np.inf if np.isnan(value) else -value, row))
     return [row for _, row in sorted(found, key=lambda pair: pair[0])]
 
