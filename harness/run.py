@@ -13,11 +13,10 @@ from harness.engine import Engine, Finished, Request
 from harness.evidence import Desk, only, wants
 from harness.ledger import Ledger, ledger
 from harness.progress import Meter, metered
-from harness.schema import PROBLEMS
 from harness.scores import score
 from harness.settings import Settings
 from harness.stops import Stops
-from harness.store import lock, rows, write_frame
+from harness.store import lock, write_frame
 from harness.subject import subject
 from harness.types import Detector, Draw, Evidence, Fitting, Problem, Trace
 
@@ -49,7 +48,7 @@ def job(settings: Settings) -> None:
     engine = Late(lambda: settings.engine.start(who, stops, heat))
     with lock(settings.folder, "traces"):
         _save(settings, [*problems.evaluate, *problems.reference])
-        written = traces.write(writer, engine, problems.evaluate)
+        written = traces.write(writer, engine, problems.evaluate, settings.labels)
     with ExitStack() as held:
         for name in sorted(settings.detectors):
             held.enter_context(lock(settings.folder, f"scores/{name}"))
@@ -172,8 +171,4 @@ def _save(settings: Settings, problems: Sequence[Problem]) -> None:
     path = settings.folder / "problems.parquet"
     if path.exists():
         return
-    every = [
-        {"problem_id": p.id, **{k: getattr(p, k) for k in PROBLEMS if k != "problem_id"}}
-        for p in problems
-    ]
-    write_frame(path, rows(every, PROBLEMS))
+    write_frame(path, traces.problem_frame(problems))

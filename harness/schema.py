@@ -167,6 +167,16 @@ METHODS = {
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
 }
+ENRICHMENT = {
+    "model": pl.String,
+    "method": pl.String,
+    "category": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_problems": pl.Int32,
+    "n_sentences": pl.Int32,
+}
 SELFTEST = {
     "method": pl.String,
     "measure": pl.String,
