@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from harness import draws, schema
+from harness import recorded, schema
 from harness.beginnings import stated
 from harness.draws import Writer
 from harness.embed import embed
 from harness.passes import gathered
 from harness.reading import read_text
+from harness.recorded import Key
 from harness.sample import PASSES, checkpoints
 from harness.store import slug, write_frame
 from harness.suppressing import suppress
 from harness.types import (
     Attend,
     Compare,
+    Cut,
     Detector,
     Draw,
     Embed,
@@ -30,6 +32,7 @@ from harness.types import (
     ReadRollouts,
     ReadText,
     Rollouts,
+    Sentences,
     Suppress,
     Trace,
     UserError,
@@ -38,6 +41,7 @@ from harness.types import (
 )
 
 Charges = Counter[str | Suppress | ReadRollouts]  # passes by checkpoint or want
+Vectors = Mapping[tuple[str, str], np.ndarray]
 SMALL = Read(entropy=True, logprob=True)  # of every trace, whoever wants it
 
 
@@ -49,15 +53,19 @@ class Desk:
     references: tuple[Problem, ...]
     texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
     passes: dict[str, Charges] = field(default_factory=dict)  # not yet charged
+    vectors: dict[str, Vectors] = field(default_factory=dict)  # of traces that wait for draws
 
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
+        folder = self.writer.folder(trace.id)
         return Evidence(
             draws=self.writer.sampling.draws,
             force=self.writer.subject.conf.force,
             references=self.references,
-            rollouts=draws.load(self.writer.folder(trace.id)),
+            rollouts=recorded.load(folder),
+            continued=recorded.continued(folder),
             reading=_kept_tokens(self.writer.run, trace),
+            embeddings=self.vectors.get(trace.id, {}),
         )
 
     def missing(
@@ -90,6 +98,7 @@ class Desk:
             wanted = self.missing(trace, have, detectors)
             drawn = [w for w in wanted if isinstance(w, Draw)]
             if len(drawn) == len(wanted):
+                self.vectors[trace.id] = have.embeddings if drawn else {}
                 return have, drawn
             have = self._gather(trace, have, wanted)
 
@@ -114,6 +123,8 @@ class Desk:
         if begun := [w for w in wanted if isinstance(w, ReadRollouts)]:
             have = stated(subject, self.writer.folder(trace.id), trace, have, begun)
             passes.update(begun)
+        if said := [w for w in wanted if isinstance(w, Sentences)]:
+            have = _told(self.writer, trace, have, said)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
                 self.texts[want] = read_text(subject, want)
@@ -132,12 +143,17 @@ def wants(detector: Detector, trace: Trace, have: Evidence) -> Sequence[Want]:
 def held(want: Want, have: Evidence) -> bool:
     """Whether the evidence answers a want."""
     match want:
+        case Draw(after=cuts) if cuts:
+            found = have.continued.get((want.arm, want.boundary))
+            return found is not None and set(cuts) <= set(found.cuts)
         case Draw():
             found = have.rollouts.get((want.arm, want.boundary))
             return found is not None and set(range(want.n)) <= set(found.draw.tolist())
         case ReadRollouts():
             found = have.rollouts.get((want.arm, want.boundary))
             return found is not None and want.layer in found.states
+        case Sentences():
+            return all(key in have.sentences for key in _speaking(have, want))
         case Read():
             return _covers(have.reading_of(want.checkpoint), want)
         case Embed():
@@ -156,6 +172,13 @@ def only(have: Evidence, wanted: Sequence[Want]) -> Evidence:
     return replace(
         have,
         rollouts={k: _ends(r, k, wanted) for k, r in have.rollouts.items() if k in drawn},
+        continued={k: r for k, r in have.continued.items() if k in drawn},
+        sentences={
+            key: have.sentences[key]
+            for want in wanted
+            if isinstance(want, Sentences)
+            for key in _speaking(have, want)
+        },
         reading=reads.pop("", Reading()),
         others=reads,
         divergence={w: have.divergence[w] for w in wanted if isinstance(w, Compare)},
@@ -177,6 +200,22 @@ def _ends(rollouts: Rollouts, key: tuple[str, int], wanted: Sequence[Want]) -> R
     """Rollouts with no more than the states that are wanted."""
     states = {n: s for n, s in rollouts.states.items() if ReadRollouts(*key, n) in wanted}
     return replace(rollouts, states=states)
+
+
+def _speaking(have: Evidence, want: Sentences) -> list[Key]:
+    """The rollouts and continuations whose sentences are wanted."""
+    place = (want.arm, want.boundary)
+    every = [r for r in (have.rollouts.get(place), have.continued.get(place)) if r]
+    cuts = [cut for r in every for cut in r.cuts or map(Cut, r.draw.tolist())]
+    return [(*place, cut) for cut in cuts if cut.draw < want.n]
+
+
+def _told(writer: Writer, trace: Trace, have: Evidence, wanted: Sequence[Sentences]) -> Evidence:
+    """The evidence with the wanted sentences in it."""
+    new = {key for want in wanted for key in _speaking(have, want)} - set(have.sentences)
+    ids = recorded.written(writer.folder(trace.id), new)
+    found = {key: writer.sentences(ids[key]) for key in new}
+    return replace(have, sentences={**have.sentences, **found})
 
 
 def _covers(reading: Reading, want: Read) -> bool:

@@ -8,7 +8,7 @@ import harness.beginnings
 import harness.packing
 from harness import Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace, schema
 from harness.beginnings import ends, stated
-from harness.draws import begun
+from harness.recorded import begun
 from harness.evidence import held, only
 from harness.store import add_part, rows
 from harness.subject import Model, Subject

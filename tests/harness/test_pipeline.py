@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from harness import draws, traces
+from harness import draws, recorded, traces
 from harness.answers import canonical, extract
 from harness.draws import Writer, gather
 from harness.engine import Finished, Request
@@ -141,9 +141,9 @@ def test_more_draws_extend_and_keep_what_is_there(writer: Writer) -> None:
     trace = written(writer)[0]
     site, meter = traces.site(trace), Meter("test", None)
     gather(writer, engine(writer), [(site, [Draw(1, 3)])], meter)
-    few = draws.load(writer.folder(trace.id))["resample", 1]
+    few = recorded.load(writer.folder(trace.id))["resample", 1]
     gather(writer, engine(writer), [(site, [Draw(1, 7)])], meter)
-    more = draws.load(writer.folder(trace.id))["resample", 1]
+    more = recorded.load(writer.folder(trace.id))["resample", 1]
     assert more.draw.tolist() == list(range(7))
     assert more.answer[:3] == few.answer
     assert more.first_sentence[:3] == few.first_sentence
