@@ -267,8 +267,8 @@ class Reading:
 class Evidence:
     """Everything gathered about one trace so far; detectors read it and never fetch anything.
 
-    `continued` holds the continuations of rollouts that were cut, and `sentences` what rollouts and
-    continuations say. `reading` is of the model that wrote the trace, `others` of further checkpoints by name: NaN
+    `continued` holds the continuations of rollouts that were cut, `sentences` what both say.
+    `reading` is of the model that wrote the trace, `others` of further checkpoints by name: NaN
     after the reasoning and beyond a checkpoint's context, and so is their `divergence`, in nats a
     token. `suppression` is KL(plain || masked) in nats of every token (row) when a sentence
     (column) is masked, NaN up to where the mask begins.

@@ -10,6 +10,7 @@ from harness import (
     NO_ANSWER,
     Attend,
     Compare,
+    Cut,
     Detector,
     Draw,
     Embed,
@@ -21,11 +22,12 @@ from harness import (
     ReadText,
     Rollouts,
     Sentence,
+    Sentences,
     Suppress,
     Trace,
 )
-from harness.evidence import held
 from harness.types import Fitting, Want, Wanting
+from harness.wanted import held, speaking
 
 DRAWS, MOST, WIDTH, ROUNDS, LAYERS, HEADS = 16, 256, 24, 50, 4, 3
 ANSWERS = ("1", "2", "3", NO_ANSWER)
@@ -111,8 +113,11 @@ def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
     match want:
         case Read(checkpoint=""):
             return replace(have, reading=reading(trace, have.reading, want))
+        case Sentences():
+            kind, new = "sentences", {key: said(trace, *key) for key in speaking(have, want)}
         case Draw():
-            kind, new = "rollouts", {(want.arm, want.boundary): rollouts(trace, want)}
+            kind, made = drawn(trace, want)
+            new = {(want.arm, want.boundary): made}
         case Read():
             old = have.reading_of(want.checkpoint)
             kind, new = "others", {want.checkpoint: reading(trace, old, want)}
@@ -148,6 +153,32 @@ def rollouts(trace: Trace, want: Draw) -> Rollouts:
         answers == trace.problem.answer,
         tuple(map(str, first)),
     )
+
+
+def drawn(trace: Trace, want: Draw) -> tuple[str, Rollouts]:
+    if want.after:
+        return "continued", continued(trace, want)
+    return "rollouts", rollouts(trace, want)
+
+
+def continued(trace: Trace, want: Draw) -> Rollouts:
+    """One rollout after each cut, the same whatever else is wanted."""
+    random = [rng("continued", trace.id, want.arm, want.boundary, cut) for cut in want.after]
+    answers = [str(r.choice(ANSWERS)) for r in random]
+    return Rollouts(
+        np.array([cut.draw for cut in want.after]),
+        tuple(answers),
+        np.array([answer == trace.problem.answer for answer in answers]),
+        ("We add.",) * len(answers),
+        cuts=want.after,
+    )
+
+
+def said(trace: Trace, arm: str, boundary: int, cut: Cut) -> tuple[str, ...]:
+    """A few sentences, some of them the trace's; one rollout in eight says nothing."""
+    random = rng("said", trace.id, arm, boundary, cut)
+    known = [s.text.strip() for s in trace.sentences] + [" ".join(WORDS[:3]), "Nobody knows.", ""]
+    return tuple(map(str, random.choice(known, 4))) if random.random() < 0.875 else ()
 
 
 def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
@@ -225,5 +256,7 @@ def contents(have: Evidence) -> list[object]:
         for key, r in have.rollouts.items()
         for layer, states in r.states.items()
     ]
+    drawn += [(key, r.cuts, r.answer) for key, r in have.continued.items()]
+    drawn.append(sorted(have.sentences.items(), key=repr))
     bytes_ = [(key, value.tobytes()) for key, value in arrays]
     return [have.draws, have.force, have.references, drawn, bytes_]

@@ -39,7 +39,7 @@ def written(writer: Writer) -> list[Trace]:
     return traces.write(writer, engine(writer), cast.evaluate)
 
 
-def recorded(run: Path) -> list[tuple[str, int, str, int]]:
+def drawn(run: Path) -> list[tuple[str, int, str, int]]:
     frame = pl.concat([parts(f, ROLLOUTS) for f in sorted((run / "rollouts").iterdir())])
     return sorted(frame.select("trace_id", "boundary", "arm", "draw").iter_rows())
 
@@ -119,9 +119,9 @@ def test_what_was_cut_off_goes_on_and_nothing_twice(writer: Writer, after: int) 
             gather(writer, Failing(engine(writer), after), wanted, meter)
     finally:
         draws.FLUSH = draws_before
-    before = recorded(writer.run)
+    before = drawn(writer.run)
     gather(writer, engine(writer), wanted, meter)
-    after_all = recorded(writer.run)
+    after_all = drawn(writer.run)
     assert len(before) < len(after_all) == len(set(after_all))
     assert [k for k in after_all if k[2] == "resample"] == [
         (trace.id, b, "resample", d) for b in range(4) for d in range(5)
