@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.recorded import Key
 from harness.types import (
     Attend,
     Compare,

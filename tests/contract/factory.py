@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -111,16 +112,16 @@ def wanted(trace: Trace, have: Evidence, *detectors: Detector) -> list[Want]:
 
 def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
     match want:
-        case Read(checkpoint=""):
-            return replace(have, reading=reading(trace, have.reading, want))
         case Sentences():
-            kind, new = "sentences", {key: said(trace, *key) for key in speaking(have, want)}
+            kind, new = "sentences", told(trace, have, want)
         case Draw():
             kind, made = drawn(trace, want)
             new = {(want.arm, want.boundary): made}
         case Read():
-            old = have.reading_of(want.checkpoint)
-            kind, new = "others", {want.checkpoint: reading(trace, old, want)}
+            made = reading(trace, have.reading_of(want.checkpoint), want)
+            if not want.checkpoint:
+                return replace(have, reading=made)
+            kind, new = "others", {want.checkpoint: made}
         case Compare():
             values = rng(trace.id, want).exponential(size=len(trace.token_ids))
             kind, new = "divergence", {want: values}
@@ -134,8 +135,7 @@ def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case ReadText():
             kind, new = "texts", {want: vector(want)}
         case Embed():
-            kind = "embeddings"
-            new = {(want.model, text): unit(want.model, text) for text in want.texts}
+            kind, new = "embeddings", units(want)
     return replace(have, **{kind: {**getattr(have, kind), **new}})
 
 
@@ -172,6 +172,10 @@ def continued(trace: Trace, want: Draw) -> Rollouts:
         ("We add.",) * len(answers),
         cuts=want.after,
     )
+
+
+def told(trace: Trace, have: Evidence, want: Sentences) -> dict[Any, tuple[str, ...]]:
+    return {key: said(trace, *key) for key in speaking(have, want)}
 
 
 def said(trace: Trace, arm: str, boundary: int, cut: Cut) -> tuple[str, ...]:
@@ -232,6 +236,10 @@ def matrix(rows: int, *names: object) -> np.ndarray:
 
 def vector(want: ReadText) -> np.ndarray:
     return matrix(1, "text", want)[0]
+
+
+def units(want: Embed) -> dict[tuple[str, str], np.ndarray]:
+    return {(want.model, text): unit(want.model, text) for text in want.texts}
 
 
 def unit(model: str, text: str) -> np.ndarray:
