@@ -112,11 +112,8 @@ def wanted(trace: Trace, have: Evidence, *detectors: Detector) -> list[Want]:
 
 def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
     match want:
-        case Sentences():
-            kind, new = "sentences", told(trace, have, want)
-        case Draw():
-            kind, made = drawn(trace, want)
-            new = {(want.arm, want.boundary): made}
+        case Draw() | Sentences():
+            kind, new = drawn(trace, have, want)
         case Read():
             made = reading(trace, have.reading_of(want.checkpoint), want)
             if not want.checkpoint:
@@ -155,10 +152,14 @@ def rollouts(trace: Trace, want: Draw) -> Rollouts:
     )
 
 
-def drawn(trace: Trace, want: Draw) -> tuple[str, Rollouts]:
+def drawn(trace: Trace, have: Evidence, want: Draw | Sentences) -> tuple[str, dict[Any, Any]]:
+    """Rollouts, their continuations, or what both say."""
+    place = (want.arm, want.boundary)
+    if isinstance(want, Sentences):
+        return "sentences", {key: said(trace, *key) for key in speaking(have, want)}
     if want.after:
-        return "continued", continued(trace, want)
-    return "rollouts", rollouts(trace, want)
+        return "continued", {place: continued(trace, want)}
+    return "rollouts", {place: rollouts(trace, want)}
 
 
 def continued(trace: Trace, want: Draw) -> Rollouts:
@@ -172,10 +173,6 @@ def continued(trace: Trace, want: Draw) -> Rollouts:
         ("We add.",) * len(answers),
         cuts=want.after,
     )
-
-
-def told(trace: Trace, have: Evidence, want: Sentences) -> dict[Any, tuple[str, ...]]:
-    return {key: said(trace, *key) for key in speaking(have, want)}
 
 
 def said(trace: Trace, arm: str, boundary: int, cut: Cut) -> tuple[str, ...]:
