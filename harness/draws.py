@@ -3,111 +3,27 @@
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
 
 from harness import schema
-from harness.answers import canonical, extract
+from harness.coupling import couples, due
 from harness.engine import Engine, Finished, Request
 from harness.progress import Meter
 from harness.recorded import AGAIN, Key, keys, written
-from harness.segmentation import Segmenter, Span, reasoning_span
-from harness.settings import Sampling
-from harness.store import add_part, derive, lock, rows, slug
-from harness.subject import Subject
-from harness.types import Cut, Draw, Problem, ProblemSet
+from harness.store import add_part, derive, lock, rows
+from harness.types import Cut, Draw
+from harness.writer import Site, Writer
 
 FLUSH = 10.0  # seconds of finished work at risk
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where rollouts start: a prompt, what was written after it, and its boundaries in tokens."""
-
-    owner: str
-    problem: Problem
-    prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    stops: tuple[int, ...]  # tokens written before each boundary
-
-
-@dataclass(frozen=True)
-class Writer:
-    """What turns token ids into the rows of a run."""
-
-    run: Path
-    subject: Subject
-    problems: ProblemSet
-    segmenter: Segmenter
-    sampling: Sampling
-
-    def folder(self, owner: str) -> Path:
-        """Where the rollouts of a trace lie."""
-        return self.run / "rollouts" / slug(owner)
-
-    def rows(self, site: Site, done: Finished) -> Iterator[dict[str, Any]]:
-        """The rows of a finished request."""
-        _owner, arm, boundary, chunk, *cut = done.request.key
-        written = (*done.request.prefix,)[len(site.prompt_ids) :]
-        before = self.subject.decode(written)
-        for draw, ids, reason in zip(
-            done.request.draws, done.token_ids, done.finish_reason, strict=True
-        ):
-            text = self.subject.decode(ids)
-            answer = canonical(extract(before + text, self.problems.pattern))
-            spans = self.spans(text)
-            first = text[: spans[0][1]] if spans else ""
-            yield {
-                "trace_id": site.owner,
-                "boundary": int(boundary),
-                "arm": arm,
-                "chunk": int(chunk),
-                "draw": draw,
-                "cut": [int(sentence) for sentence in cut],
-                "token_ids": ids,
-                "first_sentence_stop": self.stop(ids, len(first)),
-                "first_sentence": first.strip(),
-                "answer": answer,
-                "correct": self.problems.correct(site.problem, answer),
-                "finish_reason": reason,
-                "n_tokens": len(ids),
-                "seed": done.request.seed,
-            }
-
-    def spans(self, text: str) -> list[Span]:
-        """The sentences of the reasoning in what a rollout wrote; none where it ends at once."""
-        return self.segmenter(text[: reasoning_span(text, "", self.subject.conf.close_tag)[1]])
-
-    def sentences(self, ids: Sequence[int]) -> tuple[str, ...]:
-        """What these sentences say, stripped."""
-        text = self.subject.decode(ids)
-        return tuple(text[start:stop].strip() for start, stop in self.spans(text))
-
-    def before(self, ids: Sequence[int], sentence: int) -> tuple[int, ...]:
-        """The tokens of a rollout before one of its sentences."""
-        start = self.spans(self.subject.decode(ids))[sentence][0]
-        return tuple(ids[: self.stop(ids, start)])
-
-    def stop(self, ids: Sequence[int], chars: int) -> int:
-        """The fewest tokens whose text has so many characters."""
-        low, high = 0, len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            if len(self.subject.decode(ids[:middle])) >= chars:
-                high = middle
-            else:
-                low = middle + 1
-        return low
 
 
 def gather(
     writer: Writer, engine: Engine, wanted: Sequence[tuple[Site, Sequence[Draw]]], meter: Meter
 ) -> None:
-    """Record every wanted rollout that is not yet recorded.
+    """Record every wanted rollout that is not yet recorded, of coupled boundaries one round.
 
     Sites that another process works on are left to it, waited for, and then looked at again.
     """
@@ -131,13 +47,16 @@ def _sample(
 ) -> None:
     sites = {site.owner: site for site, _ in wanted}
     todo = [request for site, draws in wanted for request in requests(writer, site, draws)]
+    free = {site.owner: _free(writer, site, draws, todo) for site, draws in wanted}
     meter.expect(sum(len(r.draws) for r in todo))
     finished: list[dict[str, Any]] = []
     since = time.monotonic()
     open_ended = [r for r in todo if len(r.prefix) < r.max_length]
     full = [_ended(r) for r in todo if len(r.prefix) >= r.max_length]
     for done in chain(full, engine.sample(open_ended)):
-        finished.extend(writer.rows(sites[done.request.key[0]], done))
+        site = sites[done.request.key[0]]
+        made = list(writer.rows(site, done))
+        finished += chain(made, writer.inherited(site, made, free[site.owner]))
         meter.add(len(done.request.draws), done.n_tokens)
         if time.monotonic() - since > FLUSH:
             _flush(writer, finished)
@@ -153,15 +72,18 @@ def _flush(writer: Writer, finished: list[dict[str, Any]]) -> None:
     finished.clear()
 
 
-def requests(writer: Writer, site: Site, wanted: Iterable[Draw]) -> Iterator[Request]:
+def requests(writer: Writer, site: Site, wanted: Sequence[Draw]) -> Iterator[Request]:
     """Requests for the draws of a trace that are not recorded, boundary by boundary.
 
     Draws of one chunk share a request; a continuation has one of its own.
     """
     folder, missing = writer.folder(site.owner), list[tuple[Draw, list[Cut]]]()
-    asked = keys(folder)
+    recorded, sampling = keys(folder), writer.sampling
+    asked, places = set(recorded), {(want.arm, want.boundary) for want in wanted}
     for want in wanted:
         cuts = want.after or [Cut(draw) for draw in range(want.n)]
+        if couples(sampling.schedule, want):
+            cuts = due(want, places, recorded, sampling.stretch)
         missing.append((want, [c for c in cuts if (want.arm, want.boundary, c) not in asked]))
         asked.update((want.arm, want.boundary, c) for c in cuts)
     tokens = written(folder, {key for want, cuts in missing for key in _ancestors(want, cuts)})
@@ -208,6 +130,17 @@ def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
     for cut in cuts:
         for made in range(len(cut.sentences)):
             yield want.arm, want.boundary, Cut(cut.draw, cut.sentences[:made])
+
+
+def _free(writer: Writer, site: Site, wanted: Sequence[Draw], todo: Sequence[Request]) -> set[Key]:
+    """Where rollouts may stand for draws of coupled boundaries: neither there nor drawn now."""
+    coupled = [want for want in wanted if couples(writer.sampling.schedule, want)]
+    if not coupled:
+        return set()
+    mine = [request for request in todo if request.key[0] == site.owner]
+    drawn = {(r.key[1], int(r.key[2]), Cut(draw)) for r in mine for draw in r.draws}
+    every = {(w.arm, w.boundary, Cut(draw)) for w in coupled for draw in range(w.n)}
+    return every - drawn - keys(writer.folder(site.owner))
 
 
 def _cap(writer: Writer, site: Site, draw: Draw) -> int:

@@ -50,7 +50,7 @@ def continued(folder: Path) -> dict[tuple[str, int], Rollouts]:
 
 
 def _load(folder: Path, *, again: bool) -> dict[tuple[str, int], Rollouts]:
-    columns = [*PLACE, "answer", "correct", "first_sentence"]
+    columns = [*PLACE, "origin", "answer", "correct", "first_sentence"]
     frame = parts(folder, schema.ROLLOUTS, columns)
     frame = frame.filter(pl.col("arm").str.ends_with(AGAIN) == again).sort(PLACE)
     if len(set(_keys(frame))) < len(frame):
@@ -62,12 +62,14 @@ def _load(folder: Path, *, again: bool) -> dict[tuple[str, int], Rollouts]:
 
 
 def _rollouts(group: pl.DataFrame, *, again: bool) -> Rollouts:
+    passing = group.filter(pl.col("origin") < pl.col("boundary"))
     return Rollouts(
         group["draw"].to_numpy().astype(np.int64),
         tuple(group["answer"]),
         group["correct"].to_numpy().astype(bool),
         tuple(group["first_sentence"]),
         cuts=tuple(cut for _, _, cut in _keys(group)) if again else (),
+        passing=frozenset(passing["draw"]),
     )
 
 

@@ -225,7 +225,9 @@ class Rollouts:
     """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where none.
 
     `states` are those of the first sentence's last token by block, float32, NaN where it is empty.
-    Continuations have the `draw` of the rollout they go back to, and their `cuts`.
+    Continuations have the `draw` of the rollout they go back to, and their `cuts`. Draws that are
+    `passing` are the same rollouts as those draws of the boundary before, which wrote the sentence
+    between as the trace has it.
     """
 
     draw: Int[np.ndarray, " draws"]
@@ -234,6 +236,7 @@ class Rollouts:
     first_sentence: tuple[str, ...]
     states: Mapping[int, Float[np.ndarray, "draws width"]] = field(default_factory=dict)
     cuts: tuple[Cut, ...] = ()
+    passing: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.answer)
@@ -248,6 +251,7 @@ class Rollouts:
             tuple(self.first_sentence[i] for i in index),
             {layer: states[index] for layer, states in self.states.items()},
             tuple(self.cuts[i] for i in index) if self.cuts else (),
+            self.passing & set(self.draw[index].tolist()),
         )
 
 

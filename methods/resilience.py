@@ -187,6 +187,6 @@ class Resilience:
         )
 
 
-def _means(values: Sequence[Sequence[float]]) -> np.ndarray:
+def _means(values: Sequence[Sequence[int]]) -> np.ndarray:
     """The mean of each list, NaN of an empty one."""
     return np.array([np.mean(each) if each else np.nan for each in values], dtype=np.float64)
