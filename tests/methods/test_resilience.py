@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -90,9 +90,10 @@ def test_rounds_are_censored_at_the_most():
         assert score == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("threshold", "score"), [(0.95, 1.0), (0.8, 1.0), (0.5, 1.0), (1.1, 0.0)])
+@pytest.mark.parametrize(("threshold", "score"), [(0.95, 0.0), (0.85, 1.0), (-1.0, 1.0)])
 def test_threshold(threshold, score):
-    assert one(RETURNS_ONCE, threshold=threshold)[0] == score
+    """Below the least cosine everything brings the content back, but not where nothing is said."""
+    assert one([(["Alike."], "1"), ([], "1")], threshold=threshold)[0] == score
 
 
 def test_a_cosine_at_the_threshold_brings_the_content_back():
@@ -108,7 +109,8 @@ def test_counterfactual_compares_the_last_answers_of_those_without_the_content()
     """Without: 7, 7, 9; the one that is never rid of it is left out. Kept: 42 four times."""
     lineages = (STAYS_AWAY, RETURNS_ONCE, RETURNS_TWICE, NEVER_GONE)
     score, told = one(*lineages, measure="counterfactual")
-    assert (score, told["n_without"], told["n_with"]) == (1.0, 3.0, 4.0)
+    assert (told["n_without"], told["n_with"]) == (3, 4)
+    assert score == pytest.approx(1)
     mixed = [*lineages, [(["Other."], "42")]]
     assert one(*mixed, measure="counterfactual")[0] == pytest.approx(0.75)
     assert one(*mixed, measure="counterfactual", distance="accuracy")[0] == pytest.approx(0.75)
@@ -189,7 +191,7 @@ def test_counterfactual_wants_all_draws_and_the_boundary_after_the_last_sentence
 
 def test_a_detector_of_another_threshold_shares_what_is_cut_alike():
     """Two thresholds cut rollout 1 before sentence 1; only the looser one cuts rollout 0."""
-    lineages = [[(["Unlike."], "7"), (["Other."], "7")], RETURNS_ONCE]
+    lineages = [[(["Unlike."], "7")], RETURNS_ONCE]
     full = evidence([lineages, KEEPS], draws=2)
     strict, _ = asked(detector(), trace(), full)
     assert strict[1].after == (Cut(1, (1,)),)
@@ -213,6 +215,7 @@ def finished(rounds):
     return made + [(["Same."], "4")] * (4 - len(made))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(ROUND, min_size=1, max_size=4).map(finished), min_size=2, max_size=8))
 def test_a_continuation_is_in_the_half_of_its_root_and_the_halves_make_the_whole(lineages):
     full = evidence([lineages, KEEPS], draws=len(lineages))
@@ -229,6 +232,7 @@ def test_a_continuation_is_in_the_half_of_its_root_and_the_halves_make_the_whole
         assert total == pytest.approx(sum(sizes) * whole.score[0])
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(ROUND, min_size=1, max_size=4).map(finished), min_size=1, max_size=6))
 def test_the_dense_form(lineages):
     """Cut by cut with a loop over what was said."""
