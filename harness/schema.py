@@ -64,6 +64,8 @@ ROLLOUTS = {
     "arm": pl.String,
     "chunk": pl.Int32,
     "draw": pl.Int32,
+    "origin": pl.Int32,  # the boundary where it was drawn; earlier only if coupled
+    "cut": pl.List(pl.Int32),  # of a continuation: before which sentence in each round
     "token_ids": pl.List(pl.Int32),
     "first_sentence_stop": pl.Int32,
     "first_sentence": pl.String,
