@@ -1,10 +1,12 @@
 """Do the methods that claim to find the sentences that matter find the same sentences?"""
 
+from harness.loading import Run, load
 from harness.pooling import pool
 from harness.types import (
     NO_ANSWER,
     Attend,
     Compare,
+    Cut,
     Detector,
     Draw,
     Embed,
@@ -16,6 +18,7 @@ from harness.types import (
     ReadText,
     Rollouts,
     Sentence,
+    Sentences,
     SentenceScores,
     Suppress,
     Trace,
@@ -26,6 +29,7 @@ __all__ = [
     "NO_ANSWER",
     "Attend",
     "Compare",
+    "Cut",
     "Detector",
     "Draw",
     "Embed",
@@ -36,10 +40,13 @@ __all__ = [
     "ReadText",
     "Reading",
     "Rollouts",
+    "Run",
     "Sentence",
     "SentenceScores",
+    "Sentences",
     "Suppress",
     "Trace",
     "UserError",
+    "load",
     "pool",
 ]

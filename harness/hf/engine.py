@@ -26,7 +26,6 @@ class HFEngine:
     def close(self) -> None:
         """Nothing to give back: the weights are the subject's."""
 
-    @torch.inference_mode()
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete."""
         batch = Batch(self.model, self.slots, self.pool)
