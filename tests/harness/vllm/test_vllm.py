@@ -114,7 +114,7 @@ def test_what_was_finished_is_kept_when_its_process_is_killed(engine: Completing
         sampled()
     assert "\n" not in str(caught.value)
     assert 3 <= len(finished) < len(todo)
-    assert len(members) > 1
+    assert members
     assert gone(members, 10)
     doomed.close()
     rest = [request for request in todo if request not in [done.request for done in finished]]
