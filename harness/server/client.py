@@ -79,15 +79,7 @@ class RefusedError(Exception):
 
 def found(conf: Server, subject: Subject) -> Served:
     """The subject among what a server offers; raises UserError if it offers something else."""
-    try:
-        reply = httpx2.get(f"{conf.base}/models", headers=conf.headers, timeout=10)
-        cards = Cards.model_validate_json(_body(reply)).data
-    except (httpx2.TransportError, httpx2.InvalidURL) as error:
-        reason = str(error) or type(error).__name__
-        raise UserError(f"engine.url: no server at {conf.url} ({reason}); start it") from None
-    except (RefusedError, ValidationError) as error:
-        what = str(error) if isinstance(error, RefusedError) else f"it answers {_shown(reply.text)}"
-        raise UserError(f"engine.url: {conf.base}/models names no models: {what}") from None
+    cards = _offered(conf)
     names = {conf.model} if conf.model else {subject.path, subject.conf.path, subject.conf.name}
     for card in cards:
         if names & {card.id, card.root}:
@@ -99,6 +91,20 @@ def found(conf: Server, subject: Subject) -> Served:
         f"engine.url: {conf.url} serves {offered}, not {subject.conf.path}; if it is the same, "
         "name it with engine.model=NAME"
     )
+
+
+def _offered(conf: Server) -> list[Card]:
+    """What a server offers; raises UserError if nothing there can be asked for it."""
+    try:
+        reply = httpx2.get(f"{conf.base}/models", headers=conf.headers, timeout=10)
+    except (httpx2.TransportError, httpx2.InvalidURL) as error:
+        reason = str(error) or type(error).__name__
+        raise UserError(f"engine.url: no server at {conf.url} ({reason}); start it") from None
+    try:
+        return Cards.model_validate_json(_body(reply)).data
+    except (RefusedError, ValidationError):
+        said = f"{reply.status_code} {_shown(reply.text)}"
+        raise UserError(f"engine.url: {conf.base}/models names no models ({said})") from None
 
 
 class Client:
