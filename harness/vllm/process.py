@@ -128,7 +128,7 @@ class Process:
         """The last error it logged that tells a cause, or how it ended."""
         code = self._ended()
         said = self.log.read_text(errors="replace")
-        found = re.findall(r"\b(?:\w+Error|\w+Exception): .+", said)
-        causes = [line for line in found if "root cause" not in line]
+        found = re.finditer(r"\b(?:\w+Error|\w+Exception): (?!.*root cause)", said)
+        starts = [match.start() for match in found]
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return f"{causes[-1].strip():.300}" if causes else ended
+        return f"{' '.join(said[starts[-1] :].split()):.300}" if starts else ended
