@@ -92,10 +92,9 @@ def main() -> None:
     threading.Thread(target=receive, args=(pipe, inbox), daemon=True).start()
     engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
     pipe.send(engine.model_config.max_model_len)
-    try:
-        Worker(engine, sampling, pipe).run(inbox)
-    finally:
-        engine.engine_core.shutdown()
+    Worker(engine, sampling, pipe).run(inbox)
+    engine.engine_core.shutdown()
+    os._exit(0)  # threads of its libraries would keep it for long
 
 
 if __name__ == "__main__":
