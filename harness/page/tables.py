@@ -1,0 +1,100 @@
+"""The tables of the page, as rows of plain values."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import polars as pl
+
+from harness.findings import Pair, controls
+from harness.page.description import Description, describe
+from harness.plots.source import BASELINE, Source
+
+Status = Mapping[str, Mapping[str, Any]]
+
+
+def methods(source: Source, status: Status, nodes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row a method, detectors first, with its description and what became of its job."""
+    rows = source.methods.sort(pl.col("family") == BASELINE, maintain_order=True).to_dicts()
+    nothing = dict.fromkeys(("state", "error", "failed_traces", "reliability_controlled"))
+    blank = dict.fromkeys(source.methods.columns)
+    listed = [nothing | row | dict(status.get(row["method"], {})) for row in rows]
+    without = sorted(status.keys() - {row["method"] for row in rows})
+    listed += [nothing | blank | dict(status[name]) | {"method": name} for name in without]
+    return [row | {"about": about(row, nodes)} for row in listed]
+
+
+def about(row: Mapping[str, Any], nodes: Mapping[str, Any]) -> Description:
+    """The description of a row's method."""
+    return describe(row["method"], nodes)
+
+
+def explained(between: Sequence[Pair]) -> list[tuple[str, float, float, int]]:
+    """How much the controls explain: control, median agreement before, after, number of pairs.
+
+    Medians of the absolute values over the pairs defined both without and with the control.
+    """
+    found: list[tuple[str, float, float, int]] = []
+    for control in controls(between):
+        both = [
+            (abs(pair.raw.value), abs(value))
+            for pair in between
+            if pair.raw.value is not None and (value := pair.at(control).value) is not None
+        ]
+        if both:
+            before, after = (median(side) for side in zip(*both, strict=True))
+            found.append((control, before, after, len(both)))
+    return found
+
+
+def beside(every: Sequence[Pair], source: Source) -> tuple[list[str], list[dict[str, Any]]]:
+    """Agreement of each detector with each baseline that has any: baselines, then rows."""
+    value = {frozenset((p.a, p.b)): p.raw for p in every if p.raw.value is not None}
+    baselines = [b for b in source.baselines if any(b in pair for pair in value)]
+    rows = [
+        {"method": name, "values": [value.get(frozenset((name, b))) for b in baselines]}
+        for name in source.detectors
+    ]
+    return baselines, [row for row in rows if any(row["values"])]
+
+
+def optional(run: Path, name: str) -> pl.DataFrame | None:
+    """A frame that not every run has; None where it is absent or empty."""
+    path = run / f"{name}.parquet"
+    frame = pl.read_parquet(path).fill_nan(None) if path.is_file() else pl.DataFrame()
+    return None if frame.is_empty() else frame
+
+
+def enrichment(run: Path, order: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]] | None:
+    """Log2 enrichment: categories, then a row a method with the cell of each category."""
+    frame = optional(run, "enrichment")
+    if frame is None:
+        return None
+    categories = frame["category"].unique().sort().to_list()
+    cells = {(row["method"], row["category"]): row for row in frame.iter_rows(named=True)}
+    there = [name for name in order if name in set(frame["method"])]
+    rows = [{"method": m, "cells": [cells.get((m, c)) for c in categories]} for m in there]
+    return categories, rows
+
+
+def summary(run: Path) -> list[dict[str, Any]]:
+    """All detectors at once: the rows of summary.parquet, none where it is absent."""
+    frame = optional(run, "summary")
+    return [] if frame is None else frame.to_dicts()
+
+
+def missing(rows: Sequence[Mapping[str, Any]], skipped: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Everything that failed or is not there: what, and why."""
+    found: list[dict[str, str]] = []
+    for row in rows:
+        name = row["method"]
+        if row["state"] in ("failed", "partial"):
+            found.append({"what": f"{name} {row['state']}", "why": row["error"] or "not finished"})
+        for reason, traces in (row.get("undefined") or {}).items():
+            found.append({"what": f"{name} undefined on {traces} traces", "why": reason})
+        for trace, reason in (row.get("failures") or {}).items():
+            found.append({"what": f"{name} failed on {trace}", "why": reason})
+        if row["coverage"] == 0:
+            found.append({"what": f"{name} undefined everywhere", "why": "its evidence is missing"})
+    return [*found, *({"what": f"{k} skipped", "why": str(v)} for k, v in skipped.items())]
