@@ -75,7 +75,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "summary": tables.summary(run),
         "enrichment": tables.enrichment(run, source.methods_in_order),
         "methods": rows,
-        "missing": tables.missing(rows, skipped),
+        "missing": tables.missing(run, rows, skipped),
         "figures": [(name, caption) for name, caption, _ in drawn],
         "methods_text": methods_text(values, {**sizes, "controls": ", ".join(controls(between))}),
         "bibliography": bibliography(row["about"].text for row in rows),

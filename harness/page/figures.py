@@ -5,6 +5,7 @@ from pathlib import Path
 CAPTIONS = {
     "agreement": "Agreement of every two methods: rank correlation within a trace, averaged over "
     "the traces of a problem, then over problems. Hatched: compared, but undefined.",
+    "agreement_all": "The same with every variant of every detector.",
     "forest": "Agreement of pairs with its interval over problems, raw and controlled.",
     "dendrogram": "Detectors by how alike they rank sentences, average linkage.",
     "by_k": "How much the top sentences of two detectors overlap, by how many are taken.",

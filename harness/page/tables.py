@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from harness.findings import Pair, controls
-from harness.page.description import Description, describe
+from harness.page.description import described
 from harness.plots.source import BASELINE, Source
 
 Status = Mapping[str, Mapping[str, Any]]
@@ -22,12 +22,8 @@ def methods(source: Source, status: Status, nodes: Mapping[str, Any]) -> list[di
     listed = [nothing | row | dict(status.get(row["method"], {})) for row in rows]
     without = sorted(status.keys() - {row["method"] for row in rows})
     listed += [nothing | blank | dict(status[name]) | {"method": name} for name in without]
-    return [row | {"about": about(row, nodes)} for row in listed]
-
-
-def about(row: Mapping[str, Any], nodes: Mapping[str, Any]) -> Description:
-    """The description of a row's method."""
-    return describe(row["method"], nodes)
+    about = described([row["method"] for row in listed], nodes)
+    return [row | {"about": about[row["method"]]} for row in listed]
 
 
 def explained(between: Sequence[Pair]) -> list[tuple[str, float, float, int]]:
@@ -84,17 +80,28 @@ def summary(run: Path) -> list[dict[str, Any]]:
     return [] if frame is None else frame.to_dicts()
 
 
-def missing(rows: Sequence[Mapping[str, Any]], skipped: Mapping[str, Any]) -> list[dict[str, str]]:
+def missing(
+    run: Path, rows: Sequence[Mapping[str, Any]], skipped: Mapping[str, Any]
+) -> list[tuple[str, str]]:
     """Everything that failed or is not there: what, and why."""
-    found: list[dict[str, str]] = []
-    for row in rows:
-        name = row["method"]
-        if row["state"] in ("failed", "partial"):
-            found.append({"what": f"{name} {row['state']}", "why": row["error"] or "not finished"})
-        for reason, traces in (row.get("undefined") or {}).items():
-            found.append({"what": f"{name} undefined on {traces} traces", "why": reason})
-        for trace, reason in (row.get("failures") or {}).items():
-            found.append({"what": f"{name} failed on {trace}", "why": reason})
-        if row["coverage"] == 0:
-            found.append({"what": f"{name} undefined everywhere", "why": "its evidence is missing"})
-    return [*found, *({"what": f"{k} skipped", "why": str(v)} for k, v in skipped.items())]
+    told = [entry for row in rows for entry in lacking(row)]
+    notes = optional(run, "notes")
+    for row in [] if notes is None else notes.iter_rows(named=True):
+        beside = f" beside {row['other']}" if row["other"] else ""
+        where = f", first at {row['first']}" if row["first"] else ""
+        told.append((f"{row['method']}{beside}", f"{row['reason']} ({row['count']}{where})"))
+    return [*told, *((f"{name} skipped", str(reason)) for name, reason in skipped.items())]
+
+
+def lacking(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What failed or is not there of one method."""
+    name, told = row["method"], list[tuple[str, str]]()
+    if row["state"] in ("failed", "partial"):
+        told.append((f"{name} {row['state']}", row["error"] or "not finished"))
+    for reason, traces in (row.get("undefined") or {}).items():
+        told.append((f"{name} undefined on {traces} traces", reason))
+    for trace, reason in (row.get("failures") or {}).items():
+        told.append((f"{name} failed on {trace}", reason))
+    if row["coverage"] == 0:
+        told.append((f"{name} undefined everywhere", "its evidence is missing"))
+    return told

@@ -5,7 +5,7 @@ import pytest
 
 from harness.findings import Pair, Value
 from harness.page.citing import bibliography, flat, library, methods_text, stated
-from harness.page.description import UNKNOWN, describe
+from harness.page.description import UNKNOWN, described
 from harness.page.figures import figures
 from harness.page.tables import beside, enrichment, explained, missing, summary
 from harness.plots.source import read
@@ -56,7 +56,7 @@ def test_frames_that_are_absent_or_empty_make_no_table(tmp_path: Path):
     assert enrichment(run, ["mi"]) is None
 
 
-def test_everything_that_failed_is_listed_with_its_reason():
+def test_everything_that_failed_is_listed_with_its_reason(tmp_path: Path):
     done = {"method": "a", "state": "done", "error": None, "coverage": 1.0}
     rows = [
         done | {"failures": {"t#1": "infinite"}, "undefined": {"no peaks": 3}},
@@ -64,13 +64,17 @@ def test_everything_that_failed_is_listed_with_its_reason():
         done | {"method": "c", "state": "partial"},
         done | {"method": "headroom", "state": None, "coverage": 0.0},
     ]
-    told = [(entry["what"], entry["why"]) for entry in missing(rows, {"p9": "no sentence"})]
-    assert told == [
+    notes = {"model": ["m"], "method": ["a"], "other": ["b"], "reason": ["no sentence in common"]}
+    pl.DataFrame({**notes, "count": [2], "first": ["t#0"]}).write_parquet(
+        tmp_path / "notes.parquet"
+    )
+    assert missing(tmp_path, rows, {"p9": "no sentence"}) == [
         ("a undefined on 3 traces", "no peaks"),
         ("a failed on t#1", "infinite"),
         ("b failed", "no checkpoint"),
         ("c partial", "not finished"),
         ("headroom undefined everywhere", "its evidence is missing"),
+        ("a beside b", "no sentence in common (2, first at t#0)"),
         ("p9 skipped", "no sentence"),
     ]
 
@@ -115,12 +119,14 @@ def test_every_entry_of_the_library_has_what_a_citation_needs():
 
 
 def test_methods_are_described_by_their_own_words():
-    shipped = describe("resampling", {})
-    assert shipped.idea.startswith("How far the answers move")
-    assert "2506.19143" in shipped.source
-    assert shipped.options["distance"] == "tv"
     own = {"mine": {"_target_": "methods.resampling.Resampling", "distance": "kl"}}
-    assert describe("mine", own).options == {"distance": "kl"}
-    assert describe("position", {}).idea.startswith("i/n")
-    assert describe("gone", {"gone": {"_target_": "not_installed.thing.Thing"}}) == UNKNOWN
-    assert describe("never heard of", {}) == UNKNOWN
+    own["gone"] = {"_target_": "not_installed.thing.Thing"}
+    found = described(["resampling", "mine", "position", "truth", "gone", "unheard_of"], own)
+    assert found["resampling"].idea.startswith("How far the answers move")
+    assert "2506.19143" in found["resampling"].source
+    assert found["resampling"].options["distance"] == "tv"
+    assert found["mine"].idea == "resampling with distance: kl"
+    assert found["mine"].text == found["resampling"].text
+    assert found["position"].idea.startswith("i/n")
+    assert "known exactly" in found["truth"].idea
+    assert found["gone"] == found["unheard_of"] == UNKNOWN
