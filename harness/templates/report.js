@@ -68,20 +68,30 @@ function remembered(answer, most) {
 
 const FORMULA = /\$\$([^]+?)\$\$|\\\[([^]+?)\\\]|\\\(([^]+?)\\\)|\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\d)/g;
 const LONGEST_FORMULA = 1000;
-const KATEX = { throwOnError: false, trust: false, strict: "ignore", maxSize: 10, maxExpand: 100 };
+const KATEX = { trust: false, strict: "ignore", maxSize: 10, maxExpand: 100 };
 
 function write(element, text, displayed) {
   let end = 0;
   for (const found of typeof katex === "undefined" ? [] : text.matchAll(FORMULA)) {
     const inner = found.slice(1).find((part) => part !== undefined);
-    if (inner.length > LONGEST_FORMULA) continue;
-    const formula = make("span");
-    const displayMode = displayed && found[3] === undefined && found[4] === undefined;
-    katex.render(inner, formula, { ...KATEX, displayMode });
-    element.append(text.slice(end, found.index), formula);
+    const displayMode = displayed && (found[1] ?? found[2]) !== undefined;
+    element.append(text.slice(end, found.index), formula(inner, displayMode) ?? found[0]);
     end = found.index + found[0].length;
   }
   element.append(text.slice(end));
+  return element;
+}
+
+// Null where KaTeX cannot read it: then the source is shown.
+function formula(source, displayMode) {
+  const element = make("span");
+  if (source.length > LONGEST_FORMULA) return null;
+  try {
+    katex.render(source, element, { ...KATEX, displayMode });
+  } catch (error) {
+    if (error instanceof katex.ParseError) return null;
+    throw error;
+  }
   return element;
 }
 

@@ -35,7 +35,7 @@ def test_rollouts_are_grouped_by_answer_at_each_boundary(tmp_path: Path):
                 {"answer": "7", "correct": True, "n": 4, "said": [["Add.", 3], ["Wait.", 1]]},
                 {"answer": "9", "correct": False, "n": 1, "said": [["Stop.", 1]]},
             ],
-            "1": [{"answer": None, "correct": False, "n": 1, "said": [["", 1]]}],
+            "1": [{"answer": None, "correct": False, "n": 1, "said": []}],
         },
     }
     assert alternatives(tmp_path, "another") is None
