@@ -73,7 +73,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "explained": tables.explained(between),
         "beside": tables.beside(every, source),
         "summary": tables.summary(run),
-        "enrichment": tables.enrichment(run, source.methods_in_order),
+        "enrichment": tables.enrichment(run, tables.ordered(source)),
         "methods": rows,
         "missing": tables.missing(run, rows, skipped),
         "figures": [(name, caption) for name, caption, _ in drawn],
@@ -89,11 +89,12 @@ def data(
     run: Path, source: Source, drawn: list[tuple[str, str, str]], payload: Payload
 ) -> dict[str, int]:
     """Fill the payload; returns the lines at which the script starts to read."""
-    _, compared = payload.keep(matrix(source.agreement, source.methods_in_order))
+    order = tables.ordered(source)
+    _, compared = payload.keep(matrix(source.agreement, order))
     _, pictures = payload.keep({name: svg for name, _, svg in drawn})
     families = source.methods.select("method", "family")
     judges = families.filter(pl.col("method").is_in(source.detectors), pl.col("family") != TRUTH)
-    listed = index(run, source, judges["method"].to_list(), payload)
+    listed = index(run, source, order, judges["method"].to_list(), payload)
     _, traces = payload.keep(listed | {"families": dict(families.iter_rows())})
     return {"matrix": compared, "figures": pictures, "traces": traces}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.plots.source import Source
 
-FORMULA = r"\\\(|\\\[|\$[^\s$][^$]*\$"
+FORMULA = r"\\\(|\\\[|\\boxed\{|\$[^\s$][^$]*\$"
 FOLDER = Path(__file__).parent.parent / "templates" / "katex"
 
 

@@ -9,14 +9,15 @@ import polars as pl
 
 from harness.findings import Pair, controls
 from harness.page.description import described
-from harness.plots.source import BASELINE, Source
+from harness.plots.source import Source
 
 Status = Mapping[str, Mapping[str, Any]]
 
 
 def methods(source: Source, status: Status, nodes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row a method, detectors first, with its description and what became of its job."""
-    rows = source.methods.sort(pl.col("family") == BASELINE, maintain_order=True).to_dicts()
+    """A row a method, family by family, with its description and what became of its job."""
+    found = {row["method"]: row for row in source.methods.iter_rows(named=True)}
+    rows = [found[name] for name in ordered(source)]
     nothing = dict.fromkeys(("state", "error", "failed_traces", "reliability_controlled"))
     blank = dict.fromkeys(source.methods.columns)
     listed = [nothing | row | dict(status.get(row["method"], {})) for row in rows]
@@ -24,6 +25,13 @@ def methods(source: Source, status: Status, nodes: Mapping[str, Any]) -> list[di
     listed += [nothing | blank | dict(status[name]) | {"method": name} for name in without]
     about = described([row["method"] for row in listed], nodes)
     return [row | {"about": about[row["method"]]} for row in listed]
+
+
+def ordered(source: Source) -> list[str]:
+    """The methods family by family, in the order in which families first come, baselines last."""
+    families = dict(source.methods.select("method", "family").iter_rows())
+    first = list(dict.fromkeys(families[name] for name in source.methods_in_order))
+    return sorted(source.methods_in_order, key=lambda name: first.index(families[name]))
 
 
 def explained(between: Sequence[Pair]) -> list[tuple[str, float, float, int]]:
@@ -50,7 +58,8 @@ def beside(every: Sequence[Pair], source: Source) -> tuple[list[str], list[dict[
     baselines = [b for b in source.baselines if any(b in pair for pair in value)]
     rows = [
         {"method": name, "values": [value.get(frozenset((name, b))) for b in baselines]}
-        for name in source.detectors
+        for name in ordered(source)
+        if name in source.detectors
     ]
     return baselines, [row for row in rows if any(row["values"])]
 

@@ -15,13 +15,16 @@ LEVELS = "abcdefghijkl"  # shades of a cell, lowest first; a capital is among th
 KEY = ["trace_id", "sentence"]
 
 
-def index(run: Path, source: Source, judges: Collection[str], payload: Payload) -> dict[str, Any]:
+def index(
+    run: Path, source: Source, order: Sequence[str], judges: Collection[str], payload: Payload
+) -> dict[str, Any]:
     """Keep every trace in the payload; returns what finds and filters them.
 
-    The texts and shades of all traces come first, so that they lie in the page. `judges` are the
-    detectors among which disagreement is measured.
+    The texts and shades of all traces come first, so that they lie in the page. The methods that
+    have any score come in this order; `judges` are those among which disagreement is measured.
     """
-    methods = scored(source)
+    there = set(source.scores.drop_nulls("score")["method"])
+    methods = [method for method in order if method in there]
     sentences = labelled(source.sentences).join(heat(source, methods, judges), KEY, how="left")
     sentences = sentences.sort(KEY)
     parts = sentences.partition_by("trace_id", as_dict=True)
@@ -36,12 +39,6 @@ def index(run: Path, source: Source, judges: Collection[str], payload: Payload) 
     for trace, listed in zip(source.traces.iter_rows(named=True), found, strict=True):
         listed["evidence"] = payload.add(gathered.of(trace))
     return {"methods": methods, "labels": labels, "traces": found}
-
-
-def scored(source: Source) -> list[str]:
-    """The methods that have any score, detectors first."""
-    there = set(source.scores.drop_nulls("score")["method"])
-    return [method for method in source.methods_in_order if method in there]
 
 
 def labelled(sentences: pl.DataFrame) -> pl.DataFrame:

@@ -66,7 +66,7 @@ function remembered(answer, most) {
 
 // ---- formulas
 
-const FORMULA = /\$\$([^]+?)\$\$|\\\[([^]+?)\\\]|\\\(([^]+?)\\\)|\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\d)/g;
+const FORMULA = /\$\$([^]+?)\$\$|\\\[([^]+?)\\\]|\\\(([^]+?)\\\)|\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\d)|(\\boxed\{(?:[^{}]|\{[^{}]*\})*\})/g;
 const LONGEST_FORMULA = 1000;
 const KATEX = { trust: false, strict: "ignore", maxSize: 10, maxExpand: 100 };
 
@@ -456,7 +456,7 @@ async function openPanel(at) {
     panel.replaceChildren(...panelWords(trace, sentence, core, evidence));
     panel.scrollTop = 0;
   } catch (error) {
-    panel.replaceChildren(panelHead(trace, sentence), make("p", { className: "bad" }, error.message));
+    panel.replaceChildren(panelHead(sentence), make("p", { className: "bad" }, error.message));
   }
 }
 
@@ -466,9 +466,8 @@ function closePanel() {
   byId("list").focus();
 }
 
-function panelHead(trace, sentence) {
-  const total = view.traces[trace].labels.length;
-  const title = make("h3", {}, `Sentence ${sentence} of ${total}`);
+function panelHead(sentence) {
+  const title = make("h3", {}, `Sentence ${sentence}`);
   const step = (label, by) => {
     const button = make("button", { type: "button", ariaLabel: label }, by < 0 ? "↑" : "↓");
     button.addEventListener("click", () => select(nextSentence(view.at + by, by)));
@@ -484,7 +483,7 @@ function panelWords(trace, sentence, core, evidence) {
   const chips = ["category", "kind"].map((key) => core[key]?.[sentence]).filter(Boolean);
   if (core.planted?.[sentence]) chips.push("planted anchor");
   return [
-    panelHead(trace, sentence),
+    panelHead(sentence),
     make("p", { className: "soft" }, titleOf(view.traces[trace])),
     text,
     make("p", {}, ...chips.map((chip) => make("span", { className: "chip" }, chip.replaceAll("_", " ")))),
@@ -531,7 +530,7 @@ function answerRow(group, without, kept) {
   const percent = (value) => `${Math.round(100 * value)} %`;
   const bars = [["", without], ["after", kept]].map(([className, value]) => {
     const bar = make("i", { className });
-    bar.style.setProperty("--width", percent(value));
+    bar.style.setProperty("--width", `${100 * value}%`);
     return bar;
   });
   return make(

@@ -160,7 +160,7 @@ def test_hostile_traces_are_inert(opened: Any, hostile: Path):
     shown = [text.strip() for text in HOSTILE]
     for i, text in enumerate(shown):
         rows(page).nth(i).click()
-        until(page, f"document.querySelector('#panel h3')?.innerText.startsWith('Sentence {i} ')")
+        until(page, f"document.querySelector('#panel h3')?.innerText === 'Sentence {i}'")
         quoted = page.evaluate("document.querySelector('#panel blockquote').textContent")
         assert quoted == text.replace("\x00", "\ufffd").replace("\x1b", "\ufffd")
         page.keyboard.press("Escape")

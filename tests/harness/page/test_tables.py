@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -7,7 +8,7 @@ from harness.findings import Pair, Value
 from harness.page.citing import bibliography, flat, library, methods_text, stated
 from harness.page.description import UNKNOWN, described
 from harness.page.figures import figures
-from harness.page.tables import beside, enrichment, explained, missing, summary
+from harness.page.tables import beside, enrichment, explained, missing, ordered, summary
 from harness.plots.source import read
 from tests.harness.evident import add_frames
 from tests.harness.synthetic import write_run
@@ -130,3 +131,10 @@ def test_methods_are_described_by_their_own_words():
     assert found["position"].idea.startswith("i/n")
     assert "known exactly" in found["truth"].idea
     assert found["gone"] == found["unheard_of"] == UNKNOWN
+
+
+def test_methods_come_family_by_family(tmp_path: Path):
+    source = read(write_run(tmp_path / "run", n_problems=1))
+    families = {"a": "x", "b": "y", "c": "x", "d": "baseline", "e": "y"}
+    frame = pl.DataFrame({"method": list(families), "family": list(families.values())})
+    assert ordered(replace(source, methods=frame)) == ["a", "c", "b", "e", "d"]

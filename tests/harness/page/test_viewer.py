@@ -6,7 +6,7 @@ import pytest
 
 from harness.page.matrix import matrix
 from harness.page.payload import Payload
-from harness.page.viewer import LEVELS, heat, index, labelled, scored
+from harness.page.viewer import LEVELS, heat, index, labelled
 from harness.plots.ranks import with_ranks
 from harness.plots.source import Source, read
 from tests.harness.page.test_payload import unpacked
@@ -52,7 +52,7 @@ def test_opposed_judges_disagree_most_and_a_single_one_never(source: Source):
 
 
 def test_a_mark_is_the_rank_of_the_score(source: Source):
-    methods = scored(source)
+    methods = source.methods_in_order
     marks = heat(source, methods, source.detectors)
     ranked = with_ranks(source.scores)
     for i, method in enumerate(methods):
@@ -68,7 +68,7 @@ def test_a_mark_is_the_rank_of_the_score(source: Source):
 
 def test_the_index_finds_every_sentence(run: Path, source: Source):
     payload = Payload()
-    found = index(run, source, source.detectors, payload)
+    found = index(run, source, source.methods_in_order, source.detectors, payload)
     assert found["methods"] == [m for m in source.methods_in_order if m != "transplant"]
     assert [t["trace_id"] for t in found["traces"]] == source.traces["trace_id"].to_list()
     for trace in found["traces"]:
