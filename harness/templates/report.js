@@ -216,7 +216,7 @@ function showPair(cell, names, rows, shown) {
   const [box, frame] = [cell.getBoundingClientRect(), byId("matrix").getBoundingClientRect()];
   const left = Math.min(box.right + 10, document.documentElement.clientWidth - card.offsetWidth - 8);
   const below = box.bottom + 10 + card.offsetHeight < window.innerHeight;
-  const top = below ? box.bottom + 8 : box.top - card.offsetHeight - 8;
+  const top = below ? box.bottom + 8 : Math.max(8, box.top - card.offsetHeight - 8);
   card.style.left = `${Math.max(8, left) - frame.left}px`;
   card.style.top = `${top - frame.top}px`;
 }

@@ -1,4 +1,7 @@
-"""The page of 500 traces of 150 sentences by 35 methods: writing, size, opening, scrolling."""
+"""The page of 500 traces of 150 sentences by 35 methods: writing, size, opening, scrolling.
+
+`pytest tests/benchmarks/test_page_bench.py --benchmark-enable`; four traces where not enabled.
+"""
 
 import os
 import shutil
@@ -17,27 +20,29 @@ from tests.browser.conftest import OPTIONS
 from tests.harness.evident import matrix, rollouts, with_tokens
 from tests.harness.synthetic import TEXTS, frame, write_provenance
 
-TRACES, SENTENCES, METHODS, DRAWS = 500, 150, 35, 100
+SENTENCES, METHODS, DRAWS = 150, 35, 100
 WORDS = " ".join(TEXTS).split()
-CONF = Report(trace=None, dpi=50, example_traces=TRACES)
+CONF = Report(trace=None, dpi=50, example_traces=500)
 
 
-def large(run: Path) -> Path:
+def large(run: Path, traces: int) -> Path:
     """A run as large as they come; the evidence of one trace stands for that of all."""
     rng = np.random.default_rng(0)
     (run / "scores").mkdir(parents=True)
-    said = [" ".join(rng.choice(WORDS, 18)) + " " for _ in range(TRACES * SENTENCES)]
-    names = [f"p{i}-0" for i in range(TRACES)]
-    cells = {"trace_id": np.repeat(names, SENTENCES), "sentence": np.tile(range(SENTENCES), TRACES)}
+    said = [" ".join(rng.choice(WORDS, 18)) + " " for _ in range(traces * SENTENCES)]
+    names = [f"p{i}-0" for i in range(traces)]
+    cells = {"trace_id": np.repeat(names, SENTENCES), "sentence": np.tile(range(SENTENCES), traces)}
     category = rng.choice(["plan", "check", "compute"], len(said))
-    sentences = pl.DataFrame({**cells, "text": said, "category": category})
-    traces = [
+    sentences = pl.DataFrame({**cells, "text": said, "category": category}).cast(
+        {"sentence": pl.Int32}
+    )
+    listed = [
         {"trace_id": name, "problem_id": name[:-2], "model": "toy", "answer": "18"}
         | {"correct": i % 3 > 0, "n_sentences": SENTENCES}
         for i, name in enumerate(names)
     ]
-    asked = [{"problem_id": t["problem_id"], "question": TEXTS[0], "answer": "18"} for t in traces]
-    spans, told = with_tokens(frame(traces, schema.TRACES), spread(sentences))
+    asked = [{"problem_id": t["problem_id"], "question": TEXTS[0], "answer": "18"} for t in listed]
+    spans, told = with_tokens(frame(listed, schema.TRACES), spread(sentences))
     spans.write_parquet(run / "traces.parquet")
     told.write_parquet(run / "sentences.parquet")
     frame(asked, schema.PROBLEMS).write_parquet(run / "problems.parquet")
@@ -84,8 +89,9 @@ def evidence(run: Path, names: list[str], told: pl.DataFrame, rng: np.random.Gen
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return large(tmp_path_factory.mktemp("large") / "run")
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    traces = 4 if request.config.getoption("benchmark_disable") else 500
+    return large(tmp_path_factory.mktemp("large") / "run", traces)
 
 
 def test_a_large_page_is_written_in_a_minute(benchmark, run: Path):

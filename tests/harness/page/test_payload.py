@@ -5,7 +5,7 @@ from base64 import b64decode
 from pathlib import Path
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.page.payload import FILE, Payload, clean, short
@@ -24,6 +24,7 @@ def unpacked(line: str) -> object:
     return json.loads(zlib.decompress(b64decode(line)))
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(JSON, max_size=5))
 def test_what_is_kept_is_read_again(values: list[object]):
     payload = Payload()
