@@ -1,5 +1,6 @@
 """Do the methods that claim to find the sentences that matter find the same sentences?"""
 
+from harness.loading import Run, load
 from harness.pooling import pool
 from harness.types import (
     NO_ANSWER,
@@ -36,10 +37,12 @@ __all__ = [
     "ReadText",
     "Reading",
     "Rollouts",
+    "Run",
     "Sentence",
     "SentenceScores",
     "Suppress",
     "Trace",
     "UserError",
+    "load",
     "pool",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from harness import schema
@@ -32,9 +33,10 @@ class Ledger:
         if scored.whole.matrix is not None:
             path = self.run / "matrices" / self.method / f"{slug(trace.id)}.parquet"
             write_frame(path, matrix_frame(trace, scored.whole.matrix))
-        if scored.whole.reason:
+        if np.isnan(scored.whole.score).all():
             undefined = self.status.setdefault("undefined", {})
-            undefined[scored.whole.reason] = undefined.get(scored.whole.reason, 0) + 1
+            reason = scored.whole.reason or "no sentence has what its score needs"
+            undefined[reason] = undefined.get(reason, 0) + 1
         self.frames[trace.id] = scored.frame
         self.count("seconds", seconds)
 
