@@ -31,14 +31,12 @@ def strongest(matrix: pl.DataFrame) -> dict[str, list[list[Any]]]:
     """Edges by source, strongest first; those below their row's mean are none."""
     above = pl.col("value") - pl.col("value").mean().over("target")
     edges = matrix.select("source", "target", above).filter(pl.col("value") > 0)
-    edges = edges.sort(-pl.col("value"), "target")
-    return {
-        str(key[0]): [
-            [target, *short([value])]
-            for target, value in part.head(STRONGEST).select("target", "value").iter_rows()
-        ]
-        for key, part in edges.group_by("source", maintain_order=True)
-    }
+    edges = edges.sort("source", -pl.col("value"), "target")
+    found: dict[str, list[list[Any]]] = {}
+    kept = edges.group_by("source", maintain_order=True).head(STRONGEST)
+    for source, target, value in kept.iter_rows():
+        found.setdefault(str(source), []).append([target, *short([value])])
+    return found
 
 
 def known(run: Path) -> dict[str, Outgoing]:

@@ -7,8 +7,10 @@ import polars as pl
 
 from harness.page.payload import short
 
-NUMBERS = ("value", "low", "high", "ceiling", "disattenuated", "disattenuated_low")
-NUMBERS = (*NUMBERS, "disattenuated_high", "q")
+NUMBERS = (
+    *("value", "low", "high", "q", "ceiling"),
+    *("disattenuated", "disattenuated_low", "disattenuated_high"),
+)
 COUNTS = ("n_problems", "n_traces", "n_sentences", "n_problems_needed")
 
 

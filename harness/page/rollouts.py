@@ -1,7 +1,8 @@
 """What the model wrote instead of a sentence, and where that led."""
 
-from collections.abc import Iterator
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice, zip_longest
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ ARM = Draw(0, 1).arm
 COLUMNS = ("boundary", "arm", "first_sentence", "answer", "correct")
 
 Group = dict[str, Any]
+Said = tuple[str, int]  # a first sentence and how often it came
 
 
 def alternatives(run: Path, trace_id: str) -> dict[str, Any] | None:
@@ -37,27 +39,31 @@ def alternatives(run: Path, trace_id: str) -> dict[str, Any] | None:
         .len()
         .sort("boundary", "answer", -pl.col("len").cast(pl.Int64), "first_sentence")
     )
-    by_boundary = counted.partition_by("boundary", maintain_order=True, as_dict=True)
-    return {"arm": arm, "at": {str(k[0]): grouped(part) for k, part in by_boundary.items()}}
+    boundaries = groupby(counted.iter_rows(), itemgetter(0))
+    return {"arm": arm, "at": {str(boundary): grouped(rows) for boundary, rows in boundaries}}
 
 
-def grouped(counted: pl.DataFrame) -> list[Group]:
-    """One boundary: answers with their counts and a sample of the sentences that led there."""
-    groups = [
-        {"answer": key[0], "correct": key[1], "n": int(part["len"].sum()), "said": part}
-        for key, part in counted.group_by("answer", "correct", maintain_order=True)
+def grouped(rows: Iterable[tuple[int, str | None, bool | None, str, int]]) -> list[Group]:
+    """One boundary: answers with their counts and a sample of the sentences that led there.
+
+    A row: boundary, answer, whether it is correct, first sentence, how often all that was drawn.
+    """
+    found: dict[tuple[str | None, bool | None], list[Said]] = {}
+    for _, answer, correct, text, n in rows:
+        found.setdefault((answer, correct), []).append((text, n))
+    counts = {key: sum(n for _, n in drawn) for key, drawn in found.items()}
+    order = sorted(found, key=lambda key: -counts[key])
+    said: dict[int, list[Said]] = {i: [] for i in range(len(order))}
+    for at, sentence in sampled([iter(found[key]) for key in order]):
+        said[at].append(sentence)
+    return [
+        {"answer": key[0], "correct": key[1], "n": counts[key], "said": said[i]}
+        for i, key in enumerate(order)
     ]
-    groups.sort(key=lambda group: -group["n"])
-    pools = [group["said"].select("first_sentence", "len").iter_rows() for group in groups]
-    for group in groups:
-        group["said"] = []
-    for at, text, n in sampled(pools):
-        groups[at]["said"].append([text, n])
-    return groups
 
 
-def sampled(pools: list[Iterator[tuple[str, int]]]) -> list[tuple[int, str, int]]:
+def sampled(pools: Sequence[Iterator[Said]]) -> list[tuple[int, Said]]:
     """The first `SHOWN` sentences, taken in turns so that no answer hides the others."""
     rounds = zip_longest(*pools)
     turns = ((i, said) for taken in rounds for i, said in enumerate(taken) if said and said[0])
-    return [(i, *said) for _, (i, said) in zip(range(SHOWN), turns, strict=False)]
+    return list(islice(turns, SHOWN))

@@ -20,7 +20,9 @@ def methods(source: Source, status: Status, nodes: Mapping[str, Any]) -> list[di
     rows = [found[name] for name in ordered(source)]
     nothing = dict.fromkeys(("state", "error", "failed_traces", "reliability_controlled"))
     blank = dict.fromkeys(source.methods.columns)
-    listed = [nothing | row | dict(status.get(row["method"], {})) for row in rows]
+    listed: list[dict[str, Any]] = [
+        nothing | row | dict(status.get(row["method"], {})) for row in rows
+    ]
     without = sorted(status.keys() - {row["method"] for row in rows})
     listed += [nothing | blank | dict(status[name]) | {"method": name} for name in without]
     about = described([row["method"] for row in listed], nodes)

@@ -516,7 +516,7 @@ function rolloutWords(rollouts, sentence) {
   const share = (groups, answer) => total(groups.filter((g) => g.answer === answer)) / (total(groups) || 1);
   const answers = [...before, ...after.filter((g) => before.every((b) => b.answer !== g.answer))];
   const rows = answers.slice(0, 8).map((group) => answerRow(group, share(before, group.answer), share(after, group.answer)));
-  const drawn = `${total(before)} rollouts written in its place, ${total(after)} that keep it (${rollouts.arm}).`;
+  const drawn = `${total(before)} rollouts written in its place, ${total(after)} that keep it (${rollouts.arm}); a sample below.`;
   const head = ["answer", "without → with", ""].map((h) => make("th", { scope: "col" }, h));
   return [
     make("h4", {}, "What the model wrote instead"),

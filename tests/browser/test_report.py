@@ -90,7 +90,7 @@ def test_a_click_shows_what_the_model_wrote_instead(opened: Any, report: Path):
     panel = page.locator("#panel")
     panel.locator("h4", has_text="What the model wrote instead").wait_for()
     drawn = panel.inner_text()
-    assert "10 rollouts written in its place, 10 that keep it (resample)." in drawn
+    assert "10 rollouts written in its place, 10 that keep it (resample); a sample below." in drawn
     assert 1 <= panel.locator(".alternatives li").count() <= 12
     assert panel.locator("tbody th", has_text="resampling").count() == 1
     assert panel.locator(".arcs path").count() > 0

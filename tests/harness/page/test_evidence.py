@@ -32,8 +32,8 @@ def test_rollouts_are_grouped_by_answer_at_each_boundary(tmp_path: Path):
         "arm": "resample",
         "at": {
             "0": [
-                {"answer": "7", "correct": True, "n": 4, "said": [["Add.", 3], ["Wait.", 1]]},
-                {"answer": "9", "correct": False, "n": 1, "said": [["Stop.", 1]]},
+                {"answer": "7", "correct": True, "n": 4, "said": [("Add.", 3), ("Wait.", 1)]},
+                {"answer": "9", "correct": False, "n": 1, "said": [("Stop.", 1)]},
             ],
             "1": [{"answer": None, "correct": False, "n": 1, "said": []}],
         },
@@ -54,15 +54,14 @@ def test_the_sample_takes_turns_between_answers(sizes: list[list[int]]):
     pools = [iter([(f"{i}-{j}", n) for j, n in enumerate(pool)]) for i, pool in enumerate(sizes)]
     found = sampled(pools)
     assert len(found) == min(SHOWN, sum(map(len, sizes)))
-    taken = [sum(at == i for at, *_ in found) for i in range(len(sizes))]
+    taken = [sum(at == i for at, _ in found) for i in range(len(sizes))]
     left = [n for n, pool in zip(taken, sizes, strict=True) if n < len(pool)]
     assert all(n >= max(taken, default=0) - 1 for n in left)  # none that has more is left behind
 
 
 def test_every_rollout_is_counted_once():
-    answers = {"answer": ["1", "1", None], "correct": [True, True, False]}
-    counted = pl.DataFrame({**answers, "first_sentence": ["a", "b", "a"], "len": [5, 2, 9]})
-    groups = grouped(counted)
+    rows = [(0, "1", True, "a", 5), (0, None, False, "a", 9), (0, "1", True, "b", 2)]
+    groups = grouped(rows)
     assert [(g["answer"], g["n"]) for g in groups] == [(None, 9), ("1", 7)]
     assert sum(n for g in groups for _, n in g["said"]) == 16
 
