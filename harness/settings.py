@@ -39,6 +39,8 @@ class Sampling:
     """What conf/sampling says; lengths in tokens."""
 
     draws: int
+    schedule: Literal["fixed", "coupled"]
+    stretch: int
     chunk: int
     temperature: float
     top_p: float
@@ -52,7 +54,7 @@ class Sampling:
     splits: int
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("draws", "chunk", "answer_tokens", "traces"), 1)
+        least = dict.fromkeys(("draws", "stretch", "chunk", "answer_tokens", "traces"), 1)
         least |= {"max_tokens": 2, "attempts": self.traces, "splits": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
@@ -220,6 +222,8 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     found = flat({"model": model, **nodes, "sampling": fixed})
     for key in ("sampling.draws", "sampling.chunk", "model.device"):
         found.pop(key)
+    if sampling.schedule == "fixed":  # as in runs made before there was another
+        del found["sampling.schedule"], found["sampling.stretch"]
     return found
 
 
