@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from harness.agreement import Agreement
 from harness.config import build, check, plain, serving, shown
 from harness.engine import EngineConf
+from harness.labels import Labels
 from harness.planted import Selftest
 from harness.plots import Report
 from harness.sample import REFERENCES, checkpoints, wanted
@@ -85,6 +86,7 @@ class Settings:
     overwrite: bool
     problems: ProblemSet
     segmentation: Segmentation
+    labels: Labels
     sampling: Sampling
     model: Model
     engine: EngineConf
@@ -105,7 +107,7 @@ class Settings:
 
 
 _KNOWN = {
-    *("results", "run", "overwrite", "options", "problems", "segmentation", "sampling"),
+    *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest"),
 }
 
@@ -144,6 +146,7 @@ def settings(config: Any) -> Settings:
         overwrite=check(bool, values["overwrite"], "overwrite"),
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
+        labels=build(Labels, values["labels"], "labels"),
         sampling=sampling,
         model=model,
         engine=serving(EngineConf, values["engine"], "engine"),

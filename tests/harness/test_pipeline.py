@@ -15,6 +15,7 @@ from harness.draws import Writer, gather
 from harness.engine import Finished, Request
 from harness.evidence import Desk
 from harness.hf import HF
+from harness.labels import Labels
 from harness.ledger import ledger
 from harness.progress import Meter
 from harness.reading import read, read_text
@@ -36,7 +37,7 @@ def engine(writer: Writer) -> object:
 
 def written(writer: Writer) -> list[Trace]:
     cast = traces.cast(writer.problems.load())
-    return traces.write(writer, engine(writer), cast.evaluate)
+    return traces.write(writer, engine(writer), cast.evaluate, Labels((), ""))
 
 
 def drawn(run: Path) -> list[tuple[str, int, str, int]]:
