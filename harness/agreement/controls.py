@@ -45,10 +45,10 @@ def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> li
 
     `all` leaves out a covariate that is defined nowhere (headroom without rollouts).
     """
-    controls = tuple(dict.fromkeys(("none", *controls)))
+    controls = ["none", *(c for c in controls if c != "none")]
     columns = {name: regressors(name, covariates[name]) for name in COVARIATES}
     every = [c for c in COVARIATES if np.isfinite(columns[c]).any()]
-    names = {c: {"none": [], "all": every}.get(c, [c]) for c in controls}
+    names: dict[Control, list[str]] = {c: {"none": [], "all": every}.get(c, [c]) for c in controls}
     place = covariates["position"]
     known = {
         c: np.logical_and.reduce(
@@ -62,7 +62,7 @@ def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> li
 
 
 def _finite(columns: np.ndarray) -> Bool[np.ndarray, " sentences"]:
-    return np.isfinite(columns).all(0)
+    return np.logical_and.reduce(np.isfinite(columns))
 
 
 def _design(
@@ -73,7 +73,7 @@ def _design(
     used = [name for name in COVARIATES if any(name in group for group in names.values())]
     stacked = np.concatenate([np.empty((0, len(known))), *(columns[name] for name in used)])
     owner = np.repeat(np.arange(len(used)), [len(columns[name]) for name in used])
-    of = {
+    of: dict[Control, tuple[int, ...]] = {
         c: tuple(int(i) for i, o in enumerate(owner) if used[o] in group)
         for c, group in names.items()
     }
