@@ -1,8 +1,7 @@
 """Draws: wanted rollouts become requests, finished ones become rows, each recorded once."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from filelock import Timeout
 
 from harness import schema
 from harness.answers import canonical, extract
@@ -18,7 +16,7 @@ from harness.engine import Engine, Finished, Request
 from harness.progress import Meter
 from harness.segmentation import Segmenter, reasoning_span
 from harness.settings import Sampling
-from harness.store import add_part, derive, lock, parts, rows, slug
+from harness.store import add_part, derive, parts, rows, slug
 from harness.subject import Subject
 from harness.types import Draw, Problem, ProblemSet, Rollouts, UserError
 
@@ -98,43 +96,39 @@ class Writer:
 
 
 def gather(
-    writer: Writer, engine: Engine, wanted: Sequence[tuple[Site, Sequence[Draw]]], meter: Meter
+    writer: Writer,
+    engine: Engine,
+    wanted: Iterable[tuple[Site, Sequence[Draw]]],
+    meter: Meter,
+    confirm: Callable[[], None] = lambda: None,
 ) -> None:
     """Record every wanted rollout that is not yet recorded.
 
-    Sites that another process works on are left to it, waited for, and then looked at again.
+    `wanted` is followed only as far as the engine has got; `confirm` is called before anything is
+    recorded, and raises where it no longer may be.
     """
-    later: list[tuple[Site, Sequence[Draw]]] = []
-    with ExitStack() as held:
-        mine: list[tuple[Site, Sequence[Draw]]] = []
-        for site, draws in wanted:
-            try:
-                held.enter_context(lock(writer.run, f"rollouts/{site.owner}").acquire(timeout=0))
-                mine.append((site, draws))
-            except Timeout:
-                later.append((site, draws))
-        _sample(writer, engine, mine, meter)
-    for site, draws in later:
-        with lock(writer.run, f"rollouts/{site.owner}"):
-            _sample(writer, engine, [(site, draws)], meter)
-
-
-def _sample(
-    writer: Writer, engine: Engine, wanted: Sequence[tuple[Site, Sequence[Draw]]], meter: Meter
-) -> None:
-    sites = {site.owner: site for site, _ in wanted}
-    todo = [request for site, draws in wanted for request in requests(writer, site, draws)]
-    meter.expect(sum(len(r.draws) for r in todo))
+    sites: dict[str, Site] = {}
+    full: list[Finished] = []
     finished: list[dict[str, Any]] = []
     since = time.monotonic()
-    open_ended = [r for r in todo if len(r.prefix) < r.max_length]
-    full = [_ended(r) for r in todo if len(r.prefix) >= r.max_length]
-    for done in chain(full, engine.sample(open_ended)):
+
+    def asked() -> Iterator[Request]:
+        for site, draws in wanted:
+            sites[site.owner] = site
+            for request in requests(writer, site, draws):
+                if len(request.prefix) < request.max_length:
+                    yield request
+                else:
+                    full.append(_ended(request))
+
+    for done in chain(engine.sample(asked()), full):
         finished.extend(writer.rows(sites[done.request.key[0]], done))
         meter.add(len(done.request.draws), done.n_tokens)
         if time.monotonic() - since > FLUSH:
+            confirm()
             _flush(writer, finished)
             since = time.monotonic()
+    confirm()
     _flush(writer, finished)
 
 

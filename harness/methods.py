@@ -11,6 +11,16 @@ from rich.text import Text
 from harness.catalogue import Entry, entries, written
 from harness.types import UserError
 
+TEACH = """columns:
+  family   the literature a detector comes from; baseline: what a detector has to beat
+  signed   whether a negative score is the opposite of an anchor rather than less of one
+  wants    the evidence it asks for; rollouts of one (name) are drawn once for all who ask
+  cost     what dominates the time of a trace: python -m harness.plan has the numbers
+  source   the paper or code that it follows
+
+python -m harness 'method=[resampling,mi]'                       runs some, and says how far they agree
+python -m harness method=mi method.mi.mode=A1 run=mine           with another value of an option
+python -m harness.methods mi                                     one in full, with its options"""
 COLUMNS = ("name", "family", "signed", "wants", "cost", "idea", "source")
 
 
@@ -45,7 +55,12 @@ def page(entry: Entry) -> str:
 
 def main() -> None:
     """`python -m harness.methods [NAME] [--config-dir DIR]`; exit code 2 for a user's mistake."""
-    parser = argparse.ArgumentParser("python -m harness.methods", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m harness.methods",
+        description="The detectors there are and the baselines, or one of them in full.",
+        epilog=TEACH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("name", nargs="?", help="a detector to show in full")
     parser.add_argument("--config-dir", help="a folder with further method/NAME.yaml")
     arguments = parser.parse_args()
@@ -75,6 +90,8 @@ def show_all(every: Sequence[Entry], console: Console) -> None:
     if not console.is_terminal:
         console.width = wide
     console.print(whole if wide <= console.width else narrow(every))
+    if console.is_terminal:
+        console.print("\n[dim]NAME shows one in full, --help says what the columns mean[/dim]")
 
 
 if __name__ == "__main__":

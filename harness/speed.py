@@ -1,0 +1,65 @@
+"""Speed: what a model writes and reads in a second here, measured for a plan."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from harness.assumed import Assumed
+from harness.draws import Site, Writer
+from harness.engine import Engine, Request
+from harness.reading import read
+from harness.segmentation import reasoning_span, sentences
+from harness.types import Read, Trace
+
+PASSES = 8  # that are timed
+
+
+def measured(writer: Writer, engine: Engine, sites: Sequence[Site], conf: Assumed) -> Assumed:
+    """The assumptions with both speeds as seen, and the lengths if all rollouts ended in time."""
+    start = time.monotonic()
+    found = list(engine.sample(_requests(writer, sites, conf, start + conf.seconds)))
+    seconds = time.monotonic() - start
+    conf = replace(conf, sampled_per_second=sum(f.n_tokens for f in found) / seconds)
+    ended = [ids for f in found for ids in f.token_ids]
+    made = [_trace(writer, sites[0], ids) for ids in ended[:PASSES] if ids]
+    if all(reason != "length" for f in found for reason in f.finish_reason) and made:
+        tokens = sum(map(len, ended)) / len(ended)
+        cut = sum(len(trace.sentences) for trace in made) / len(made)
+        conf = replace(conf, tokens=round(tokens) or 1, sentences=round(cut) or 1)
+    return replace(conf, read_per_second=_reading(writer, made)) if made else conf
+
+
+def _requests(
+    writer: Writer, sites: Sequence[Site], conf: Assumed, until: float
+) -> Iterator[Request]:
+    """Traces of one problem after another, as an engine asks for them, until the time is over."""
+    chunk, least = writer.sampling.chunk, len(sites)
+    for n, site in enumerate(site for _ in range(1_000_000) for site in sites):
+        if n >= least and time.monotonic() > until:
+            return
+        draws = tuple(range(n * chunk, (n + 1) * chunk))
+        most = len(site.prompt_ids) + min(conf.length, writer.sampling.max_tokens)
+        key = (site.owner, "calibration", "0", str(n))
+        yield Request(key, site.prompt_ids, len(site.prompt_ids), (), draws, n, "end", most)
+
+
+def _trace(writer: Writer, site: Site, ids: tuple[int, ...]) -> Trace:
+    subject = writer.subject
+    text, starts = subject.decode(ids), subject.starts(ids)
+    span = reasoning_span(text, subject.conf.open_tag, subject.conf.close_tag)
+    cut = sentences(text, starts, span, writer.segmenter)
+    return Trace(
+        site.owner, site.problem, subject.conf.name, "", 0, site.prompt_ids,
+        ids, text, cut, "", False, "calibration", "",
+    )  # fmt: skip
+
+
+def _reading(writer: Writer, made: Sequence[Trace]) -> float:
+    """Tokens a second of plain passes, after one that warms up."""
+    want = Read(entropy=True, logprob=True)
+    read(writer.subject, made[0], want)
+    start = time.monotonic()
+    for trace in made:
+        read(writer.subject, trace, want)
+    tokens = sum(len(trace.prompt_ids) + len(trace.token_ids) for trace in made)
+    return tokens / (time.monotonic() - start)
