@@ -74,6 +74,8 @@ def finish(jobs: Sequence[Settings]) -> int:
         if (folder / "traces.parquet").exists():
             report(folder, job.agreement, job.report)
             console.print(summary(folder))
+        elif job.shard:
+            console.print(f"{folder}: once all parts are drawn, the command without shard goes on")
     statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.entries]
     failed = [s for s in statuses if s.get("state", "failed") == "failed"]
     return 0 if not failed else 2 if all(s.get("by_user") for s in failed) else 1

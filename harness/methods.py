@@ -18,9 +18,9 @@ TEACH = """columns:
   cost     what dominates the time of a trace: python -m harness.plan has the numbers
   source   the paper or code that it follows
 
-python -m harness 'method=[resampling,mi]'                       runs some, and says how far they agree
-python -m harness method=mi method.mi.mode=A1 run=mine           with another value of an option
-python -m harness.methods mi                                     one in full, with its options"""
+python -m harness 'method=[resampling,mi]'             runs two and says how far they agree
+python -m harness method=mi method.mi.mode=A1 run=a1   runs one with another value of an option
+python -m harness.methods mi                           one in full, with its options"""
 COLUMNS = ("name", "family", "signed", "wants", "cost", "idea", "source")
 
 
@@ -80,7 +80,10 @@ def show(name: str | None, every: Sequence[Entry]) -> None:
             raise UserError(f"{name}: no such detector; there are {known}")
         print(page(one[0]))
         return
-    show_all(every, Console())
+    console = Console()
+    show_all(every, console)
+    if console.is_terminal:
+        console.print("\n[dim]NAME shows one in full, --help says what the columns mean[/dim]")
 
 
 def show_all(every: Sequence[Entry], console: Console) -> None:
@@ -90,8 +93,6 @@ def show_all(every: Sequence[Entry], console: Console) -> None:
     if not console.is_terminal:
         console.width = wide
     console.print(whole if wide <= console.width else narrow(every))
-    if console.is_terminal:
-        console.print("\n[dim]NAME shows one in full, --help says what the columns mean[/dim]")
 
 
 if __name__ == "__main__":

@@ -1,46 +1,49 @@
 """Speed: what a model writes and reads in a second here, measured for a plan."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.assumed import Assumed
 from harness.draws import Site, Writer
-from harness.engine import Engine, Request
+from harness.engine import Engine, Finished, Request
 from harness.reading import read
 from harness.segmentation import reasoning_span, sentences
 from harness.types import Read, Trace
 
 PASSES = 8  # that are timed
+ROLLOUTS = 128  # that an engine is given at once
 
 
 def measured(writer: Writer, engine: Engine, sites: Sequence[Site], conf: Assumed) -> Assumed:
     """The assumptions with both speeds as seen, and the lengths if all rollouts ended in time."""
-    start = time.monotonic()
-    found = list(engine.sample(_requests(writer, sites, conf, start + conf.seconds)))
+    start, found = time.monotonic(), list[Finished]()
+    while not found or time.monotonic() - start < conf.seconds:
+        found += engine.sample(_requests(writer, sites, conf, len(found)))
     seconds = time.monotonic() - start
     conf = replace(conf, sampled_per_second=sum(f.n_tokens for f in found) / seconds)
     ended = [ids for f in found for ids in f.token_ids]
     made = [_trace(writer, sites[0], ids) for ids in ended[:PASSES] if ids]
-    if all(reason != "length" for f in found for reason in f.finish_reason) and made:
-        tokens = sum(map(len, ended)) / len(ended)
+    if not made:
+        return conf
+    if all(reason != "length" for f in found for reason in f.finish_reason):
         cut = sum(len(trace.sentences) for trace in made) / len(made)
-        conf = replace(conf, tokens=round(tokens) or 1, sentences=round(cut) or 1)
-    return replace(conf, read_per_second=_reading(writer, made)) if made else conf
+        tokens = sum(map(len, ended)) / len(ended)
+        conf = replace(conf, tokens=max(1, round(tokens)), sentences=max(1, round(cut)))
+    return replace(conf, read_per_second=_reading(writer, made))
 
 
-def _requests(
-    writer: Writer, sites: Sequence[Site], conf: Assumed, until: float
-) -> Iterator[Request]:
-    """Traces of one problem after another, as an engine asks for them, until the time is over."""
-    chunk, least = writer.sampling.chunk, len(sites)
-    for n, site in enumerate(site for _ in range(1_000_000) for site in sites):
-        if n >= least and time.monotonic() > until:
-            return
+def _requests(writer: Writer, sites: Sequence[Site], conf: Assumed, before: int) -> list[Request]:
+    """Traces of one problem after another, going on where `before` requests ended."""
+    chunk, found = writer.sampling.chunk, list[Request]()
+    for n in range(before, before + max(1, ROLLOUTS // chunk)):
+        site = sites[n % len(sites)]
         draws = tuple(range(n * chunk, (n + 1) * chunk))
-        most = len(site.prompt_ids) + min(conf.length, writer.sampling.max_tokens)
+        size = len(site.prompt_ids)
+        most = size + min(conf.length, writer.sampling.max_tokens)
         key = (site.owner, "calibration", "0", str(n))
-        yield Request(key, site.prompt_ids, len(site.prompt_ids), (), draws, n, "end", most)
+        found.append(Request(key, site.prompt_ids, size, (), draws, n, "end", most))
+    return found
 
 
 def _trace(writer: Writer, site: Site, ids: tuple[int, ...]) -> Trace:

@@ -144,7 +144,7 @@ def test_a_mistake_is_one_line(
 
 
 def test_speeds_can_be_measured(tmp_path: Path) -> None:
-    more = ["plan.calibrate=true", "plan.seconds=0.5", "plan.tokens=9999", "plan.length=384"]
+    more = ["plan.calibrate=true", "plan.seconds=0.5", "plan.tokens=9999"]
     work = worked(settings(tmp_path, ["mi"], *more))
     conf = work.conf
     assert conf.sampled_per_second != 5000
