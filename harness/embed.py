@@ -29,7 +29,7 @@ def findable(model: str) -> None:
         if not (place / "config.json").exists() and not (place / "modules.json").exists():
             raise UserError(f"embedder: {model} holds no config.json; is it a model folder?")
         return
-    from transformers.utils import cached_file  # takes seconds: not before the rest is checked
+    from transformers.utils.hub import cached_file  # takes seconds: not before the rest is checked
 
     try:
         cached_file(model if "/" in model else f"sentence-transformers/{model}", "config.json")

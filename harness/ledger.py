@@ -62,10 +62,13 @@ class Ledger:
         """Take over what other processes have written since."""
         if _stamp(file(self.run, self.method)) != self.seen:
             with lock(self.run, f"scores/{self.method}"):
-                self._read()
+                self.read()
 
-    def _read(self) -> dict[str, Any]:
-        """The status that lies there, and its scores into the frames; empty if of older options."""
+    def read(self) -> dict[str, Any]:
+        """The status that lies there, and its scores into the frames; empty if of older options.
+
+        To be called with the lock. Raises UserError if another process has changed the options.
+        """
         path, status = file(self.run, self.method), read_json(status_file(self.run, self.method))
         if not path.exists() or status.get("option_hash") == self.replaces:
             return {}
@@ -84,7 +87,7 @@ class Ledger:
         """Scores first, then the status that speaks of them."""
         self.written = time.monotonic()
         with lock(self.run, f"scores/{self.method}"):
-            before, path = self._read(), file(self.run, self.method)
+            before, path = self.read(), file(self.run, self.method)
             empty = pl.DataFrame(schema=dict(schema.SCORES))
             scores = pl.concat([empty, *self.frames.values()], how="diagonal_relaxed")
             write_frame(path, scores.sort("trace_id", "sentence"))
@@ -118,7 +121,7 @@ def ledger(run: Path, method: str, option_hash: str) -> Ledger:
     with lock(run, f"scores/{method}"):
         before = read_json(status_file(run, method)).get("option_hash")
         book.replaces = before if before != option_hash else None
-        book._read()
+        book.read()
     return book
 
 

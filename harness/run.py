@@ -59,7 +59,7 @@ def job(settings: Settings) -> None:
         written, _ = traces.made(writer, engine, settings.shard.of(problems.evaluate))
         Job(desk, engine, written, settings.detectors, {}, n).draw()
         (entry,) = settings.entries
-        status = {"method": entry, "state": "done", "traces": len(written), "error": None}
+        status = {"method": entry, "state": "done", "traces": len(written), "failed_traces": 0}
         write_json(status_file(settings.folder, entry), status)
         return
     written = traces.write(writer, engine, problems.evaluate)

@@ -10,7 +10,7 @@ import polars as pl
 from harness import schema, truth
 from harness.draws import Site, Writer, requests
 from harness.engine import Engine
-from harness.progress import metered
+from harness.progress import Meter, metered
 from harness.segmentation import reasoning_span, sentences
 from harness.sharing import POLL, Leases, sample
 from harness.store import lock, parts, rows, write_frame, write_json
