@@ -101,7 +101,7 @@ def forecast(work: Work) -> Forecast:
             loads[name] += load
         texts |= {want for want in wanted if isinstance(want, ReadText)}
     if texts:
-        read = sum(len(work.writer.subject.encode(text.text)) for text in texts)
+        read = float(sum(len(work.writer.subject.encode(text.text)) for text in texts))
         loads["texts read alone"] = Load(passes=len(texts), read=read)
     whole = sum(loads.values(), Load())
     disk = ROLLOUT * whole.rollouts + WRITTEN * whole.written
@@ -115,7 +115,7 @@ def _writing(work: Work) -> Iterator[tuple[str, Load]]:
     if sampling.screen.draws:
         draws.append(Draw(0, sampling.screen.draws, arm=traces.SCREEN))
     for site in traces.sites(writer, work.problems, {}):
-        yield from _asked(writer, site, draws, lambda _: work.conf.tokens)
+        yield from _asked(writer, site, draws, lambda _: float(work.conf.tokens))
 
 
 def _imagined(work: Work) -> list[Trace]:
@@ -150,10 +150,10 @@ def _sampling(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tupl
 
     def length(request: Request) -> float:
         if request.extra:
-            return work.conf.answer
+            return float(work.conf.answer)
         if request.until == "sentence":
             return 1 + _sentence(trace)  # the token that begins the next one
-        return len(trace.prompt_ids) + len(trace.token_ids) - request.cut
+        return float(len(trace.prompt_ids) + len(trace.token_ids) - request.cut)
 
     draws = [want for want in wanted if isinstance(want, Draw)]
     return _asked(work.writer, traces.site(trace), draws, length)
@@ -178,7 +178,7 @@ def _sentence(trace: Trace) -> float:
 
 def _reading(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple[str, Load]]:
     """The passes over a trace."""
-    length = len(trace.prompt_ids) + len(trace.token_ids)
+    length = float(len(trace.prompt_ids) + len(trace.token_ids))
     for name in checkpoints([want for want in wanted if isinstance(want, PASSES)]):
         by = f" by {name}" if name else ""
         yield f"passes over the traces{by}", Load(passes=1, read=length)
@@ -201,4 +201,4 @@ def _kept(work: Work, trace: Trace) -> float:
         for d in work.detectors.values()
     ]
     scores = sum(SCORE + 2 * HALF * n for n in splits) * len(trace.sentences)
-    return READ * len(trace.token_ids) + scores
+    return float(READ * len(trace.token_ids) + scores)
