@@ -4,11 +4,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.loading import Run, load
     from harness.pooling import pool
     from harness.types import (
         NO_ANSWER,
         Attend,
         Compare,
+        Cut,
         Detector,
         Draw,
         Embed,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
         ReadText,
         Rollouts,
         Sentence,
+        Sentences,
         SentenceScores,
         Suppress,
         Trace,
@@ -30,6 +33,7 @@ __all__ = [
     "NO_ANSWER",
     "Attend",
     "Compare",
+    "Cut",
     "Detector",
     "Draw",
     "Embed",
@@ -40,17 +44,23 @@ __all__ = [
     "ReadText",
     "Reading",
     "Rollouts",
+    "Run",
     "Sentence",
     "SentenceScores",
+    "Sentences",
     "Suppress",
     "Trace",
     "UserError",
+    "load",
     "pool",
 ]
+
+
+HOMES = {"Run": "harness.loading", "load": "harness.loading", "pool": "harness.pooling"}
 
 
 def __getattr__(name: str) -> Any:
     """The nouns when they are first asked for: the command starts, and stops, without numpy."""
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module("harness.pooling" if name == "pool" else "harness.types"), name)
+    return getattr(import_module(HOMES.get(name, "harness.types")), name)

@@ -8,7 +8,6 @@ from rich.table import Table
 from scipy import stats
 
 from harness import traces
-from harness.draws import Writer
 from harness.evidence import Desk
 from harness.forecast import Forecast, Load, Work, forecast
 from harness.memory import memory
@@ -17,6 +16,7 @@ from harness.speed import measured
 from harness.stops import Stops
 from harness.subject import subject
 from harness.types import Trace
+from harness.writer import Writer
 
 COLUMNS = ("work", "requests", "rollouts", "tokens written", "passes", "tokens read")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from harness import traces
 from harness.assumed import Assumed
-from harness.draws import Site, Writer, requests
+from harness.draws import requests
 from harness.engine import Request
 from harness.evidence import Desk
 from harness.ledger import scored
@@ -26,6 +26,7 @@ from harness.types import (
     Trace,
     Want,
 )
+from harness.writer import Site, Writer
 
 ROLLOUT, WRITTEN, READ, SCORE, HALF = 20, 2, 22, 40, 8  # bytes on disk, rather too many
 NONE = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from harness import schema
@@ -43,8 +44,8 @@ class Ledger:
         if scored.whole.matrix is not None:
             path = self.run / "matrices" / self.method / f"{slug(trace.id)}.parquet"
             write_frame(path, matrix_frame(trace, scored.whole.matrix))
-        if scored.whole.reason:
-            self.reasons[scored.whole.reason] += 1
+        if np.isnan(scored.whole.score).all():
+            self.reasons[scored.whole.reason or "no sentence has what its score needs"] += 1
         self.frames[trace.id] = scored.frame
         self.fresh.add(trace.id)
         self.count("seconds", seconds)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from harness.attending import attending
 from harness.subject import Subject
-from harness.types import Attend, Read, Reading, ReadText, Trace
+from harness.types import Attend, Read, Reading, ReadText, Trace, UserError
 
 ROWS = 256  # tokens whose distributions exist at once
 
@@ -45,7 +45,7 @@ def read(subject: Subject, trace: Trace, want: Read) -> Reading:
 
 @torch.inference_mode()
 def passed(model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[Attend] = ()) -> Pass:
-    """A pass over a trace after its prompt."""
+    """A pass over a trace after its prompt; raises UserError where its states overflow."""
     ids = (*trace.prompt_ids, *trace.token_ids)
     first, last = len(trace.prompt_ids) - 1, len(ids) - 1
     model.set_attn_implementation("sdpa")
@@ -53,6 +53,11 @@ def passed(model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[At
         attention = held.enter_context(attending(model, trace, attends)) if attends else {}
         blocks = held.enter_context(captured(model, layers))
         final = _decode(model, ids)[first:last]
+    if not final.isfinite().all():
+        raise UserError(
+            f"model: reading {trace.id} in {str(model.dtype).removeprefix('torch.')} gives states "
+            "that are not finite; try model.dtype=float32"
+        )
     states = {n: float32(blocks[n][0, first:last]) for n in layers}
     return Pass(model, final, states, attention)
 

@@ -8,19 +8,20 @@ from itertools import chain
 
 from harness import folder, traces
 from harness.calibration import Learner, facts, folds
-from harness.draws import Writer, requests
+from harness.draws import requests
 from harness.engine import Engine, Finished, Request
-from harness.evidence import Desk, only, wants
+from harness.evidence import Desk, wants
 from harness.ledger import Ledger, ledger, status_file
 from harness.progress import Meter, metered
-from harness.schema import PROBLEMS
 from harness.scores import score
 from harness.settings import Settings
 from harness.sharing import POLL, Leases, Wanted, sample, shard
 from harness.stops import Stops
-from harness.store import rows, write_frame, write_json
+from harness.store import write_frame, write_json
 from harness.subject import subject
 from harness.types import Detector, Draw, Evidence, Fitting, Problem, Trace
+from harness.wanted import only
+from harness.writer import Writer
 
 
 @dataclass
@@ -62,7 +63,7 @@ def job(settings: Settings) -> None:
         status = {"method": entry, "state": "done", "traces": len(written), "failed_traces": 0}
         write_json(status_file(settings.folder, entry), status)
         return
-    written = traces.write(writer, engine, problems.evaluate)
+    written = traces.write(writer, engine, problems.evaluate, settings.labels)
     books = {n: ledger(settings.folder, n, h) for n, h in settings.hashes.items()}
     for name, detector in settings.detectors.items():
         books[name].status |= {"family": detector.family, "signed": detector.signed}
@@ -109,13 +110,19 @@ class Job:
         finally:
             for leases in self.leases.values():
                 leases.free()
-        for book in self.books.values():
+        for name, book in self.books.items():
+            # rollouts that another job drew are shared no less
+            book.status |= {"arms": self.arms(name)} if self.arms(name) else {}
             book.write("partial" if book.failures else "done")
 
     def draw(self) -> None:
         """Sample all that can be named before anything is read, and nothing more."""
         while self.sample([])[0]:
             time.sleep(POLL)
+
+    def arms(self, name: str) -> list[str]:
+        """The kinds of rollouts that a detector's scores rest on."""
+        return self.desk.arms(self.traces[0], self.detectors[name]) if self.traces else []
 
     def open(self, trace: Trace) -> dict[str, Detector]:
         """The detectors that need something of this trace still."""
@@ -148,11 +155,10 @@ class Job:
         return {site.owner for site, _ in wanted}, total
 
     def charge(self, meter: Meter) -> None:
-        """Charge the detectors that draw with what was drawn."""
+        """Charge the detectors that draw and are not done with what was drawn."""
+        unsettled = {name for trace in self.traces for name in self.open(trace)}
         for name, book in self.books.items():
-            arms = self.desk.arms(self.traces[0], self.detectors[name])
-            if arms:
-                book.status["arms"] = arms
+            if name in unsettled and self.arms(name):
                 book.count("tokens", meter.tokens)
                 book.count("seconds", meter.seconds)
                 book.count("sampling_seconds", meter.seconds)
@@ -197,11 +203,13 @@ class Job:
         self.leases["scores"].free()
 
     def finish(self, trace: Trace, detectors: Mapping[str, Detector]) -> list[Draw]:
-        """Read and score a trace, unless the readings ask for more draws, which are returned."""
+        """Read a trace and score it where no more draws are asked for; those are returned."""
         if not detectors:
             return []
         have, draws = self.desk.complete(trace, detectors)
-        for name, detector in detectors.items() if not draws else ():
+        for name, detector in detectors.items():
+            if draws and self.desk.missing(trace, have, {name: detector}):
+                continue
             wanted = wants(detector, trace, have)
             self.books[name].count("passes", self.desk.charged(trace, wanted))
             if name in self.learners:
@@ -239,8 +247,4 @@ def _save(settings: Settings, problems: Sequence[Problem]) -> None:
     path = settings.folder / "problems.parquet"
     if path.exists():
         return
-    every = [
-        {"problem_id": p.id, **{k: getattr(p, k) for k in PROBLEMS if k != "problem_id"}}
-        for p in problems
-    ]
-    write_frame(path, rows(every, PROBLEMS))
+    write_frame(path, traces.problem_frame(problems))

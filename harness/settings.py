@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from harness.agreement import Agreement
 from harness.assumed import Assumed
 from harness.config import build, check, flat, plain, serving, shown
 from harness.engine import EngineConf
+from harness.labels import Labels
 from harness.planted import Selftest
 from harness.plots import Report
 from harness.sample import REFERENCES, checkpoints, wanted
@@ -40,6 +42,8 @@ class Sampling:
     """What conf/sampling says; lengths in tokens."""
 
     draws: int
+    schedule: Literal["fixed", "coupled"]
+    stretch: int
     chunk: int
     temperature: float
     top_p: float
@@ -53,7 +57,7 @@ class Sampling:
     splits: int
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("draws", "chunk", "answer_tokens", "traces"), 1)
+        least = dict.fromkeys(("draws", "stretch", "chunk", "answer_tokens", "traces"), 1)
         least |= {"max_tokens": 2, "attempts": self.traces, "splits": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
@@ -87,6 +91,7 @@ class Settings:
     shard: Shard | None
     problems: ProblemSet
     segmentation: Segmentation
+    labels: Labels
     sampling: Sampling
     model: Model
     engine: EngineConf
@@ -115,9 +120,9 @@ class Settings:
 
 
 _KNOWN = {
-    *("results", "run", "overwrite", "options", "problems", "segmentation", "sampling", "shard"),
+    *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
-    "worker",
+    *("shard", "worker"),
 }
 
 
@@ -146,10 +151,8 @@ def settings(config: Any) -> Settings:
     methods = _methods(values["method"])
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
     model = build(Model, values["model"], "model")
-    want = {
-        n: wanted(d, Evidence(sampling.draws, model.force, REFERENCES))
-        for n, d in detectors.items()
-    }
+    have = Evidence(sampling.draws, model.force, REFERENCES)
+    want = {n: wanted(d, have) for n, d in detectors.items()}
     read = {n: _read(n, wants, model) for n, wants in want.items()}
     calibration = build(Calibration, values["calibration"], "calibration")
     more = {n: _more(d, read[n], calibration) for n, d in detectors.items()}
@@ -160,14 +163,13 @@ def settings(config: Any) -> Settings:
         shard=part(values.get("shard")),
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
+        labels=build(Labels, values["labels"], "labels"),
         sampling=sampling,
         model=model,
         engine=serving(EngineConf, values["engine"], "engine"),
         detectors=detectors,
         checkpoints=tuple(sorted({found for names in read.values() for found in names})),
-        embedders=tuple(
-            sorted({w.model for each in want.values() for w in each if isinstance(w, Embed)})
-        ),
+        embedders=tuple(sorted({w.model for w in chain(*want.values()) if isinstance(w, Embed)})),
         calibration=calibration,
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),
@@ -238,6 +240,8 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     found = flat({"model": model, **nodes, "sampling": fixed})
     for key in ("sampling.draws", "sampling.chunk", "model.device"):
         found.pop(key)
+    if sampling.schedule == "fixed":  # as in runs made before there was another
+        del found["sampling.schedule"], found["sampling.stretch"]
     return found
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from filelock import SoftFileLease
 
-from harness.draws import Site, Writer, gather
+from harness.draws import gather
 from harness.engine import Engine
 from harness.progress import Meter
 from harness.store import derive, lease, taken
 from harness.types import Draw, Problem, UserError
+from harness.writer import Site, Writer
 
 SHARDS = 64  # pieces that the traces of a run are dealt into, whoever works on it
 AHEAD = 4096  # rollouts asked for at once of an engine that takes all that it is given

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.assumed import Assumed
-from harness.draws import Site, Writer
 from harness.engine import Engine, Finished, Request
 from harness.reading import read
 from harness.segmentation import reasoning_span, sentences
 from harness.types import Read, Trace
+from harness.writer import Site, Writer
 
 PASSES = 8  # that are timed
 ROLLOUTS = 128  # that an engine is given at once

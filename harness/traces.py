@@ -2,19 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from harness import schema, truth
-from harness.draws import Site, Writer, requests
+from harness.draws import requests
 from harness.engine import Engine
+from harness.labels import Labels
 from harness.progress import Meter, metered
 from harness.segmentation import reasoning_span, sentences
 from harness.sharing import POLL, Leases, sample
 from harness.store import lock, parts, rows, write_frame, write_json
 from harness.types import Draw, Problem, Sentence, Trace, UserError
+from harness.writer import Site, Writer
 
 ARM, SCREEN = "trace", "screen"
 COMPLETE = "traces.parquet"  # written last: it says that the traces are there
@@ -36,10 +38,13 @@ def cast(problems: Sequence[Problem]) -> Cast:
     return Cast(evaluate, tuple(p for p in problems if p.role == "reference"))
 
 
-def write(writer: Writer, engine: Engine, problems: Sequence[Problem]) -> list[Trace]:
+def write(
+    writer: Writer, engine: Engine, problems: Sequence[Problem], labels: Labels
+) -> list[Trace]:
     """The run's traces, written now unless they exist; skipped problems go to skipped.json."""
     if not (writer.run / COMPLETE).exists():
         traces, skipped = made(writer, engine, problems)
+        traces = [labelled(trace, labels) for trace in traces]
         with lock(writer.run, "traces"):
             if not (writer.run / COMPLETE).exists():
                 _save(writer, traces, skipped)
@@ -72,6 +77,13 @@ def _sampled(
     while wanted := [(site, [draw]) for site in sites if any(requests(writer, site, [draw]))]:
         if not sample(writer, engine, leases, wanted, meter):
             time.sleep(POLL)
+
+
+def labelled(trace: Trace, labels: Labels) -> Trace:
+    """The trace with the functions of its sentences."""
+    found = labels.of([sentence.text for sentence in trace.sentences])
+    pairs = zip(trace.sentences, found, strict=True)
+    return replace(trace, sentences=tuple(replace(s, category=label) for s, label in pairs))
 
 
 def load(writer: Writer, problems: Sequence[Problem]) -> list[Trace]:
@@ -181,7 +193,19 @@ def _save(writer: Writer, traces: Sequence[Trace], skipped: dict[str, str]) -> N
         write_json(writer.run / "skipped.json", skipped)
     cut = truth.export(writer, traces, sentence_frame(traces))
     write_frame(writer.run / "sentences.parquet", cut)
-    whole = [
+    write_frame(writer.run / COMPLETE, trace_frame(traces))
+
+
+def problem_frame(problems: Sequence[Problem]) -> pl.DataFrame:
+    """One row a problem."""
+    keys = [key for key in schema.PROBLEMS if key != "problem_id"]
+    every = [{"problem_id": p.id, **{key: getattr(p, key) for key in keys}} for p in problems]
+    return rows(every, schema.PROBLEMS)
+
+
+def trace_frame(traces: Sequence[Trace]) -> pl.DataFrame:
+    """One row a trace."""
+    every = [
         {
             "trace_id": t.id,
             "problem_id": t.problem.id,
@@ -193,7 +217,7 @@ def _save(writer: Writer, traces: Sequence[Trace], skipped: dict[str, str]) -> N
         }
         for t in traces
     ]
-    write_frame(writer.run / COMPLETE, rows(whole, schema.TRACES))
+    return rows(every, schema.TRACES)
 
 
 def sentence_frame(traces: Sequence[Trace]) -> pl.DataFrame:

@@ -165,7 +165,8 @@ class MI:
         if not (texts and trace.sentences):
             nan = np.full(len(trace.sentences), np.nan)
             names = ("A1", "A2", "peaks", "references", "tau_wrong_gold")
-            return SentenceScores(nan, dict.fromkeys(names, nan))
+            reason = f"no gold text (gold={self.gold})"
+            return SentenceScores(nan, dict.fromkeys(names, nan), reason=reason)
         states = evidence.reading.states[self.layer]
         golds = np.stack([evidence.texts[text] for text in texts])
         # Only the reasoning is ranked: what the model says after it must not move the quartiles.
@@ -192,7 +193,10 @@ class MI:
         score = _break_ties(a1[:, 0], peaks) if self.mode == "A1" else a2
         constants = {"references": m.shape[1] - 1, "tau_wrong_gold": _mean_tau(a1)}
         repeated = {name: np.full(len(a2), float(v)) for name, v in constants.items()}
-        return SentenceScores(score, {"A1": a1[:, 0], "A2": a2, "peaks": peaks, **repeated})
+        told = {"A1": a1[:, 0], "A2": a2, "peaks": peaks, **repeated}
+        few = self.mode == "calibrated" and m.shape[1] == 1
+        reason = f"too few reference problems (min_references={self.min_references})" if few else ""
+        return SentenceScores(score, told, reason=reason)
 
     def _dependence(
         self, x: Float[np.ndarray, "tokens width"], y: Float[np.ndarray, "golds width"]

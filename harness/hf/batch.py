@@ -117,6 +117,7 @@ class Batch:
         self.owner[slot] = base.number
         return slot, base.logits[row.work.request.cut]
 
+    @torch.inference_mode()
     def step(self) -> Float[Tensor, "slots vocab"]:
         """Feed every slot its newest token; returns the logits of the next."""
         view = self._view()
@@ -167,6 +168,7 @@ class Batch:
             layer.retire(live)
         self.bases = [b for b in self.bases if b.rows]
 
+    @torch.inference_mode()
     def _admit(self, base: Base) -> None:
         self.model.set_attn_implementation("sdpa")
         cache = DynamicCache()

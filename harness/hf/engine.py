@@ -22,7 +22,6 @@ class HFEngine:
         self.model, self.stops, self.slots, self.pool = model, stops, slots, pool
         self.temperature, self.top_p = heat
 
-    @torch.inference_mode()
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete."""
         batch = Batch(self.model, self.slots, self.pool)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from harness.types import UserError
+
 Uniform = Callable[[Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 
 
@@ -33,7 +35,10 @@ def sample(
     """One token a row from the nucleus; temperature 0 takes the likeliest.
 
     A draw outside the nucleus is drawn again, which leaves exactly the nucleus distribution.
+    Raises UserError where no token has a probability.
     """
+    if not logits.amax(-1).isfinite().all():
+        raise UserError("model: its logits are not finite; try model.dtype=float32")
     if temperature == 0:
         return logits.argmax(-1)
     p = torch.softmax(logits.float() / temperature, dim=-1)

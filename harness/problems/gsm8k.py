@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from harness.answers import same
+from harness.problems.hub import hub
 from harness.problems.jsonl import Row, check_counts, check_pattern, choose, read
 from harness.types import Problem, UserError
 
@@ -33,7 +34,7 @@ class Gsm8k:
 
     def load(self) -> list[Problem]:
         """All problems to evaluate, then the references; raises UserError naming a bad row."""
-        rows = _hub(self.split) if self.path is None else read(self.path)
+        rows = hub("openai/gsm8k", "main", self.split) if self.path is None else read(self.path)
         problems = (self._problem(f"{self.name}/{index}", row) for index, row in enumerate(rows))
         return choose(problems, self.limit, self.reference, self.seed)
 
@@ -48,16 +49,3 @@ class Gsm8k:
         solution = re.sub("<<.*?>>", "", worked).strip() or None
         question = row.text("question")
         return Problem(id, question, answer.strip(), solution, self.name, "evaluate")
-
-
-def _hub(split: str) -> list[Row]:
-    from datasets import load_dataset
-
-    try:
-        rows = load_dataset("openai/gsm8k", "main", split=split)
-    except (OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"problems: cannot load openai/gsm8k ({reason}); give a local copy, problems.path=FILE"
-        ) from None
-    return [Row(f"openai/gsm8k {split} row {i}", dict(row)) for i, row in enumerate(rows)]

@@ -211,6 +211,15 @@ def test_what_is_not_declared_is_named(pair: Subject) -> None:
         gathered(pair, TRACE, NONE, [Read(entropy=True, checkpoint="rl")])
 
 
+def test_states_that_overflow_are_no_reading(tiny: Path, second: Path) -> None:
+    broken = llama()
+    broken.model.layers[1].mlp.down_proj.weight.data[:] = torch.nan
+    wants = [Read(entropy=True, checkpoint="base")]
+    message = r"^model: reading t in float32 gives states that are not finite; try model\.dtype"
+    with pytest.raises(UserError, match=message):
+        gathered(made(conf(tiny, second), llama(), broken), TRACE, NONE, wants)
+
+
 class Largest(TorchDispatchMode):
     """The largest tensor that any operation made, in elements."""
 

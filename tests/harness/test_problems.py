@@ -77,6 +77,21 @@ def test_rows_of_a_file(tmp_path):
     assert {p.source for p in problems} == {"jsonl"}
 
 
+@pytest.mark.parametrize("name", ["math500", "math_level5", "aime"])
+def test_a_copy_of_a_set_of_the_hub(tmp_path, name):
+    row = {"problem": "1 + 1?", "solution": "It is 2.", "level": 5, "unique_id": "a/1"}
+    path = written(tmp_path, {**row, "answer": "1", "level": 4}, {**row, "answer": "2"})
+    found = made(name, path=path, seed=None, limit=1).load()
+    easier = name != "math_level5"
+    expected = (
+        [("0", "1", "evaluate"), ("1", "2", "reference")] if easier else [("1", "2", "evaluate")]
+    )
+    assert [(p.id.removeprefix(f"{name}/"), p.answer, p.role) for p in found] == expected
+    assert {p.solution for p in found} == {"It is 2."}
+    with pytest.raises(UserError, match=r"problems\.where: no row of .*rows\.jsonl is like that"):
+        made(name, path=path, where={"level": 9}).load()
+
+
 def test_line_separators_inside_a_string_do_not_cut_it(tmp_path):
     path = tmp_path / "rows.jsonl"
     row = '{"question": "a\u2028b\x85c", "answer": "1"}'

@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 
 from harness import draws, sharing
-from harness.draws import Site, Writer
 from harness.preflight import plan
 from harness.progress import Meter
 from harness.run import job
@@ -22,6 +21,7 @@ from harness.shard import part
 from harness.sharing import Leases, offered, shard
 from harness.store import lease, taken
 from harness.types import Draw, Problem, UserError
+from harness.writer import Site, Writer
 
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["harness.run", "harness.preflight", "harness.hf.engine"])

@@ -269,6 +269,7 @@ def test_no_gold_is_nan_and_reads_nothing():
     assert list(DETECTOR.wants(trace, have)) == []
     made = DETECTOR.score(trace, have)
     assert np.isnan(made.score).all()
+    assert made.reason == "no gold text (gold=solution)"
     assert np.isnan(np.stack(list(made.diagnostics.values()))).all()
     unanswered = trace_of(SPANS, 11, answer=NO_ANSWER)
     assert list(replace(DETECTOR, gold="own_answer").wants(unanswered, have)) == []
@@ -280,6 +281,7 @@ def test_too_few_references_leave_a1(mode):
     short = REFERENCES[:1]
     made = detector.score(trace, evidence_of(detector, trace, short, series()))
     assert np.isfinite(made.score).all() == (mode == "A1")
+    assert ("too few reference problems" in made.reason) == (mode == "calibrated")
     assert np.isfinite(made.diagnostics["A1"]).all()
     assert np.isnan(made.diagnostics["A2"]).all()
     assert np.isnan(made.diagnostics["tau_wrong_gold"]).all()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
+from harness import UserError
 from harness.hf.sampler import inverse, outside, sample
 
 
@@ -34,6 +35,19 @@ def test_distribution_is_the_sorted_nucleus(top_p: float) -> None:
     observed, expected = np.append(seen[big], seen[~big].sum()), np.append(p[big], p[~big].sum())
     keep = expected > 0
     assert chisquare(observed[keep], expected[keep] * rows).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_no_distribution_are_refused(bad: float, temperature: float) -> None:
+    logits = torch.tensor([[0.0, 1.0], [bad, bad]])
+    with pytest.raises(UserError, match=r"not finite; try model\.dtype=float32"):
+        sample(logits, temperature, 0.95, lambda i: torch.zeros(len(i)))
+
+
+def test_a_forbidden_token_is_no_trouble() -> None:
+    logits = torch.tensor([[0.0, -torch.inf]]).expand(50, -1)
+    assert not sample(logits, 1.0, 1.0, lambda i: torch.rand(len(i))).any()
 
 
 def test_temperature_zero_is_greedy() -> None:

@@ -1,0 +1,68 @@
+"""What docs/adding.md shows is what runs."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import harness
+
+PAGE = Path(harness.__file__).parents[1] / "docs" / "adding.md"
+FILES = dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs")
+    for name, body in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(body)
+    return folder
+
+
+def told(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "harness", *arguments, "--config-dir", "my"]
+    return subprocess.run(
+        command,
+        check=False,
+        cwd=folder,
+        env={"PYTHONPATH": "my", "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_page_has_its_files():
+    assert set(FILES) == {
+        "my/model/mine.yaml",
+        "my/problems/olympiad.yaml",
+        "my/problems/sums.yaml",
+        "my/sums.py",
+    }
+
+
+@pytest.mark.parametrize("choice", ["model=mine", "problems=olympiad", "problems=sums"])
+def test_each_yaml_composes_and_is_checked(folder: Path, choice: str):
+    done = told(folder, choice, "--cfg", "job")
+    assert done.returncode == 0, done.stderr
+    group, name = choice.split("=")
+    assert f"name: {name}" in done.stdout
+    wrong = told(folder, choice, f"{group}.nmae=x")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
+    assert f"{group}.nmae: no such key" in wrong.stderr
+
+
+@pytest.mark.slow
+def test_the_problem_set_runs(folder: Path, tiny: Path):
+    choices = [
+        "problems=sums",
+        "problems.limit=2",
+        "problems.reference=5",
+        "method=semantic_entropy",
+    ]
+    model = ["model=local", f"model.path={tiny}", "sampling.draws=4", "sampling.max_tokens=40"]
+    done = told(folder, *choices, *model, "run=sums", "report.dpi=50")
+    assert done.returncode == 0, done.stderr
+    assert (folder / "results" / "sums" / "report.html").exists()
