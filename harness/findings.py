@@ -7,9 +7,11 @@ from typing import Any
 
 import polars as pl
 
+from harness.agreement.verdict import TOO_FEW
 from harness.plots.style import decimal, interval
 
 RAW = "none"
+VERDICTS = ("same", "overlapping", "unrelated", "opposed", "undecided", "unreliable", TOO_FEW)
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,12 @@ NOTHING = Value(None, None, None)
 
 @dataclass(frozen=True)
 class Pair:
-    """Two methods by one statistic under every control; the counts are those of the raw row."""
+    """Two methods by one statistic under every control; the counts are those of the raw row.
 
+    Verdict, ceiling and what is left of noise are those under all controls at once.
+    """
+
+    model: str
     a: str
     b: str
     statistic: str
@@ -46,6 +52,17 @@ class Pair:
     n_traces: int
     n_sentences: int
     verdict: str | None
+    ceiling: float | None
+    disattenuated: Value
+    n_problems_needed: int | None
+
+    @property
+    def differs(self) -> bool:
+        """Whether noise alone does not explain that the two are not the same."""
+        high = self.disattenuated.high
+        return self.verdict in ("unrelated", "opposed") or (
+            self.verdict == "overlapping" and high is not None and high < 1
+        )
 
     @property
     def raw(self) -> Value:
@@ -66,7 +83,7 @@ def pairs(agreement: pl.DataFrame, statistic: str) -> list[Pair]:
     part = agreement.filter(pl.col("statistic") == statistic).fill_nan(None)
     found = [
         _pair(statistic, rows.rows(named=True))
-        for _, rows in part.group_by("a", "b", maintain_order=True)
+        for _, rows in part.group_by("model", "a", "b", maintain_order=True)
     ]
     return sorted(found, key=lambda p: 1 if p.raw.value is None else -abs(p.raw.value))
 
@@ -77,12 +94,16 @@ def _pair(statistic: str, rows: list[dict[str, Any]]) -> Pair:
     # The verdict rests on all controls at once; a run without that row has a weaker one.
     judged = next((by_control[c] for c in ("all", "position") if c in by_control), counted)
     return Pair(
+        str(rows[0]["model"]),
         str(rows[0]["a"]),
         str(rows[0]["b"]),
         statistic,
         {c: Value(row["value"], row["low"], row["high"]) for c, row in by_control.items()},
         *(int(counted[f"n_{of}"] or 0) for of in ("problems", "traces", "sentences")),
         verdict=judged["verdict"],
+        ceiling=judged["ceiling"],
+        disattenuated=Value(*(judged[f"disattenuated{end}"] for end in ("", "_low", "_high"))),
+        n_problems_needed=judged["n_problems_needed"],
     )
 
 
@@ -108,7 +129,7 @@ def findings(agreement: pl.DataFrame, detectors: Collection[str]) -> list[str]:
         return ["Fewer than two detectors have scores on the same sentences: nothing to compare."]
     control = read_under(between)
     known = [pair for pair in between if pair.raw.value is not None]
-    said = [_inference(between, control)]
+    said = [*_answer(between), _inference(between, control)]
     if known:
         said += [_strongest(known[0], control), _typical(known, control)]
     said += _beside_baselines(every, detectors)
@@ -116,6 +137,31 @@ def findings(agreement: pl.DataFrame, detectors: Collection[str]) -> list[str]:
     if undefined:
         said.append(f"{_of(undefined, between, 'pairs')} could not be compared at all.")
     return said
+
+
+def _answer(between: list[Pair]) -> list[str]:
+    """Whether they select the same sentences; nothing where no verdict could be reached."""
+    judged = [p for p in between if p.verdict not in (None, TOO_FEW)]
+    if not judged:
+        return []
+    found = [p.verdict for p in between]
+    counts = ", ".join(f"{found.count(v)} {v}" for v in VERDICTS if v in found)
+    told = f"Verdicts on the {len(between)} pairs of detectors, all controls on: {counts}."
+    same, differing = found.count("same"), sum(p.differs for p in judged)
+    if same == len(between):
+        return [f"These methods select the same sentences. {told}"]
+    if differing:
+        apart = f"{_of(differing, between, 'pairs')} differ by more than noise"
+        said = "do not all select" if same else "do not select"
+        return [f"These methods {said} the same sentences: {apart}. {told}"]
+    return [
+        f"Whether these methods select the same sentences is not decided. {told}{_needed(judged)}"
+    ]
+
+
+def _needed(judged: list[Pair]) -> str:
+    needed = [p.n_problems_needed for p in judged if p.n_problems_needed is not None]
+    return f" About {max(needed):,} problems would decide all." if needed else ""
 
 
 def _inference(between: list[Pair], control: str) -> str:

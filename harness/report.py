@@ -11,9 +11,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness import schema
-from harness.agreement import Agreement, agreement
+from harness.agreement import Agreed, Agreement, Trait, agreement
+from harness.agreement.notes import lines
 from harness.baselines import baselines
 from harness.config import build
+from harness.enrichment import enrichment
 from harness.ledger import file
 from harness.page import render
 from harness.planted import auroc_planted, unsigned
@@ -26,22 +28,56 @@ from harness.types import UserError
 
 
 def report(run: Path, conf: Agreement, page: Report) -> Path:
-    """Write agreement, methods, plots and page of a run anew; returns the page."""
+    """Write agreement, enrichment, methods, plots and page of a run anew; returns the page."""
     if not (run / "traces.parquet").exists():
         raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
     with lock(run, "report"):
         base = _baselines(run, conf)
         status = _statuses(run)
-        scores = pl.concat([_scores(run, list(status)), base])
-        known = pl.read_parquet(run / "traces.parquet", columns=["trace_id", "problem_id", "model"])
+        scores = pl.concat([_scores(run, list(status)), _undrawn(base, "method")])
+        traces = pl.read_parquet(run / "traces.parquet", columns=list(TRACE))
+        agreed = agreement(scores, traces, base, _traits(scores, status), conf)
+        for name, frame in FRAMES.items():
+            write_frame(run / f"{name}.parquet", getattr(agreed, frame))
+        for line in lines(agreed.notes):
+            print(f"left out: {line}", file=sys.stderr)
+        sentences = pl.read_parquet(run / "sentences.parquet")
+        placed = scores.join(traces, on="trace_id")
         signed = {name: bool(s["signed"]) for name, s in status.items()}
-        table, dots = agreement(scores.join(known, on="trace_id"), base, signed, conf)
-        write_frame(run / "agreement.parquet", table)
-        write_frame(run / "agreement_by_problem.parquet", dots)
-        methods = _methods(scores.join(known, on="trace_id"), status, _kinds(run))
-        write_frame(run / "methods.parquet", methods)
+        write_frame(run / "enrichment.parquet", enrichment(placed, sentences, signed, conf))
+        methods = _methods(placed, status, _kinds(sentences))
+        write_frame(run / "methods.parquet", _with_reliability(methods, agreed, conf))
         draw(run, page)
         return render(run, page)
+
+
+TRACE = ("trace_id", "problem_id", "model")
+FRAMES = {  # of a run, by what agreement calls them
+    "agreement": "agreement",
+    "agreement_by_problem": "by_problem",
+    "agreement_by_k": "by_k",
+    "summary": "summary",
+    "reliability": "reliability",
+    "notes": "notes",
+}
+
+
+def _traits(scores: pl.DataFrame, status: Mapping[str, Mapping[str, Any]]) -> dict[str, Trait]:
+    """What is declared of each method; those without status are baselines."""
+    baseline = Trait(BASELINE, signed=False, arms=frozenset())
+    return dict.fromkeys(scores["method"].unique(maintain_order=True), baseline) | {
+        name: Trait(str(s["family"]), bool(s["signed"]), frozenset(s.get("arms", [])))
+        for name, s in status.items()
+    }
+
+
+def _with_reliability(methods: pl.DataFrame, agreed: Agreed, conf: Agreement) -> pl.DataFrame:
+    """The methods with their reliability raw and under the control that verdicts rest on."""
+    columns = {"reliability": "none", "reliability_controlled": conf.judged}
+    for column, control in columns.items():
+        found = agreed.reliable(control).rename({"value": column})
+        methods = methods.drop(column).join(found, on="method", how="left", maintain_order="left")
+    return methods.select(*schema.METHODS)
 
 
 def _statuses(run: Path) -> dict[str, dict[str, Any]]:
@@ -55,16 +91,21 @@ def _statuses(run: Path) -> dict[str, dict[str, Any]]:
 
 
 def _scores(run: Path, methods: Sequence[str]) -> pl.DataFrame:
-    """The detectors' scores, long."""
-    columns = ["trace_id", "sentence", "score"]
-    empty = pl.DataFrame(schema={"method": pl.String, **{c: schema.SCORES[c] for c in columns}})
+    """The detectors' scores and those of their half samples, long."""
+    empty = pl.DataFrame(schema={"method": pl.String, **schema.SCORES})
     frames = [
-        pl.read_parquet(file(run, name), columns=columns).select(
-            pl.lit(name).alias("method"), *columns
+        pl.read_parquet(file(run, name), columns=list(schema.SCORES)).select(
+            pl.lit(name).alias("method"), *schema.SCORES
         )
         for name in methods
     ]
-    return pl.concat([empty, *frames]).select("trace_id", "sentence", "method", "score")
+    return pl.concat([empty, *frames])
+
+
+def _undrawn(scores: pl.DataFrame, *first: str) -> pl.DataFrame:
+    """Scores of methods that draw nothing, hence have no half samples."""
+    nothing = pl.lit([], dtype=pl.List(pl.Float64))
+    return scores.with_columns(half_a=nothing, half_b=nothing).select(*first, *schema.SCORES)
 
 
 def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
@@ -79,11 +120,7 @@ def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
         conf,
     )
     for (name,), part in base.group_by("method", maintain_order=True):
-        kept = part.drop("method").with_columns(
-            pl.lit([], dtype=pl.List(pl.Float64)).alias("half_a"),
-            pl.lit([], dtype=pl.List(pl.Float64)).alias("half_b"),
-        )
-        write_frame(file(run, str(name)), kept)
+        write_frame(file(run, str(name)), _undrawn(part))
     return base
 
 
@@ -92,9 +129,8 @@ def _resampled(files: Sequence[Path]) -> pl.DataFrame:
     return wanted.select("trace_id", "boundary", "arm", "answer").collect()
 
 
-def _kinds(run: Path) -> pl.DataFrame | None:
+def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
     """The sentences whose truth is known, if any are."""
-    sentences = pl.read_parquet(run / "sentences.parquet")
     return sentences.drop_nulls("kind") if "kind" in sentences.columns else None
 
 

@@ -64,6 +64,8 @@ ROLLOUTS = {
     "arm": pl.String,
     "chunk": pl.Int32,
     "draw": pl.Int32,
+    "origin": pl.Int32,  # the boundary where it was drawn; earlier only if coupled
+    "cut": pl.List(pl.Int32),  # of a continuation: before which sentence in each round
     "token_ids": pl.List(pl.Int32),
     "first_sentence_stop": pl.Int32,
     "first_sentence": pl.String,
@@ -96,15 +98,19 @@ AGREEMENT = {
     "low": pl.Float64,
     "high": pl.Float64,
     "p": pl.Float64,
+    "p_t": pl.Float64,
     "p_max_t": pl.Float64,
     "q": pl.Float64,
     "ceiling": pl.Float64,
     "disattenuated": pl.Float64,
+    "disattenuated_low": pl.Float64,
+    "disattenuated_high": pl.Float64,
     "cross_fit": pl.Boolean,
     "n_traces": pl.Int32,
     "n_problems": pl.Int32,
     "n_sentences": pl.Int32,
     "verdict": pl.String,
+    "n_problems_needed": pl.Int64,
 }
 AGREEMENT_BY_PROBLEM = {
     "model": pl.String,
@@ -117,10 +123,44 @@ AGREEMENT_BY_PROBLEM = {
     "n_traces": pl.Int32,
     "n_sentences": pl.Int32,
 }
+AGREEMENT_BY_K = {
+    "model": pl.String,
+    "a": pl.String,
+    "b": pl.String,
+    "fraction": pl.Float64,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+}
+SUMMARY = {
+    "model": pl.String,
+    "measure": pl.String,
+    "control": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "chance": pl.Float64,
+    "n_problems": pl.Int32,
+}
+RELIABILITY = {
+    "model": pl.String,
+    "method": pl.String,
+    "control": pl.String,
+    "value": pl.Float64,
+}
+NOTES = {  # what was left out of the comparison or could not be compared
+    "model": pl.String,
+    "method": pl.String,
+    "other": pl.String,
+    "reason": pl.String,
+    "count": pl.Int64,
+    "first": pl.String,
+}
 METHODS = {
     "method": pl.String,
     "family": pl.String,
     "reliability": pl.Float64,
+    "reliability_controlled": pl.Float64,
     "coverage": pl.Float64,
     "arms": pl.String,
     "seconds": pl.Float64,
@@ -128,6 +168,16 @@ METHODS = {
     "auroc_planted": pl.Float64,
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
+}
+ENRICHMENT = {
+    "model": pl.String,
+    "method": pl.String,
+    "category": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_problems": pl.Int32,
+    "n_sentences": pl.Int32,
 }
 SELFTEST = {
     "method": pl.String,

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from harness.findings import RAW, Pair, findings, pairs, read_under
+from harness.findings import Pair, findings, pairs, read_under
 from harness.plots.source import Source, read
+from harness.plots.style import decimal
 
 MOST_PAIRS = 10
+NUMBERS = ("raw", "controlled", "interval", "ceiling")
 
 
 def summary(run: Path) -> Table:
@@ -21,14 +24,17 @@ def summary(run: Path) -> Table:
     control = read_under(between)
     table = Table(
         title=f"Agreement of detectors, within-trace Spearman: {run.name}",
-        caption=caption(run, source, len(between)),
+        caption=caption(run, source, between),
         title_justify="left",
         caption_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("pair", no_wrap=True)
-    for heading in ("raw", "interval", f"{control}\ncontrolled", "interval"):
+    table.add_column("pair", overflow="fold")
+    for heading in NUMBERS:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("problems", justify="right")
+    table.add_column("verdict", no_wrap=True)
     for pair in between[:MOST_PAIRS]:
         table.add_row(*row(pair, control))
     return table
@@ -36,13 +42,17 @@ def summary(run: Path) -> Table:
 
 def row(pair: Pair, control: str) -> list[Text]:
     """A pair as cells; names are taken literally, not as markup."""
-    values = [v for c in (RAW, control) for v in (pair.at(c).text, pair.at(c).interval)]
-    return [Text(cell) for cell in (f"{pair.a} ~ {pair.b}", *values, str(pair.n_problems))]
+    read = pair.at(control)
+    numbers = (pair.raw.text, read.text, read.interval, decimal(pair.ceiling))
+    cells = (f"{pair.a} ~ {pair.b}", *numbers, pair.verdict or "none")
+    return [Text(cell) for cell in cells]
 
 
-def caption(run: Path, source: Source, n_pairs: int) -> Text:
+def caption(run: Path, source: Source, between: list[Pair]) -> Text:
     """What was found first, what was left out, and the paths."""
-    more = [f"… and {n_pairs - MOST_PAIRS} further pairs."] if n_pairs > MOST_PAIRS else []
+    told = f"Controlled for {read_under(between)}; ceiling and verdict with all controls on."
+    n = len(between) - MOST_PAIRS
+    more = [f"… and {n} further pairs."] if n > 0 else []
     said = findings(source.agreement, source.detectors)[0]
     paths = [f"page   {run / 'report.html'}", f"plots  {run / 'plots'}"]
-    return Text("\n".join([*more, said, *paths]))
+    return Text("\n".join([*more, said, told, *paths]))

@@ -1,6 +1,7 @@
 """Do the methods select the same sentences? From scores to the agreement frame."""
 
+from harness.agreement.panel import Trait
 from harness.agreement.settings import Agreement
-from harness.agreement.table import agreement
+from harness.agreement.table import Agreed, agreement
 
-__all__ = ["Agreement", "agreement"]
+__all__ = ["Agreed", "Agreement", "Trait", "agreement"]

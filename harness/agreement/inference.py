@@ -1,15 +1,24 @@
-"""From one number a problem to an interval and a p-value: the units are problems, not sentences."""
+"""From one number a problem to intervals and p-values: the units are problems, not sentences."""
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int8
 from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from harness.agreement.settings import Agreement
 
 Means = Float[np.ndarray, " problems"]
-Draws = Float[np.ndarray, " draws"]
+Rows = Float[np.ndarray, "rows problems"]
+Parts = Float[np.ndarray, "parts rows problems"]
+Combine = Callable[[np.ndarray], np.ndarray]
+
+ROWS = 128  # inferred at once: what their draws take stays small beside the scores
+FLIPS = 512  # sign flips made into numbers at once
+TIE = 1e-6  # relative: a flip that only rounding tells from what was observed
+LEAST = 1e-9  # of the variance that a t statistic is divided by, as a share of the squares
 
 
 def interval(values: Means, conf: Agreement) -> tuple[float, float]:
@@ -17,53 +26,152 @@ def interval(values: Means, conf: Agreement) -> tuple[float, float]:
 
     BCa bootstrap over problems (Efron 1987) from `min_problems_bca` up, Student's t below.
     """
-    n = len(values)
-    if n < conf.min_problems_interval:
-        return np.nan, np.nan
-    if np.ptp(values) < 1e-12:
-        return float(values.mean()), float(values.mean())
-    if n < conf.min_problems_bca:
-        reach = stats.t.ppf((1 + conf.confidence) / 2, n - 1) * stats.sem(values)
-        return float(values.mean() - reach), float(values.mean() + reach)
-    draws = _resamples(n, conf.draws, conf.seed) @ values
-    jackknife = (values.sum() - values) / (n - 1)
-    return bca(float(values.mean()), draws, jackknife, conf.confidence)
+    bounds = estimate(values[None, None], mean, [conf.confidence], conf)[1]
+    return float(bounds[0, 0, 0]), float(bounds[0, 0, 1])
 
 
-def bca(value: float, draws: Draws, jackknife: Means, confidence: float) -> tuple[float, float]:
-    """Bias-corrected and accelerated interval from bootstrap draws and leave-one-out values."""
+def mean(parts: np.ndarray) -> np.ndarray:
+    """The first part as it is."""
+    return parts[0]
+
+
+def estimate(
+    parts: Parts, combine: Combine, levels: Sequence[float], conf: Agreement
+) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "levels rows 2"]]:
+    """What `combine` makes of the parts' means over problems, and its intervals at some levels.
+
+    A problem counts in a row where all parts are defined. The problems are drawn, not the parts:
+    an interval is that of the whole expression, and there is none where the expression is undefined
+    without one of the problems. Below 20 problems it is Student's t around the
+    jackknife's standard error, which for a mean is the usual one.
+    """
+    chunks = [
+        _estimate(parts[:, i : i + ROWS], combine, levels, conf)
+        for i in range(0, parts.shape[1], ROWS)
+    ]
+    empty = np.empty(0), np.empty((len(levels), 0, 2))
+    values, bounds = zip(empty, *chunks, strict=True)
+    return np.concatenate(values), np.concatenate(bounds, axis=1)
+
+
+def _estimate(
+    parts: Parts, combine: Combine, levels: Sequence[float], conf: Agreement
+) -> tuple[np.ndarray, np.ndarray]:
+    known = np.isfinite(parts).all(0)
+    parts, n = np.where(known, parts, 0.0), known.sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        total = parts.sum(-1)
+        value = combine(total / n)
+        without = combine((total[..., None] - parts) / (n[:, None] - 1))
+        draws = _draws(parts, known, combine, conf) if (n >= conf.min_problems_bca).any() else None
+    bounds = np.full((len(levels), len(n), 2), np.nan)
+    for row in np.flatnonzero((n >= conf.min_problems_interval) & np.isfinite(value)):
+        left = without[row, known[row]]
+        if not np.isfinite(left).all():
+            continue
+        for i, level in enumerate(levels):
+            if np.ptp(left) < 1e-12:
+                bounds[i, row] = value[row]
+            elif draws is None or n[row] < conf.min_problems_bca:
+                bounds[i, row] = _student(float(value[row]), left, level)
+            else:
+                bounds[i, row] = bca(float(value[row]), draws[:, row], left, level)
+    return value, bounds
+
+
+def _draws(
+    parts: Parts, known: Bool[np.ndarray, "rows problems"], combine: Combine, conf: Agreement
+) -> Float[np.ndarray, "draws rows"]:
+    """The expression in each resample of the problems, one matrix product a part."""
+    weights = _resamples(known.shape[1], conf.draws, conf.seed)
+    counted = weights @ known.T.astype(np.float64)
+    return combine(np.stack([weights @ part.T for part in parts]) / counted)
+
+
+def _student(value: float, jackknife: Means, level: float) -> tuple[float, float]:
+    n = len(jackknife)
+    error = np.sqrt((n - 1) / n * ((jackknife - jackknife.mean()) ** 2).sum())
+    reach = stats.t.ppf((1 + level) / 2, n - 1) * error
+    return value - reach, value + reach
+
+
+def bca(
+    value: float, draws: Float[np.ndarray, " draws"], jackknife: Means, confidence: float
+) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval from bootstrap draws and leave-one-out values.
+
+    Draws in which the expression is undefined are left out.
+    """
+    draws = draws[np.isfinite(draws)]
     below = ((draws < value).mean() + (draws <= value).mean()) / 2
-    bias = stats.norm.ppf(below)
+    bias = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
     away = jackknife.mean() - jackknife
     skew = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
-    z = bias + stats.norm.ppf([(1 - confidence) / 2, (1 + confidence) / 2])
-    low, high = np.quantile(draws, stats.norm.cdf(bias + z / (1 - skew * z)))
+    z = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(draws, ndtr(bias + z / (1 - skew * z)))
     return float(low), float(high)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _resamples(n: int, draws: int, seed: int) -> Float[np.ndarray, "draws problems"]:
-    """Weights of n problems in each resample, the same for every pair that has n."""
+    """Weights of n problems in each resample, the same for all rows."""
     counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=draws)
     return counts / n
 
 
-@lru_cache(maxsize=8)
-def signs(n: int, draws: int, seed: int) -> Float[np.ndarray, "flips problems"]:
-    """Sign flips of n problems, shared by all pairs: every one if they are few, else at random."""
-    if 2**n <= draws:
-        return 1.0 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    random = np.random.default_rng([seed, n, 1]).integers(0, 2, (draws, n))
+@lru_cache(maxsize=2)
+def signs(n: int, flips: int, seed: int) -> Int8[np.ndarray, "flips problems"]:
+    """Sign flips of n problems, shared by all rows: every one if they are few, else at random."""
+    if 2**n <= flips:
+        return (1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)).astype(np.int8)
+    random = np.random.default_rng([seed, n, 1]).integers(0, 2, (flips, n), dtype=np.int8)
     # the flip that changes nothing stands for what was observed: p is never 0
-    return np.concatenate([np.ones((1, n)), 1.0 - 2 * random])
+    return np.concatenate([np.ones((1, n), np.int8), 1 - 2 * random])
 
 
-def sign_flip(
-    values: Float[np.ndarray, " problems"], flips: Float[np.ndarray, "flips problems"]
-) -> float:
-    """Two-sided p-value of mean 0 if each problem's value is as likely as its opposite.
+def flipped(
+    values: Rows, flips: Int8[np.ndarray, "flips problems"]
+) -> Float[np.ndarray, "flips rows"]:
+    """|t| of each row under each flip of its problems; the observed comes first.
 
     NaN values are left out: a flip's sum then runs over the same problems as what was observed.
     """
-    known = np.nan_to_num(values, nan=0.0)
-    return float((np.abs(flips @ known) >= abs(known.sum()) - 1e-12).mean())
+    known, n = np.nan_to_num(values, nan=0.0), np.isfinite(values).sum(1)
+    length = np.sqrt((known**2).sum(1) * n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unit = (known / length[:, None]).T
+        parts = (flips[i : i + FLIPS] for i in range(0, len(flips), FLIPS))
+        share = np.abs(np.concatenate([part.astype(np.float64) @ unit for part in parts]))
+        return share * np.sqrt((n - 1) / np.maximum(1 - share**2, LEAST))
+
+
+def sign_flip(t: Float[np.ndarray, "flips rows"]) -> Float[np.ndarray, " rows"]:
+    """Two-sided p of mean 0 in each row, if a problem's value is as likely as its opposite."""
+    p = (t >= t[0] * (1 - TIE)).mean(0)
+    return np.where(np.isfinite(t[0]), p, np.nan)
+
+
+def max_t(t: Float[np.ndarray, "flips rows"]) -> Float[np.ndarray, " rows"]:
+    """The same against the largest |t| of all rows under each flip (Westfall and Young 1993)."""
+    if not np.isfinite(t[0]).any():
+        return np.full(t.shape[1], np.nan)
+    most = np.nanmax(np.where(np.isfinite(t), t, np.nan), axis=1, keepdims=True)
+    p = (most >= t[0] * (1 - TIE)).mean(0)
+    return np.where(np.isfinite(t[0]), p, np.nan)
+
+
+def student(values: Rows) -> Float[np.ndarray, " rows"]:
+    """Two-sided p of Student's t over the problems of each row; NaN below two problems."""
+    n = np.isfinite(values).sum(1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        center = np.nansum(values, 1) / n
+        spread = np.sqrt(np.nansum((values - center[:, None]) ** 2, 1) / (n - 1) / n)
+        return np.where(n > 1, 2 * stats.t.sf(np.abs(center / spread), n - 1), np.nan)
+
+
+def benjamini_hochberg(p: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " rows"]:
+    """False discovery rate at which each test would be a finding; NaN is no test."""
+    known, q = np.isfinite(p), np.full(len(p), np.nan)
+    if known.any():
+        q[known] = stats.false_discovery_control(p[known])
+    return q

@@ -1,67 +1,145 @@
-"""How alike two score vectors rank the sentences of each trace; NaN where either is constant."""
+"""How alike score vectors place the sentences of each trace, every two of them at once.
+
+Each statistic is the inner product of what two vectors are turned into, minus what chance gives.
+A vector that is constant in a trace has no agreement there: NaN.
+"""
+
+from dataclasses import dataclass
+from math import ceil, log
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from harness.agreement.segments import Segments
+from harness.agreement.ranks import Rows, Standing
+from harness.agreement.settings import Agreement, Control, Statistic
 
-# Squared centred ranks (over n) below this, a sentence, are what rounding leaves of a constant.
-CONSTANT = 1e-9
-
-Scores = Float[np.ndarray, " sentences"]
+NEGLIGIBLE = 1e-6  # weight of the depths below which a rank-biased overlap is not followed
+Square = Float[np.ndarray, "traces vectors vectors"]
 PerTrace = Float[np.ndarray, " traces"]
 
 
-def correlation(x: Scores, y: Scores, traces: Segments) -> PerTrace:
-    """Pearson correlation within each trace of two vectors on the scale of ranks over n."""
-    x, y = traces.centre(x), traces.centre(y)
-    xx, yy = traces.sum(x * x), traces.sum(y * y)
-    flat = ~(np.minimum(xx, yy) > CONSTANT * traces.size)
-    norm = np.where(flat, np.nan, np.sqrt(xx * yy))
-    return np.clip(traces.sum(x * y) / norm, -1, 1)
+@dataclass(frozen=True)
+class Measure:
+    """A statistic under a control; `fraction` is that of the top k, None where there is none."""
+
+    statistic: Statistic
+    control: Control
+    fraction: float | None
 
 
-def spearman(x: Scores, y: Scores, traces: Segments) -> PerTrace:
-    """Spearman's rank correlation within each trace, ties sharing their mean rank."""
-    return correlation(traces.centred_ranks(x), traces.centred_ranks(y), traces)
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """Agreement of every two vectors in each trace, 0 at chance, and what chance was before."""
+
+    value: Square
+    chance: PerTrace
 
 
-def kendall(x: Scores, y: Scores, traces: Segments) -> PerTrace:
-    """Kendall's tau-b within each trace: concordant minus discordant pairs, corrected for ties."""
-    stops = traces.start + traces.size
-    spans = [slice(i, j) for i, j in zip(traces.start, stops, strict=True)]
-    return np.array([_tau_b(x[span], y[span]) for span in spans], dtype=np.float64)
+def likeness(measure: Measure, scores: Rows, stand: Standing, conf: Agreement) -> Likeness:
+    """One statistic of raw scores, -1 or chance at worst and 1 at best."""
+    match measure.statistic:
+        case "spearman":
+            found = cosine(stand.centred)
+        case "kendall":
+            found = cosine(_signs(stand))
+        case "weighted_tau":
+            found = weighted_tau(stand)
+        case "rbo":
+            found = rbo(stand, conf.persistence)
+        case "topk" | "top1":
+            found = topk(stand, measure.fraction)
+        case "sign":
+            found = sign_agreement(scores, stand)
+    flat = stand.flat
+    if measure.statistic == "sign":
+        return found
+    either = flat[:, :, None] | flat[:, None, :]
+    return Likeness(np.where(either, np.nan, found.value), found.chance)
 
 
-def _tau_b(x: np.ndarray, y: np.ndarray) -> float:
-    dx, dy = (np.sign(v[:, None] - v).ravel() for v in (x, y))
-    norm = np.sqrt((dx @ dx) * (dy @ dy))
-    return float(dx @ dy / norm) if norm else np.nan
+def gram(x: np.ndarray, y: np.ndarray) -> Square:
+    """Inner products of the vectors of each trace."""
+    return (x @ np.swapaxes(y, -1, -2)).astype(np.float64)
 
 
-def topk(x: Scores, y: Scores, traces: Segments, fraction: float) -> PerTrace:
-    """Overlap of the top k sentences, 0 at chance and 1 at equality of untied tops.
+def cosine(rows: np.ndarray) -> Likeness:
+    """Inner products over the roots of the squares: Spearman of centred ranks, tau-b of signs."""
+    inner = gram(rows, rows)
+    square = np.diagonal(inner, axis1=-2, axis2=-1)
+    norm = np.sqrt(square[:, :, None] * square[:, None, :])
+    value = np.clip(inner / np.where(norm > 0, norm, np.nan), -1, 1)
+    return Likeness(value, np.zeros(len(rows)))
 
-    k = max(1, round(fraction · n)). A sentence counts by its probability of being chosen when ties
-    at the edge are drawn at random, so three non-zero scores of sixty overlap themselves at .53
-    (before the correction (o − c)/(1 − c), c = k/n).
+
+def _signs(stand: Standing) -> Float[np.ndarray, "traces vectors pairs"]:
+    """Sign of every difference between two sentences; counts of so many are exact in float32."""
+    rank = (-2 * stand.above - stand.tied).astype(np.float32)
+    sign = np.sign(rank[..., :, None] - rank[..., None, :])
+    sign *= stand.inside[..., :, None] & stand.inside[..., None, :]
+    return sign.reshape(*rank.shape[:2], -1)
+
+
+def weighted_tau(stand: Standing) -> Likeness:
+    """Kendall's tau with a pair of sentences weighted 1/rank + 1/rank (Vigna 2015).
+
+    Ranked once by either vector, and averaged; tied sentences share the mean of their weights.
     """
-    k = np.maximum(1, np.rint(fraction * traces.size)).astype(np.int64)
-    both = _membership(x, k, traces) * _membership(y, k, traces)
-    chance = k / traces.size
-    corrected = (traces.sum(both) / k - chance) / np.where(chance < 1, 1 - chance, np.nan)
-    return np.where(_constant(x, traces) | _constant(y, traces), np.nan, corrected)
+    traces, vectors, width = stand.above.shape
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1.0, width + 1))])
+    top, tied = stand.above.astype(int), stand.tied.astype(int)
+    weight = np.where(stand.inside, (harmonic[top + tied] - harmonic[top]) / tied, 0.0)
+    sign = _signs(stand)
+    heavy = sign.reshape(traces, vectors, width, width) * weight[..., None].astype(np.float32)
+    inner = gram(heavy.reshape(sign.shape), sign)
+    pairs = gram(weight, np.where(stand.inside, stand.size - stand.tied, 0.0))
+    own = np.diagonal(pairs, axis1=-2, axis2=-1)[..., None]
+    norm = np.sqrt(own * pairs)
+    tau = inner / np.where(norm > 0, norm, np.nan)
+    return Likeness(np.clip((tau + np.swapaxes(tau, -1, -2)) / 2, -1, 1), np.zeros(traces))
 
 
-def _membership(values: Scores, k: Int[np.ndarray, " traces"], traces: Segments) -> Scores:
-    """Probability of being among the k highest when ties at the edge are drawn at random."""
-    order = np.lexsort((values, traces.spread(np.arange(len(k)))))
-    edge = traces.spread(values[order][traces.start + traces.size - k])
-    above, tied = (values > edge).astype(np.float64), (values == edge).astype(np.float64)
-    share = (k - traces.sum(above)) / traces.sum(tied)
-    return above + tied * traces.spread(share)
+def topk(stand: Standing, fraction: float | None) -> Likeness:
+    """Overlap of the top k sentences: k = max(1, round(fraction · n)), or 1 without a fraction.
+
+    A sentence counts by its probability of being chosen when ties at the edge are drawn at random,
+    so three non-zero scores of sixty overlap themselves at .53 before the correction.
+    """
+    size = stand.size
+    depth = np.maximum(1, np.rint((fraction or 0) * size))
+    chosen = stand.chosen(depth)
+    return _corrected(gram(chosen, chosen) / depth, (depth / size)[:, 0, 0])
 
 
-def _constant(values: Scores, traces: Segments) -> np.ndarray:
-    first = traces.spread(values[traces.start])
-    return traces.sum((values != first).astype(np.float64)) == 0
+def rbo(stand: Standing, persistence: float) -> Likeness:
+    """Rank-biased overlap, extrapolated (Webber et al. 2010), ties drawn at random on average.
+
+    The overlap at depth d counts (1 − p) pᵈ⁻¹; both lists hold the same n sentences, so that all
+    below counts as overlapping.
+    """
+    size = stand.size
+    deepest = min(stand.inside.shape[-1], ceil(log(NEGLIGIBLE) / log(persistence)))
+    depth = np.arange(1.0, deepest + 1)
+    counts = (1 - persistence) * persistence ** (depth - 1) * (depth <= size)
+    rest = 1 - counts.sum(-1)[:, 0]
+    chosen = stand.chosen_at(depth)
+    chosen *= np.sqrt(counts / depth).astype(np.float32)[:, :, None]
+    chosen = chosen.reshape(*chosen.shape[:2], -1)
+    chance = (counts * depth / size).sum(-1)[:, 0] + rest
+    return _corrected(gram(chosen, chosen) + rest[:, None, None], chance)
+
+
+def _corrected(overlap: Square, chance: PerTrace) -> Likeness:
+    most = np.where(chance < 1 - 1e-9, 1 - chance, np.nan)
+    return Likeness((overlap - chance[:, None, None]) / most[:, None, None], chance)
+
+
+def sign_agreement(scores: Rows, stand: Standing) -> Likeness:
+    """Cohen's kappa of the signs of two vectors, over the sentences where neither is 0."""
+    sign = np.where(stand.inside, np.sign(scores), 0.0)
+    known = np.abs(sign)
+    number = gram(known, known)
+    total = np.where(number > 0, number, np.nan)
+    one = gram(sign, known) / total
+    by_chance = one * np.swapaxes(one, -1, -2)
+    most = np.where(by_chance < 1 - 1e-12, 1 - by_chance, np.nan)
+    return Likeness((gram(sign, sign) / total - by_chance) / most, np.zeros(len(sign)))

@@ -1,140 +1,175 @@
 """The agreement frame: each pair of methods by each statistic under each control."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from harness import schema
-from harness.agreement.controls import design, partial_spearman, takes
-from harness.agreement.inference import interval, sign_flip, signs
-from harness.agreement.panel import Panel, panels
-from harness.agreement.segments import Segments
-from harness.agreement.settings import Agreement, Control, Statistic
-from harness.agreement.statistics import kendall, spearman, topk
+from harness.agreement.compare import Pair, Tallies, halves, tallied, whole
+from harness.agreement.concordance import summary
+from harness.agreement.controls import Design, designs
+from harness.agreement.inference import estimate, mean
+from harness.agreement.judged import judged
+from harness.agreement.notes import accepted, observed
+from harness.agreement.outcome import Outcome, drawing, measures, outcomes
+from harness.agreement.panel import Panel, Trait, panels
+from harness.agreement.reliability import itself, lengthened, reliability
+from harness.agreement.settings import Agreement
+from harness.agreement.statistics import Measure
 
-Vector = Float[np.ndarray, " sentences"]
+UNKNOWN = Trait("", signed=False, arms=frozenset())
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """A pair of methods by one statistic under one control: means over the traces of a problem."""
+class Agreed:
+    """The frames of a comparison, each with the schema of its name; null = undefined."""
 
-    model: str
-    a: str
-    b: str
-    statistic: Statistic
-    control: Control
-    problems: tuple[str, ...]
-    values: Float[np.ndarray, " problems"]
-    n_traces: Int[np.ndarray, " problems"]
-    n_sentences: Int[np.ndarray, " problems"]
+    agreement: pl.DataFrame
+    by_problem: pl.DataFrame
+    by_k: pl.DataFrame
+    summary: pl.DataFrame
+    reliability: pl.DataFrame
+    notes: pl.DataFrame
+
+    def reliable(self, control: str) -> pl.DataFrame:
+        """Method and reliability under a control, the mean over models."""
+        rows = self.reliability.filter(pl.col("control") == control)
+        return rows.group_by("method", maintain_order=True).agg(pl.col("value").mean())
 
 
 def agreement(
-    scores: pl.DataFrame, covariates: pl.DataFrame, signed: Mapping[str, bool], conf: Agreement
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The frames schema.AGREEMENT and schema.AGREEMENT_BY_PROBLEM, null = undefined.
-
-    `scores`: model, problem_id, trace_id, sentence, method, score (higher = more of an anchor, NaN
-    = undefined). `covariates`: trace_id, sentence, method, score of at least position, length,
-    lexicon and headroom, as `harness.baselines` gives them; it says which sentences there are.
-    A method absent from `signed` is unsigned. `n_sentences` counts those where both methods and the
-    covariates are defined, `n_traces` and `n_problems` those with a value.
-    Raises UserError for infinite, repeated and unknown scores, naming method and trace.
-    """
-    found = [c for panel in panels(scores, covariates) for c in _compare(panel, signed, conf)]
-    rows = pl.DataFrame([_row(c, conf) for c in found], schema=schema.AGREEMENT)
-    dots = pl.concat([pl.DataFrame(schema=schema.AGREEMENT_BY_PROBLEM), *map(_dots, found)])
-    return rows.fill_nan(None), dots.fill_nan(None)
-
-
-def _compare(panel: Panel, signed: Mapping[str, bool], conf: Agreement) -> Iterator[Comparison]:
-    designs: dict[Control, np.ndarray] = {c: design(c, panel.covariates) for c in conf.controls}
-    for a, b in combinations(panel.scores, 2):
-        x, y = panel.scores[a], panel.scores[b]
-        if signed.get(a, False) != signed.get(b, False):
-            x, y = (np.abs(x), y) if signed.get(a, False) else (x, np.abs(y))
-        for statistic, control in product(conf.statistics, conf.controls):
-            if control == "none" or statistic == "spearman":
-                name = (a, b, statistic, control)
-                yield _comparison(panel, name, (x, y, designs[control]), conf)
-
-
-def _comparison(
-    panel: Panel,
-    name: tuple[str, str, Statistic, Control],
-    vectors: tuple[Vector, Vector, Float[np.ndarray, "sentences columns"]],
+    scores: pl.DataFrame,
+    traces: pl.DataFrame,
+    covariates: pl.DataFrame,
+    traits: Mapping[str, Trait],
     conf: Agreement,
-) -> Comparison:
-    """One statistic of one pair on the sentences where both and the covariates are defined."""
-    both = np.isfinite(np.column_stack(vectors)).all(axis=1)
-    x, y, columns = (v[both] for v in vectors)
-    traces = Segments.of(panel.trace[both])
-    match name[2:]:
-        case "spearman", "none":
-            values = spearman(x, y, traces)
-        case "spearman", control if takes(control, name[:2]):
-            values = np.full(len(traces.size), np.nan)
-        case "spearman", _:
-            values = partial_spearman(x, y, columns, traces, conf)
-        case "kendall", _:
-            values = kendall(x, y, traces)
-        case _:
-            values = topk(x, y, traces, conf.top_fraction)
-    problem = panel.problem[panel.trace[both][traces.start]]
-    return Comparison(
-        panel.model, *name, panel.problems, *_by_problem(panel, problem, values, traces)
+) -> Agreed:
+    """Compare every two methods on each model's traces.
+
+    `scores`: trace_id, sentence, method, score (higher = more of an anchor, NaN = undefined), and
+    half_a and half_b, its scores on pairs of half samples, empty lists where it draws nothing.
+    `traces`: trace_id, problem_id, model. `covariates`: trace_id, sentence, method, score of at
+    least position, length, lexicon and headroom, as `harness.baselines` gives them; it says which
+    sentences there are. Rows that cannot be used are left out and noted.
+    In the frame, `n_sentences` counts those where both methods and the covariates are defined,
+    `n_traces` and `n_problems` those with a value.
+    Raises UserError where a trace is given twice.
+    """
+    accepted_scores, refused = accepted(scores, traces, covariates)
+    found = [_agreed(panel, traits, conf) for panel in panels(accepted_scores, traces, covariates)]
+    empty = Agreed(
+        *(pl.DataFrame(schema=dict(s)) for s in (
+            schema.AGREEMENT, schema.AGREEMENT_BY_PROBLEM, schema.AGREEMENT_BY_K, schema.SUMMARY,
+            schema.RELIABILITY,
+        )),
+        notes=refused,
+    )  # fmt: skip
+    names = ("agreement", "by_problem", "by_k", "summary", "reliability", "notes")
+    frames = ([getattr(f, name) for f in (empty, *found)] for name in names)
+    return Agreed(*(pl.concat(parts).fill_nan(None) for parts in frames))
+
+
+def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agreed:
+    pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
+    designed = designs(conf.controls, panel.covariates)
+    table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
+    every = list(dict.fromkeys([*table, *curve]))
+    direct = [pair for pair in pairs if not pair.cross_fit]
+    complete = tallied(whole(panel.methods), panel, direct, every, designed, conf)
+    split = halved(panel, pairs, every, designed, conf)
+    found = outcomes(panel, pairs, table, complete, split)
+    frame, dots = judged(panel, found, traits, conf), by_problem(panel, found)
+    return Agreed(
+        frame,
+        dots,
+        by_k(panel, outcomes(panel, pairs, curve, complete, split), conf),
+        summary(panel, dots, traits, conf),
+        reliability(panel, split, traits, conf),
+        observed(panel, frame),
     )
 
 
-def _by_problem(
-    panel: Panel, problem: Int[np.ndarray, " traces"], values: np.ndarray, traces: Segments
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over the traces that have a value, their number, and the sentences compared."""
+def pair_of(panel: Panel, traits: Mapping[str, Trait], a: str, b: str) -> Pair:
+    """Two methods; of a signed one beside an unsigned one only the size counts."""
+    first, second = (traits.get(name, UNKNOWN) for name in (a, b))
+    return Pair(
+        a,
+        b,
+        fold_a=first.signed and not second.signed,
+        fold_b=second.signed and not first.signed,
+        both_signed=first.signed and second.signed,
+        cross_fit=bool(first.arms & second.arms),
+        halved=all(
+            panel.methods[name].splits or not traits.get(name, UNKNOWN).arms for name in (a, b)
+        ),
+    )
+
+
+def halved(
+    panel: Panel,
+    pairs: Sequence[Pair],
+    measures: Sequence[Measure],
+    designed: Sequence[Design],
+    conf: Agreement,
+) -> Tallies:
+    """Across halves: all of the pairs that share rollouts, of others what corrects for noise."""
+    drawn = drawing(panel.methods, [*pairs, *map(itself, panel.methods)])
+    corrected = [m for m in measures if m.statistic in ("spearman", "rbo") or _main(m, conf)]
+    found: Tallies = {}
+    for cross_fit, wanted in ((True, measures), (False, corrected)):
+        chosen = [pair for pair in drawn if pair.cross_fit == cross_fit]
+        found |= tallied(halves(panel.methods), panel, chosen, wanted, designed, conf)
+    return found
+
+
+def _main(measure: Measure, conf: Agreement) -> bool:
+    return measure.statistic == "topk" and measure.fraction == conf.top_fraction
+
+
+def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
+    """The values that each row is the mean of, problems without value included."""
+    n, rows = len(panel.problems), np.arange(len(found))
+    names = {
+        "model": [panel.model for _ in found],
+        "a": [o.pair.a for o in found],
+        "b": [o.pair.b for o in found],
+        "statistic": [o.measure.statistic for o in found],
+        "control": [o.measure.control for o in found],
+    }
+    each = {k: pl.Series(v, dtype=pl.String).gather(np.repeat(rows, n)) for k, v in names.items()}
+    problem = pl.Series(panel.problems, dtype=pl.String).gather(np.tile(np.arange(n), len(found)))
+    numbers = {
+        "value": [shown(o) for o in found],
+        "n_traces": [o.n_traces for o in found],
+        "n_sentences": [o.n_sentences for o in found],
+    }
+    columns = each | {"problem_id": problem}
+    columns |= {k: pl.Series(np.concatenate([[], *v])) for k, v in numbers.items()}
+    columns = {k: columns[k] for k in schema.AGREEMENT_BY_PROBLEM}
+    return pl.DataFrame(columns).cast(dict(schema.AGREEMENT_BY_PROBLEM))
+
+
+def shown(outcome: Outcome) -> Float[np.ndarray, " problems"]:
+    """One value a problem; Spearman across halves carried to whole samples."""
+    across, a, b, _ = outcome.seen
+    if not outcome.carried:
+        return across
+    known = np.isfinite(across)
+    own = [half[known].mean() if known.any() else np.nan for half in (a, b)]
+    return across * np.sqrt(np.prod(lengthened(np.array(own))))
+
+
+def by_k(panel: Panel, along: Sequence[Outcome], conf: Agreement) -> pl.DataFrame:
+    """Chance-corrected overlap of the top fractions."""
     n = len(panel.problems)
-    known = np.isfinite(values)
-    n_traces = np.bincount(problem[known], minlength=n)
-    total = np.bincount(problem[known], values[known], minlength=n)
-    n_sentences = np.bincount(problem, traces.size, minlength=n).astype(np.int64)
-    return total / np.where(n_traces, n_traces, np.nan), n_traces, n_sentences
-
-
-def _row(found: Comparison, conf: Agreement) -> dict[str, object]:
-    """A row of schema.AGREEMENT; the columns that are not here are null."""
-    values = found.values[np.isfinite(found.values)]
-    low, high = interval(values, conf)
-    enough = len(values) >= conf.min_problems_interval
-    tested = enough and found.statistic == "spearman"
-    flips = signs(len(found.values), conf.draws, conf.seed)
-    return {
-        **{k: getattr(found, k) for k in ("model", "a", "b", "statistic", "control")},
-        "value": values.mean() if len(values) else None,
-        "low": low,
-        "high": high,
-        "p": sign_flip(found.values, flips) if tested else None,
-        "n_traces": int(found.n_traces.sum()),
-        "n_problems": len(values),
-        "n_sentences": int(found.n_sentences.sum()),
-        "verdict": None if enough else "too few problems",
-    }
-
-
-def _dots(found: Comparison) -> pl.DataFrame:
-    """Rows of schema.AGREEMENT_BY_PROBLEM of one comparison, problems without value included."""
-    names = {k: pl.lit(getattr(found, k)) for k in ("model", "a", "b", "statistic", "control")}
-    columns = {
-        "problem_id": found.problems,
-        "value": found.values,
-        "n_traces": found.n_traces,
-        "n_sentences": found.n_sentences,
-    }
-    types = schema.AGREEMENT_BY_PROBLEM
-    return (
-        pl.DataFrame(columns)
-        .with_columns(**names)
-        .select(pl.col(k).cast(t) for k, t in types.items())
-    )
+    values = np.array([o.seen[0] for o in along]).reshape(-1, n)
+    value, bounds = estimate(values[None], mean, [conf.confidence], conf)
+    rows = [
+        (panel.model, o.pair.a, o.pair.b, o.measure.fraction, v, *ends)
+        for o, v, ends in zip(along, value, bounds[0], strict=True)
+    ]
+    return pl.DataFrame(rows, schema=dict(schema.AGREEMENT_BY_K), orient="row")

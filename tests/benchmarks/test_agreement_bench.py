@@ -1,84 +1,144 @@
-"""Twelve methods on 100 traces of 60 sentences, all at once and as a loop of scipy's calls.
+"""Ten methods, four of which draw, on many traces of about 60 sentences, and scipy on a slice.
 
-`pytest tests/benchmarks/test_agreement_bench.py --benchmark-enable`; small where not enabled.
+`pytest tests/benchmarks/test_agreement_bench.py --benchmark-enable -s` takes ten minutes and prints
+time, memory and ratios; small where not enabled.
 """
 
-from dataclasses import replace
+import resource
+import time
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from omegaconf import OmegaConf
 from scipy import stats
 
-from harness.agreement import Agreement, agreement
-from harness.config import build
+from harness.agreement import Trait, agreement
+from harness.agreement.blocks import blocks
+from harness.agreement.ranks import standing
+from harness.agreement.statistics import Measure, likeness
+from tests.harness.comparing import load
 
-YAML = Path(__file__).parents[2] / "conf" / "agreement" / "default.yaml"
-SENTENCES = 60
-
-
-@pytest.fixture(scope="module")
-def values(request):
-    """Methods by traces by sentences, some with ties and some with gaps."""
-    size = (4, 6) if request.config.getoption("benchmark_disable") else (12, 100)
-    scores = np.random.default_rng(0).normal(size=(*size, SENTENCES))
-    scores[::3] = np.round(scores[::3])
-    scores[1, :, :3] = np.nan
-    return scores
+METHODS, DRAWING, SPLITS = 10, 4, 20
+FULL, SLICE, TINY = 10_000, 100, 12
+CONF = load()
 
 
 @pytest.fixture(scope="module")
-def frames(values):
-    traces = values.shape[1]
-    cells = pl.DataFrame({"trace_id": [f"t{i:03}" for i in range(traces)]}).join(
-        pl.DataFrame({"sentence": np.arange(SENTENCES, dtype=np.int32)}), how="cross"
+def enabled(request):
+    return not request.config.getoption("benchmark_disable")
+
+
+def frames(traces, seed=0):
+    """Scores, traces and covariates; some methods have ties, some gaps, some halves."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(50, 71, traces)
+    n = int(sizes.sum())
+    names = np.array([f"t{i:05}" for i in range(traces)])
+    cells = pl.DataFrame(
+        {
+            "trace_id": np.repeat(names, sizes),
+            "sentence": np.concatenate([np.arange(s, dtype=np.int32) for s in sizes]),
+        }
     )
-    named = cells.with_columns(model=pl.lit("m"), problem_id="trace_id")
-    scores = [
-        named.with_columns(method=pl.lit(f"m{i}"), score=pl.Series(v.ravel()))
-        for i, v in enumerate(values)
-    ]
-    rng = np.random.default_rng(1)
+    place = np.concatenate([np.arange(1, s + 1) / s for s in sizes])
+    truth = rng.normal(size=n) + place
+    scores = [_method(cells, truth, place, i, rng) for i in range(METHODS)]
     known = {
-        "position": np.tile(np.arange(1, SENTENCES + 1) / SENTENCES, traces),
-        "length": rng.integers(3, 40, len(cells)).astype(float),
-        "lexicon": (rng.random(len(cells)) < 0.3).astype(float),
-        "headroom": rng.random(len(cells)),
+        "position": place,
+        "length": rng.integers(3, 40, n).astype(float),
+        "lexicon": (rng.random(n) < 0.3).astype(float),
+        "headroom": np.where(place < 0.7, rng.random(n), 0.0),
     }
-    covariates = [cells.with_columns(method=pl.lit(k), score=v) for k, v in known.items()]
-    return pl.concat(scores), pl.concat(covariates)
+    covariates = [
+        cells.with_columns(method=pl.lit(name), score=pl.Series(v)) for name, v in known.items()
+    ]
+    told = pl.DataFrame({"trace_id": names, "problem_id": names, "model": ["m"] * traces})
+    return pl.concat(scores), told, pl.concat(covariates)
 
 
-@pytest.fixture(scope="module")
-def conf():
-    return build(Agreement, OmegaConf.load(YAML), "agreement")
+def _method(cells, truth, place, i, rng):
+    n = len(cells)
+    score = truth + rng.normal(size=n)
+    if i % 3 == 0:
+        score = np.round(score)
+    if i == 1:
+        score[place > 0.95] = np.nan
+    halves = {"half_a": pl.Series([[]] * n), "half_b": pl.Series([[]] * n)}
+    if i < DRAWING:
+        halves = {h: pl.Series(score[:, None] + rng.normal(size=(n, SPLITS))) for h in halves}
+    kind = pl.List(pl.Float64)
+    lists = {half: made.cast(kind) for half, made in halves.items()}
+    return cells.with_columns(method=pl.lit(f"m{i}"), score=pl.Series(score), **lists)
+
+
+TRAITS = {
+    f"m{i}": Trait("xy"[i % 2], False, frozenset(["resample"] if i < 2 else []))
+    for i in range(METHODS)
+}
+
+
+def timed(traces):
+    given = frames(traces)
+    start = time.perf_counter()
+    found = agreement(*given, TRAITS, CONF)
+    return found, time.perf_counter() - start
+
+
+def test_all_pairs_and_controls(enabled):
+    """Time and memory of the whole, and that they grow with the traces and no faster."""
+    part, short = timed(FULL // 10 if enabled else TINY)
+    assert len(part.agreement) == METHODS * (METHODS - 1) // 2 * 11
+    if enabled:
+        whole, long = timed(FULL)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        print(f"{FULL} traces: {long:.0f} s, {most:.1f} GiB; {FULL // 10}: {short:.0f} s")
+        assert whole.agreement["n_traces"].max() == FULL
+        assert long < 300
+        assert most < 4
+        assert long < 15 * short
 
 
 def loop(values):
     """Mean Spearman and Kendall of each pair, one scipy call a pair and trace."""
     means = []
-    for statistic in (stats.spearmanr, stats.kendalltau):
+    for statistic in (stats.spearmanr, stats.kendalltau, stats.weightedtau):
         for x, y in combinations(values, 2):
-            both = np.isfinite(x) & np.isfinite(y)
-            pairs = zip(x, y, both, strict=True)
-            means.append(np.mean([statistic(a[k], b[k]).statistic for a, b, k in pairs]))
+            pairs = zip(x, y, strict=True)
+            means.append(np.mean([statistic(a, b)[0] for a, b in pairs]))
     return means
+
+
+def together(values):
+    """The same of all pairs at once."""
+    methods, traces, n = values.shape
+    flat = values.reshape(methods, -1)
+    trace, kept = np.repeat(np.arange(traces), n), np.ones(traces * n, bool)
+    first, second = np.array(list(combinations(range(methods), 2))).T
+    total = {name: np.zeros(len(first)) for name in ("spearman", "kendall", "weighted_tau")}
+    for block in blocks(trace, kept):
+        scores = block.rows(flat)
+        stand = standing(scores, block.inside)
+        for name in total:
+            found = likeness(Measure(name, "none", None), scores, stand, CONF)
+            total[name] += found.value[:, first, second].sum(0)
+    return np.concatenate([t / traces for t in total.values()])
+
+
+@pytest.fixture(scope="module")
+def values(enabled):
+    return np.random.default_rng(0).normal(size=(METHODS, SLICE if enabled else 3, 60))
 
 
 def test_scipy_loop(benchmark, values):
     benchmark.pedantic(loop, (values,), rounds=1)
 
 
-def test_two_statistics_as_the_loop(benchmark, values, frames, conf):
-    conf = replace(conf, statistics=("spearman", "kendall"), controls=("none",))
-    rows, _ = benchmark.pedantic(agreement, (*frames, {}, conf), rounds=3)
-    by_statistic = [rows.filter(statistic=s)["value"] for s in conf.statistics]
-    assert pl.concat(by_statistic).to_list() == pytest.approx(loop(values))
-
-
-def test_every_statistic_and_control(benchmark, values, frames, conf):
-    rows, _ = benchmark.pedantic(agreement, (*frames, {}, conf), rounds=3)
-    assert len(rows) == len(list(combinations(values, 2))) * 8
+def test_all_at_once(benchmark, values, enabled):
+    found = benchmark.pedantic(together, (values,), rounds=3)
+    start = time.perf_counter()
+    assert found == pytest.approx(loop(values), abs=1e-6)
+    if enabled:
+        ratio = (time.perf_counter() - start) / benchmark.stats.stats.min
+        print(f"{ratio:.0f} times as fast as scipy's calls")
+        assert ratio > 50

@@ -256,18 +256,57 @@ def test_one_detector_has_nothing_to_agree_with():
     ]
 
 
-def test_the_summary_shows_the_strongest_pairs_and_the_paths(run: Path):
-    console = Console(width=200, file=StringIO())
-    console.print(summary(run))
-    shown = console.file.getvalue()
-    best = max(
-        (p for p in pairs(read(run).agreement, "spearman") if p.within(read(run).detectors)),
-        key=lambda p: abs(p.raw.value or 0),
+VERDICTS = [  # of three pairs; what is said first
+    (("same", "same", "same"), "These methods select the same sentences. Verdicts on the 3 pairs"),
+    (("same", "opposed", "unrelated"), "These methods do not all select the same sentences: 2 of"),
+    (("overlapping", "unreliable", "undecided"), "These methods do not select the same sentences:"),
+    (("same", "undecided", "undecided"), "Whether these methods select the same sentences is not"),
+]
+
+
+@pytest.mark.parametrize(("verdicts", "first"), VERDICTS)
+def test_whether_they_select_the_same_sentences_comes_first(verdicts, first):
+    names = [("a", "b"), ("a", "c"), ("b", "c")]
+    rows = [
+        {"a": a, "b": b, "control": "all", "value": 0.5, "verdict": verdict,
+         "disattenuated_high": 0.9, "n_problems_needed": 40 if verdict == "undecided" else None}
+        for (a, b), verdict in zip(names, verdicts, strict=True)
+    ]  # fmt: skip
+    said = findings(agreement(rows), "abc")[0]
+    assert said.startswith(first)
+    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+    assert sorted(counts.split(", ")) == sorted(
+        said.partition("controls on: ")[2].partition(".")[0].split(", ")
     )
-    first = next(line for line in shown.splitlines() if "~" in line)
-    assert f"{best.a} ~ {best.b}" in first
-    assert best.raw.text in first
-    assert best.at("position").interval in first
+    decided = "Whether" not in first
+    assert said.endswith(".") if decided else said.endswith("About 40 problems would decide all.")
+
+
+def test_an_overlap_that_may_be_the_whole_is_no_difference():
+    row = {"a": "a", "b": "b", "value": 0.5, "verdict": "overlapping", "disattenuated_high": 1.1}
+    assert findings(agreement([row]), "ab")[0].startswith("Whether these methods")
+
+
+def test_the_summary_fits_eighty_columns(run: Path):
+    console = Console(width=80, file=StringIO())
+    console.print(summary(run))
+    lines = console.file.getvalue().splitlines()
+    shown = "\n".join(lines)
+    assert max(map(len, lines)) <= 80
+    heading = next(line for line in lines if "pair" in line)
+    assert heading.split() == ["pair", "raw", "controlled", "interval", "ceiling", "verdict"]
+    best = next(p for p in pairs(read(run).agreement, "spearman") if p.within(read(run).detectors))
+    first = lines[lines.index(heading) + 2]
+    read_as = best.at("position")
+    for cell in (
+        f"{best.a} ~ {best.b}",
+        best.raw.text,
+        read_as.text,
+        read_as.interval,
+        "undecided",
+    ):
+        assert cell in first
+    assert "…" not in shown.replace("… and", "")
     assert "report.html" in shown
 
 

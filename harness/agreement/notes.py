@@ -1,0 +1,101 @@
+"""What was left out of the comparison or could not be compared, named and counted."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from harness import schema
+from harness.agreement.panel import SENTENCE, Panel
+from harness.store import rows
+from harness.types import UserError
+
+REFUSED = "refused: "
+
+
+def accepted(
+    scores: pl.DataFrame, traces: pl.DataFrame, covariates: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The scores that can be compared, and notes (schema.NOTES) on those that cannot.
+
+    Refused are scores of unknown traces and sentences, infinite ones, and all of a sentence that a
+    method scores twice: nobody knows which of them is meant.
+    Raises UserError where the traces themselves contradict each other.
+    """
+    for name in traces.filter(pl.col("trace_id").is_duplicated())["trace_id"].head(1):
+        raise UserError(f"traces: {name} is there twice; a trace has one problem and one model")
+    halves = [pl.col(half).list.eval(pl.element().is_infinite()).list.any() for half in HALVES]
+    infinite = pl.any_horizontal(pl.col("score").is_infinite(), *halves)
+    reasons = {
+        "its trace is not in the run": pl.col("in_run").is_null(),
+        "its sentence is not in the run": pl.col("in_trace").is_null(),
+        "given twice": pl.len().over("method", *SENTENCE) > 1,
+        "infinite": pl.col("infinite"),
+    }
+    why = pl.coalesce(pl.when(test).then(pl.lit(reason)) for reason, test in reasons.items())
+    cells = covariates.select(*SENTENCE, in_trace=pl.lit(value=True)).unique()
+    known = traces.select("trace_id", in_run=pl.lit(value=True))
+    marked = (
+        # halves are long: only what they are checked for goes through the joins
+        scores.select("method", *SENTENCE, infinite=infinite.fill_null(value=False))
+        .join(known, on="trace_id", how="left", maintain_order="left")
+        .join(cells, on=SENTENCE, how="left", maintain_order="left")
+        .with_columns(reason=why)
+    )
+    bad = marked.filter(pl.col("reason").is_not_null())
+    notes = bad.group_by("method", "reason", maintain_order=True).agg(
+        count=pl.len(),
+        first=pl.format("trace {}, sentence {}", "trace_id", "sentence").first(),
+    )
+    notes = notes.with_columns(reason=REFUSED + pl.col("reason"))
+    good = scores if bad.is_empty() else scores.filter(marked["reason"].is_null())
+    return good, _schema(notes)
+
+
+HALVES = ("half_a", "half_b")
+
+
+def observed(panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
+    """Notes on a model's methods and pairs that have nothing to compare."""
+    found = [*_methods(panel), *_pairs(panel, table)]
+    if len(panel.problems) == 1:
+        found.append({"reason": "one problem only: nothing can be inferred", "count": 1})
+    return rows([{"model": panel.model, **note} for note in found], schema.NOTES)
+
+
+def _methods(panel: Panel) -> Iterator[dict[str, object]]:
+    for name, vectors in panel.methods.items():
+        known = np.isfinite(vectors.score)
+        trace, score = panel.trace[known], vectors.score[known]
+        if not len(score):
+            yield {"method": name, "reason": "defined nowhere", "count": len(known)}
+            continue
+        start = np.flatnonzero(np.diff(trace, prepend=-1))
+        spread = np.maximum.reduceat(score, start) - np.minimum.reduceat(score, start)
+        if constant := int((spread == 0).sum()):
+            yield {"method": name, "reason": "constant in a trace, left out", "count": constant}
+
+
+def _pairs(panel: Panel, table: pl.DataFrame) -> Iterator[dict[str, object]]:
+    raw = table.filter((pl.col("statistic") == "spearman") & (pl.col("control") == "none"))
+    for row in raw.iter_rows(named=True):
+        pair = {"method": row["a"], "other": row["b"], "count": row["n_sentences"]}
+        lacking = [m for m in (row["a"], row["b"]) if not panel.methods[m].splits]
+        if row["cross_fit"] and lacking:
+            yield pair | {"reason": "share rollouts, but have no scores of half samples to compare"}
+        elif not row["n_sentences"]:
+            yield pair | {"reason": "no sentence in common"}
+
+
+def _schema(notes: pl.DataFrame) -> pl.DataFrame:
+    empty = pl.DataFrame(schema=dict(schema.NOTES))
+    return pl.concat([empty, notes.cast({"count": pl.Int64})], how="diagonal")
+
+
+def lines(notes: pl.DataFrame) -> list[str]:
+    """The refusals, a line each."""
+    refused = notes.filter(pl.col("reason").str.starts_with(REFUSED))
+    return [
+        f"scores of {row['method']}: {row['count']} {row['reason']} (first: {row['first']})"
+        for row in refused.iter_rows(named=True)
+    ]

@@ -1,0 +1,107 @@
+"""From what pairs have in common in each trace to means over the traces of each problem."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from harness.agreement.compare import PARTS, Pair, Tallies, Tally
+from harness.agreement.controls import takes
+from harness.agreement.panel import Panel, Vectors
+from harness.agreement.settings import Agreement
+from harness.agreement.statistics import Measure
+
+ByProblem = Float[np.ndarray, "parts problems"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A pair by one measure: `seen` is what its value rests on, `split` what corrects that.
+
+    The parts are those of harness.agreement.compare. Of a pair without draws both are the same; of
+    one that shares rollouts too, and then they are across halves.
+    """
+
+    pair: Pair
+    measure: Measure
+    seen: ByProblem
+    split: ByProblem
+    n_traces: Int[np.ndarray, " problems"]
+    n_sentences: Int[np.ndarray, " problems"]
+
+    @property
+    def n_problems(self) -> int:
+        """Problems that have a value."""
+        return int(np.isfinite(self.seen[0]).sum())
+
+    @property
+    def carried(self) -> bool:
+        """Whether the value is carried from half samples to whole ones: Spearman alone can be."""
+        return self.pair.cross_fit and self.measure.statistic == "spearman"
+
+    @property
+    def taken(self) -> bool:
+        """Whether the control takes out one of the pair: nothing is left to compare."""
+        return taken(self.pair, self.measure)
+
+
+def taken(pair: Pair, measure: Measure) -> bool:
+    """Whether one of a pair is a covariate of the measure's control."""
+    return measure.control != "none" and takes(measure.control, (pair.a, pair.b))
+
+
+def measures(conf: Agreement) -> list[Measure]:
+    """All of them: Spearman under every control, then the other statistics without control."""
+    return [
+        Measure(s, c, conf.top_fraction if s == "topk" else None)
+        for s in conf.statistics
+        for c in (conf.controls if s == "spearman" else ("none",))
+    ]
+
+
+def outcomes(
+    panel: Panel, pairs: Sequence[Pair], wanted: Sequence[Measure], whole: Tallies, split: Tallies
+) -> list[Outcome]:
+    """Those that mean anything, pair by pair, in the order of the measures."""
+    return [
+        _outcome(panel, pair, measure, whole, split)
+        for pair in pairs
+        for measure in wanted
+        if pair.both_signed or measure.statistic != "sign"
+    ]
+
+
+def _outcome(panel: Panel, pair: Pair, measure: Measure, whole: Tallies, split: Tallies) -> Outcome:
+    drawn = pair.cross_fit or not pair.halved or bool(drawing(panel.methods, [pair]))
+    n = len(panel.problem)
+    nothing = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
+    across = split.get((pair, measure), nothing) if drawn else whole[pair, measure]
+    seen = across if pair.cross_fit else whole[pair, measure]
+    values = by_problem(panel, seen.mean)
+    if taken(pair, measure):
+        values = np.full_like(values, np.nan)
+    known = np.isfinite(seen.mean).all(0) & np.isfinite(values[0, panel.problem])
+    count = len(panel.problems)
+    return Outcome(
+        pair,
+        measure,
+        values,
+        np.where(np.isfinite(values[:1]), by_problem(panel, across.mean), np.nan),
+        np.bincount(panel.problem[known], minlength=count),
+        np.bincount(panel.problem, seen.n_sentences, minlength=count).astype(np.int64),
+    )
+
+
+def by_problem(panel: Panel, values: Float[np.ndarray, "parts traces"]) -> ByProblem:
+    """Means over the traces of each problem that have a value."""
+    known = np.isfinite(values)
+    start = np.flatnonzero(np.diff(panel.problem, prepend=-1))
+    total = np.add.reduceat(np.where(known, values, 0.0), start, axis=1)
+    number = np.add.reduceat(known.astype(np.int64), start, axis=1)
+    return total / np.where(number, number, np.nan)
+
+
+def drawing(methods: Mapping[str, Vectors], pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of which at least one method draws, and those that do have halves."""
+    return [p for p in pairs if p.halved and (methods[p.a].splits or methods[p.b].splits)]

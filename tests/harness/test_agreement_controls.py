@@ -1,0 +1,128 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from harness.agreement.blocks import blocks
+from harness.agreement.controls import designs, partial_correlation, products, regressors, swept
+from harness.agreement.ranks import standing
+from tests.harness.comparing import load
+
+
+@pytest.fixture
+def conf():
+    return load()
+
+
+def partial(vectors, columns, trace, conf):
+    """Residual-rank correlations of the first two vectors, one a trace."""
+    inner, size, order = [], [], []
+    for block in blocks(trace, np.ones(len(trace), bool)):
+        stand = standing(block.rows(np.array(vectors)), block.inside)
+        inner.append(products(stand.centred, columns, block))
+        size.append(block.size)
+        order.append(block.trace)
+    order = np.concatenate(order)
+    found = partial_correlation(
+        np.concatenate(inner), range(len(columns)), len(columns), np.concatenate(size), conf
+    )
+    return found[np.argsort(order), 0, 1]
+
+
+def slow_partial(x, y, columns, share, least):
+    """Ranks, then ordinary least squares with explicit intercepts, trace by trace or stacked."""
+    pairs = zip(x, y, strict=True)
+    ranks = [[(stats.rankdata(v) - (len(v) + 1) / 2) / len(v) for v in pair] for pair in pairs]
+    sizes = np.array([len(v) for v in x])
+    dummies = np.repeat(np.eye(len(sizes)), sizes, axis=0)
+    stacked = np.column_stack([dummies, np.concatenate(columns)])
+    values, stop = [], np.cumsum(sizes)
+    for t, n in enumerate(sizes):
+        regressors = columns[t].shape[1]
+        if regressors <= share * n:
+            full, free = np.column_stack([np.ones(n), columns[t]]), n - 1 - regressors
+            rest = [r - full @ np.linalg.lstsq(full, r)[0] for r in ranks[t]]
+        else:
+            free = n - 1 - regressors * n / sizes.sum()
+            flat = [np.concatenate([r[j] for r in ranks]) for j in (0, 1)]
+            rest = [v - stacked @ np.linalg.lstsq(stacked, v)[0] for v in flat]
+            rest = [v[stop[t] - n : stop[t]] for v in rest]
+        values.append(stats.pearsonr(*rest).statistic if free >= least else np.nan)
+    return values
+
+
+class TestControls:
+    sizes = (30, 9, 15, 14, 5, 4)
+    trace = np.repeat(np.arange(6), sizes)
+
+    def example(self, seed=0):
+        rng = np.random.default_rng(seed)
+        n = sum(self.sizes)
+        place = np.concatenate([np.arange(1, size + 1) / size for size in self.sizes])
+        covariates = {
+            "position": place,
+            "length": rng.integers(1, 40, n).astype(float),
+            "lexicon": (rng.random(n) < 0.4).astype(float),
+            "headroom": np.full(n, np.nan),
+        }
+        x, y = (np.round(2 * place + rng.normal(size=n), 1) for _ in range(2))
+        return x, y, covariates
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_position_against_ordinary_least_squares(self, conf, seed):
+        x, y, covariates = self.example(seed)
+        edges = np.cumsum(self.sizes)[:-1]
+        cubic = covariates["position"][:, None] ** [1, 2, 3]
+        parts = [np.split(v, edges) for v in (x, y, cubic)]
+        slow = slow_partial(*parts, conf.regressors_per_sentence, conf.min_residual_dof)
+        columns = regressors("position", covariates["position"])
+        fast = partial([x, y], columns, self.trace, conf)
+        assert fast == pytest.approx(slow, abs=1e-9, nan_ok=True)
+        assert np.isfinite(fast).tolist() == [True] * 4 + [False] * 2
+
+    def test_a_column_that_adds_nothing_changes_nothing(self, conf):
+        x, y, covariates = self.example()
+        columns = regressors("position", covariates["position"])
+        extra = [columns, columns[:1] * 3 - 2, np.full((1, len(x)), np.log(3))]
+        padded = partial([x, y], np.concatenate(extra), self.trace, conf)
+        plain = partial([x, y], columns, self.trace, conf)
+        assert padded == pytest.approx(plain, abs=1e-7, nan_ok=True)
+
+    def test_position_controlled_for_position_is_undefined(self, conf):
+        x, _, covariates = self.example()
+        place = covariates["position"]
+        values = partial([x, place], regressors("position", place), self.trace, conf)
+        # the first and third trace have their own fit, which leaves nothing of a straight line
+        assert np.isnan(values[[0, 2]]).all()
+
+    def test_sweeping_is_projecting_out(self):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(2, 7, 12))
+        x[:, 1] = 2 * x[:, 0]  # adds nothing
+        left, rank = swept(x @ x.swapaxes(1, 2), 3)
+        assert rank.tolist() == [2, 2]
+        for whole, found in zip(x, left, strict=True):
+            basis = whole[:3].T
+            rest = whole[3:].T - basis @ np.linalg.lstsq(basis, whole[3:].T)[0]
+            assert found == pytest.approx(rest.T @ rest, abs=1e-10)
+
+    def test_each_control_has_the_columns_of_its_covariates(self):
+        _, _, covariates = self.example()
+        covariates["headroom"] = np.where(self.trace < 2, covariates["position"], np.nan)
+        plain, partly = designs(("none", "position", "all", "length", "headroom"), covariates)
+        assert {c: len(i) for c, i in plain.of.items()} == {"none": 0, "position": 3, "length": 1}
+        assert {c: len(i) for c, i in partly.of.items()} == {"all": 7, "headroom": 2}
+        assert plain.known.all()
+        assert partly.known.tolist() == (self.trace < 2).tolist()
+        slope = partly.columns[list(partly.of["headroom"])[1]]
+        assert slope[self.trace < 2].tolist() == covariates["position"][self.trace < 2].tolist()
+
+    def test_all_leaves_out_what_is_defined_nowhere(self):
+        _, _, covariates = self.example()
+        whole, none = designs(("all", "headroom"), covariates)
+        assert set(whole.of) == {"none", "all"}
+        assert len(whole.of["all"]) == 5
+        assert not none.known.any()
+
+    def test_length_is_in_logs_and_zero_tokens_undefined(self):
+        found = regressors("length", np.array([0, 1, np.e]))
+        assert found[0].tolist() == pytest.approx([np.nan, 0, 1], nan_ok=True)
