@@ -68,6 +68,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "findings": findings(source.agreement, source.detectors),
         "counts": sizes,
         "pairs": between,
+        "several": len({pair.model for pair in between}) > 1,
         "controls": controls(between),
         "read_under": read_under(between),
         "explained": tables.explained(between),

@@ -55,8 +55,12 @@ def explained(between: Sequence[Pair]) -> list[tuple[str, float, float, int]]:
 
 
 def beside(every: Sequence[Pair], source: Source) -> tuple[list[str], list[dict[str, Any]]]:
-    """Agreement of each detector with each baseline that has any: baselines, then rows."""
-    value = {frozenset((p.a, p.b)): p.raw for p in every if p.raw.value is not None}
+    """Agreement of each detector with each baseline that has any: baselines, then rows.
+
+    Of one model where a run has several: the one with the strongest agreement.
+    """
+    known = [p for p in every if p.raw.value is not None and p.model == every[0].model]
+    value = {frozenset((pair.a, pair.b)): pair.raw for pair in known}
     baselines = [b for b in source.baselines if any(b in pair for pair in value)]
     rows = [
         {"method": name, "values": [value.get(frozenset((name, b))) for b in baselines]}

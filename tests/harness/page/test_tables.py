@@ -16,7 +16,7 @@ from tests.harness.synthetic import write_run
 
 def pair(a: str, b: str, **under: float | None) -> Pair:
     values = {control: Value(value, None, None) for control, value in under.items()}
-    return Pair(a, b, "spearman", values, 9, 9, 9, None)
+    return Pair("m", a, b, "spearman", values, 9, 9, 9, None, None, Value(None, None, None), None)
 
 
 def test_what_the_controls_explain_by_hand():
