@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from harness import draws, traces
+from harness import recorded, traces
 from harness.packing import Run, check, grouped, packed, plain
 from harness.reading import captured, float32
 from harness.subject import Subject
@@ -31,7 +31,7 @@ def stated(
     """
     stops, rollouts = traces.site(trace).stops, dict(have.rollouts)
     for arm, layer in dict.fromkeys((want.arm, want.layer) for want in wanted):
-        ids = draws.begun(folder, arm)
+        ids = recorded.begun(folder, arm)
         places = [w.boundary for w in wanted if (w.arm, w.layer) == (arm, layer)]
         begun = {
             k: [(stops[k], ids[k, draw]) for draw in rollouts[arm, k].draw.tolist()] for k in places

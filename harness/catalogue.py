@@ -27,6 +27,7 @@ from harness.types import (
     Read,
     ReadRollouts,
     ReadText,
+    Sentences,
     Suppress,
     Want,
 )
@@ -119,6 +120,7 @@ _OTHER: Mapping[type[Want], str] = {
     Suppress: "passes over the trace with each sentence masked",
     ReadText: "texts read alone",
     ReadRollouts: "states of the rollouts' first sentences",
+    Sentences: "continuations of rollouts cut at a sentence",
     Embed: "embeddings",
 }
 

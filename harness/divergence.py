@@ -83,19 +83,26 @@ def divergence(name: Distance, alpha: float) -> Divergence:
 
 
 def floor(
-    without: Counts, kept: Counts, distance: Divergence, draws: int, rng: np.random.Generator
+    without: Counts,
+    kept: Counts,
+    distance: Divergence,
+    draws: int,
+    rng: np.random.Generator,
+    both: Counts | None = None,
 ) -> tuple[Values, Values]:
     """Mean and 95 % quantile of |distance| if the two rows had one distribution.
 
-    Parametric bootstrap: both rows drawn anew from the pooled one, at their actual sizes. NaN where
-    a row is empty, 0 where a single answer was ever drawn.
+    Parametric bootstrap: both rows drawn anew from the pooled one, at their actual sizes; as many
+    as are counted in `both` are the same rollouts in the two. NaN where a row is empty, 0 where a
+    single answer was ever drawn.
     """
+    shared = np.zeros_like(kept) if both is None else both
     mean, high = np.full((2, len(without)), np.nan)
     drawn = (without.sum(axis=-1) > 0) & (kept.sum(axis=-1) > 0)
     support = ((without + kept) > 0).sum(axis=-1)
     mean[drawn], high[drawn] = 0.0, 0.0
     for i in np.flatnonzero(drawn & (support > 1)):
-        null = np.abs(redrawn(without[i], kept[i], distance, draws, rng))
+        null = np.abs(redrawn(without[i], kept[i], distance, draws, rng, shared[i]))
         mean[i], high[i] = null.mean(), np.quantile(null, 0.95)
     return mean, high
 
@@ -106,11 +113,14 @@ def redrawn(
     distance: Divergence,
     draws: int,
     rng: np.random.Generator,
+    both: Int[np.ndarray, " answers"] | int = 0,
 ) -> Float[np.ndarray, " draws"]:
     """The distance between pairs of samples of the pooled distribution of at least two answers."""
-    pooled = (without + kept)[without + kept > 0]
-    sizes = int(without.sum()), int(kept.sum())
-    return distance(*(sampled(pooled, size, draws, rng) for size in sizes))
+    every, common = without + kept - both, int(np.sum(both))
+    pooled = every[every > 0]
+    shared = sampled(pooled, common, draws, rng)
+    sizes = int(without.sum()) - common, int(kept.sum()) - common
+    return distance(*(shared + sampled(pooled, size, draws, rng) for size in sizes))
 
 
 def sampled(
@@ -152,14 +162,17 @@ class Contrast:
         """What the distance compares."""
         return correctness(sweep) if self.signed else answers(sweep)
 
-    def score(self, without: Counts, kept: Counts, rng: np.random.Generator) -> SentenceScores:
+    def score(
+        self, without: Counts, kept: Counts, rng: np.random.Generator, both: Counts | None = None
+    ) -> SentenceScores:
         """The distance of each row above its noise floor, in nats or probability.
 
-        Diagnostics: raw (nothing subtracted), floor_mean, floor_95, n_without, n_with.
+        `both` counts the rollouts that are in the two rows. Diagnostics: raw (nothing subtracted),
+        floor_mean, floor_95, n_without, n_with.
         """
         measure = divergence(self.distance, self.alpha)
         raw = measure(without, kept)
-        mean, high = floor(without, kept, measure, self.floor_draws, rng)
+        mean, high = floor(without, kept, measure, self.floor_draws, rng, both)
         diagnostics = {
             "raw": raw,
             "floor_mean": mean,

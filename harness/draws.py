@@ -1,106 +1,29 @@
 """Draws: wanted rollouts become requests, finished ones become rows, each recorded once."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from itertools import chain, groupby
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import polars as pl
 from filelock import Timeout
 
 from harness import schema
-from harness.answers import canonical, extract
+from harness.coupling import couples, due
 from harness.engine import Engine, Finished, Request
 from harness.progress import Meter
-from harness.segmentation import Segmenter, reasoning_span
-from harness.settings import Sampling
-from harness.store import add_part, derive, lock, parts, rows, slug
-from harness.subject import Subject
-from harness.types import Draw, Problem, ProblemSet, Rollouts, UserError
+from harness.recorded import AGAIN, Key, keys, written
+from harness.store import add_part, derive, lock, rows
+from harness.types import Cut, Draw
+from harness.writer import Site, Writer
 
 FLUSH = 10.0  # seconds of finished work at risk
-
-Key = tuple[str, int, int]  # arm, boundary, draw
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where rollouts start: a prompt, what was written after it, and its boundaries in tokens."""
-
-    owner: str
-    problem: Problem
-    prompt_ids: tuple[int, ...]
-    token_ids: tuple[int, ...]
-    stops: tuple[int, ...]  # tokens written before each boundary
-
-
-@dataclass(frozen=True)
-class Writer:
-    """What turns token ids into the rows of a run."""
-
-    run: Path
-    subject: Subject
-    problems: ProblemSet
-    segmenter: Segmenter
-    sampling: Sampling
-
-    def folder(self, owner: str) -> Path:
-        """Where the rollouts of a trace lie."""
-        return self.run / "rollouts" / slug(owner)
-
-    def rows(self, site: Site, done: Finished) -> Iterator[dict[str, Any]]:
-        """The rows of a finished request."""
-        _owner, arm, boundary, chunk = done.request.key
-        written = (*done.request.prefix,)[len(site.prompt_ids) :]
-        before = self.subject.decode(written)
-        for draw, ids, reason in zip(
-            done.request.draws, done.token_ids, done.finish_reason, strict=True
-        ):
-            text = self.subject.decode(ids)
-            answer = canonical(extract(before + text, self.problems.pattern))
-            first = self.first(text)
-            yield {
-                "trace_id": site.owner,
-                "boundary": int(boundary),
-                "arm": arm,
-                "chunk": int(chunk),
-                "draw": draw,
-                "token_ids": ids,
-                "first_sentence_stop": self.stop(ids, len(first)),
-                "first_sentence": first.strip(),
-                "answer": answer,
-                "correct": self.problems.correct(site.problem, answer),
-                "finish_reason": reason,
-                "n_tokens": len(ids),
-                "seed": done.request.seed,
-            }
-
-    def first(self, text: str) -> str:
-        """The first sentence of the reasoning in a continuation; empty where it ends at once."""
-        stop = reasoning_span(text, "", self.subject.conf.close_tag)[1]
-        spans = self.segmenter(text[:stop])
-        return text[: spans[0][1]] if spans else ""
-
-    def stop(self, ids: Sequence[int], chars: int) -> int:
-        """The fewest tokens whose text has so many characters."""
-        low, high = 0, len(ids)
-        while low < high:
-            middle = (low + high) // 2
-            if len(self.subject.decode(ids[:middle])) >= chars:
-                high = middle
-            else:
-                low = middle + 1
-        return low
 
 
 def gather(
     writer: Writer, engine: Engine, wanted: Sequence[tuple[Site, Sequence[Draw]]], meter: Meter
 ) -> None:
-    """Record every wanted rollout that is not yet recorded.
+    """Record every wanted rollout that is not yet recorded, of coupled boundaries one round.
 
     Sites that another process works on are left to it, waited for, and then looked at again.
     """
@@ -124,13 +47,16 @@ def _sample(
 ) -> None:
     sites = {site.owner: site for site, _ in wanted}
     todo = [request for site, draws in wanted for request in requests(writer, site, draws)]
+    free = {site.owner: _free(writer, site, draws, todo) for site, draws in wanted}
     meter.expect(sum(len(r.draws) for r in todo))
     finished: list[dict[str, Any]] = []
     since = time.monotonic()
     open_ended = [r for r in todo if len(r.prefix) < r.max_length]
     full = [_ended(r) for r in todo if len(r.prefix) >= r.max_length]
     for done in chain(full, engine.sample(open_ended)):
-        finished.extend(writer.rows(sites[done.request.key[0]], done))
+        site = sites[done.request.key[0]]
+        made = list(writer.rows(site, done))
+        finished += chain(made, writer.inherited(site, made, free[site.owner]))
         meter.add(len(done.request.draws), done.n_tokens)
         if time.monotonic() - since > FLUSH:
             _flush(writer, finished)
@@ -146,22 +72,75 @@ def _flush(writer: Writer, finished: list[dict[str, Any]]) -> None:
     finished.clear()
 
 
-def requests(writer: Writer, site: Site, wanted: Iterable[Draw]) -> Iterator[Request]:
-    """Requests for the draws of a trace that are not recorded, boundary by boundary."""
-    sampling, recorded = writer.sampling, keys(writer.folder(site.owner))
-    for draw in wanted:
-        missing = [d for d in range(draw.n) if (draw.arm, draw.boundary, d) not in recorded]
-        for chunk, numbers in groupby(missing, key=lambda d: d // sampling.chunk):
-            yield Request(
-                key=(site.owner, draw.arm, str(draw.boundary), str(chunk)),
-                base=site.prompt_ids + site.token_ids,
-                cut=len(site.prompt_ids) + site.stops[draw.boundary],
-                extra=writer.subject.encode(draw.append) if draw.append else (),
-                draws=tuple(numbers),
-                seed=derive(sampling.seed, site.owner, draw.arm, draw.boundary, chunk),
-                until=draw.until,
-                max_length=len(site.prompt_ids) + _cap(writer, site, draw),
-            )
+def requests(writer: Writer, site: Site, wanted: Sequence[Draw]) -> Iterator[Request]:
+    """Requests for the draws of a trace that are not recorded, boundary by boundary.
+
+    Draws of one chunk share a request; a continuation has one of its own.
+    """
+    folder, missing = writer.folder(site.owner), list[tuple[Draw, list[Cut]]]()
+    recorded, sampling = keys(folder), writer.sampling
+    asked, places = set(recorded), {(want.arm, want.boundary) for want in wanted}
+    for want in wanted:
+        cuts = want.after or [Cut(draw) for draw in range(want.n)]
+        if couples(sampling.schedule, want):
+            cuts = due(want, places, recorded, sampling.stretch)
+        missing.append((want, [c for c in cuts if (want.arm, want.boundary, c) not in asked]))
+        asked.update((want.arm, want.boundary, c) for c in cuts)
+    tokens = written(folder, {key for want, cuts in missing for key in _ancestors(want, cuts)})
+    for want, cuts in missing:
+        for _, group in groupby(cuts, key=lambda cut: _number(writer, cut)):
+            yield _request(writer, site, want, list(group), tokens)
+
+
+def _request(
+    writer: Writer,
+    site: Site,
+    want: Draw,
+    cuts: Sequence[Cut],
+    tokens: Mapping[Key, tuple[int, ...]],
+) -> Request:
+    """One request for rollouts that continue the same tokens."""
+    arm = want.arm + AGAIN if want.after else want.arm
+    place = (want.boundary, *_number(writer, cuts[0]))
+    extra = writer.subject.encode(want.append) if want.append else ()
+    for key in _ancestors(want, cuts[:1]):
+        sentence = cuts[0].sentences[len(key[2].sentences)]
+        extra += writer.before(tokens[key], sentence)
+    return Request(
+        key=(site.owner, arm, *map(str, place)),
+        base=site.prompt_ids + site.token_ids,
+        cut=len(site.prompt_ids) + site.stops[want.boundary],
+        extra=extra,
+        draws=tuple(cut.draw for cut in cuts),
+        seed=derive(writer.sampling.seed, site.owner, arm, *place),
+        until=want.until,
+        max_length=len(site.prompt_ids) + _cap(writer, site, want),
+    )
+
+
+def _number(writer: Writer, cut: Cut) -> tuple[int, ...]:
+    """The chunk of a rollout; a continuation's is its draw, and its cuts tell it from others."""
+    if not cut.sentences:
+        return (cut.draw // writer.sampling.chunk,)
+    return (cut.draw, *cut.sentences)
+
+
+def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
+    """The recorded rollouts that were cut on the way to some continuations, oldest first."""
+    for cut in cuts:
+        for made in range(len(cut.sentences)):
+            yield want.arm, want.boundary, Cut(cut.draw, cut.sentences[:made])
+
+
+def _free(writer: Writer, site: Site, wanted: Sequence[Draw], todo: Sequence[Request]) -> set[Key]:
+    """Where rollouts may stand for draws of coupled boundaries: neither there nor drawn now."""
+    coupled = [want for want in wanted if couples(writer.sampling.schedule, want)]
+    if not coupled:
+        return set()
+    mine = [request for request in todo if request.key[0] == site.owner]
+    drawn = {(r.key[1], int(r.key[2]), Cut(draw)) for r in mine for draw in r.draws}
+    every = {(w.arm, w.boundary, Cut(draw)) for w in coupled for draw in range(w.n)}
+    return every - drawn - keys(writer.folder(site.owner))
 
 
 def _cap(writer: Writer, site: Site, draw: Draw) -> int:
@@ -176,39 +155,3 @@ def _ended(request: Request) -> Finished:
     """Rollouts from a prefix that already reaches the cap."""
     n = len(request.draws)
     return Finished(request, ((),) * n, ("length",) * n)
-
-
-def keys(folder: Path) -> set[Key]:
-    """What is recorded of a trace."""
-    frame = parts(folder, schema.ROLLOUTS, ["arm", "boundary", "draw"])
-    return set(frame.iter_rows())
-
-
-def begun(folder: Path, arm: str) -> dict[tuple[int, int], tuple[int, ...]]:
-    """The tokens of the first sentence of each recorded rollout, by boundary and draw."""
-    columns = ["arm", "boundary", "draw", "token_ids", "first_sentence_stop"]
-    frame = parts(folder, schema.ROLLOUTS, columns).filter(pl.col("arm") == arm)
-    first = pl.col("token_ids").list.head("first_sentence_stop")
-    found = frame.select("boundary", "draw", first).iter_rows()
-    return {(boundary, draw): tuple(ids) for boundary, draw, ids in found}
-
-
-def load(folder: Path) -> dict[tuple[str, int], Rollouts]:
-    """The recorded rollouts of a trace by arm and boundary, in the order of their draws."""
-    columns = ["arm", "boundary", "draw", "answer", "correct", "first_sentence"]
-    frame = parts(folder, schema.ROLLOUTS, columns).sort("arm", "boundary", "draw")
-    if frame.select("arm", "boundary", "draw").is_duplicated().any():
-        raise UserError(f"{folder}: holds rollouts twice; remove the folder and run again")
-    return {
-        (str(arm), int(boundary)): _rollouts(group)  # pyright: ignore[reportArgumentType]
-        for (arm, boundary), group in frame.group_by("arm", "boundary", maintain_order=True)
-    }
-
-
-def _rollouts(group: pl.DataFrame) -> Rollouts:
-    return Rollouts(
-        group["draw"].to_numpy().astype(np.int64),
-        tuple(group["answer"]),
-        group["correct"].to_numpy().astype(bool),
-        tuple(group["first_sentence"]),
-    )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from harness import draws, schema
+from harness import recorded, schema
 from harness.beginnings import stated
 from harness.draws import Writer
 from harness.embed import embed
@@ -18,8 +18,6 @@ from harness.sample import PASSES, checkpoints
 from harness.store import slug, write_frame
 from harness.suppressing import suppress
 from harness.types import (
-    Attend,
-    Compare,
     Detector,
     Draw,
     Embed,
@@ -29,15 +27,17 @@ from harness.types import (
     Reading,
     ReadRollouts,
     ReadText,
-    Rollouts,
+    Sentences,
     Suppress,
     Trace,
     UserError,
     Want,
     Wanting,
 )
+from harness.wanted import held, speaking
 
 Charges = Counter[str | Suppress | ReadRollouts]  # passes by checkpoint or want
+Vectors = Mapping[tuple[str, str], np.ndarray]
 SMALL = Read(entropy=True, logprob=True)  # of every trace, whoever wants it
 
 
@@ -49,15 +49,19 @@ class Desk:
     references: tuple[Problem, ...]
     texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
     passes: dict[str, Charges] = field(default_factory=dict)  # not yet charged
+    vectors: dict[str, Vectors] = field(default_factory=dict)  # of traces that wait for draws
 
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
+        folder = self.writer.folder(trace.id)
         return Evidence(
             draws=self.writer.sampling.draws,
             force=self.writer.subject.conf.force,
             references=self.references,
-            rollouts=draws.load(self.writer.folder(trace.id)),
+            rollouts=recorded.load(folder),
+            continued=recorded.continued(folder),
             reading=_kept_tokens(self.writer.run, trace),
+            embeddings=self.vectors.get(trace.id, {}),
         )
 
     def missing(
@@ -90,6 +94,9 @@ class Desk:
             wanted = self.missing(trace, have, detectors)
             drawn = [w for w in wanted if isinstance(w, Draw)]
             if len(drawn) == len(wanted):
+                self.vectors.pop(trace.id, None)
+                if drawn:
+                    self.vectors[trace.id] = have.embeddings
                 return have, drawn
             have = self._gather(trace, have, wanted)
 
@@ -114,6 +121,8 @@ class Desk:
         if begun := [w for w in wanted if isinstance(w, ReadRollouts)]:
             have = stated(subject, self.writer.folder(trace.id), trace, have, begun)
             passes.update(begun)
+        if said := [w for w in wanted if isinstance(w, Sentences)]:
+            have = _told(self.writer, trace, have, said)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
                 self.texts[want] = read_text(subject, want)
@@ -129,60 +138,12 @@ def wants(detector: Detector, trace: Trace, have: Evidence) -> Sequence[Want]:
     return detector.wants(trace, have) if isinstance(detector, Wanting) else []
 
 
-def held(want: Want, have: Evidence) -> bool:
-    """Whether the evidence answers a want."""
-    match want:
-        case Draw():
-            found = have.rollouts.get((want.arm, want.boundary))
-            return found is not None and set(range(want.n)) <= set(found.draw.tolist())
-        case ReadRollouts():
-            found = have.rollouts.get((want.arm, want.boundary))
-            return found is not None and want.layer in found.states
-        case Read():
-            return _covers(have.reading_of(want.checkpoint), want)
-        case Embed():
-            return all((want.model, text) in have.embeddings for text in want.texts)
-        case _:
-            found = (have.texts, have.divergence, have.attention, have.suppression)
-            return any(want in answers for answers in found)
-
-
-def only(have: Evidence, wanted: Sequence[Want]) -> Evidence:
-    """The part of the evidence that answers some wants."""
-    texts = {(w.model, text) for w in wanted if isinstance(w, Embed) for text in w.texts}
-    drawn = {(w.arm, w.boundary) for w in wanted if isinstance(w, Draw)}
-    names = {w.checkpoint for w in wanted if isinstance(w, Read)}
-    reads = {name: _part(have.reading_of(name), name, wanted) for name in names}
-    return replace(
-        have,
-        rollouts={k: _ends(r, k, wanted) for k, r in have.rollouts.items() if k in drawn},
-        reading=reads.pop("", Reading()),
-        others=reads,
-        divergence={w: have.divergence[w] for w in wanted if isinstance(w, Compare)},
-        attention={w: have.attention[w] for w in wanted if isinstance(w, Attend)},
-        suppression={w: have.suppression[w] for w in wanted if isinstance(w, Suppress)},
-        texts={w: have.texts[w] for w in wanted if isinstance(w, ReadText)},
-        embeddings={key: v for key, v in have.embeddings.items() if key in texts},
-    )
-
-
-def _part(reading: Reading, name: str, wanted: Sequence[Want]) -> Reading:
-    """A reading with no more than the states that are wanted: the rest is small."""
-    reads = [w for w in wanted if isinstance(w, Read) and w.checkpoint == name]
-    layers = {layer for want in reads for layer in want.states}
-    return replace(reading, states={n: s for n, s in reading.states.items() if n in layers})
-
-
-def _ends(rollouts: Rollouts, key: tuple[str, int], wanted: Sequence[Want]) -> Rollouts:
-    """Rollouts with no more than the states that are wanted."""
-    states = {n: s for n, s in rollouts.states.items() if ReadRollouts(*key, n) in wanted}
-    return replace(rollouts, states=states)
-
-
-def _covers(reading: Reading, want: Read) -> bool:
-    entropy = reading.entropy is not None or not want.entropy
-    logprob = reading.logprob is not None or not want.logprob
-    return entropy and logprob and set(want.states) <= set(reading.states)
+def _told(writer: Writer, trace: Trace, have: Evidence, wanted: Sequence[Sentences]) -> Evidence:
+    """The evidence with the wanted sentences in it."""
+    new = {key for want in wanted for key in speaking(have, want)} - set(have.sentences)
+    ids = recorded.written(writer.folder(trace.id), new)
+    found = {key: writer.sentences(ids[key]) for key in new}
+    return replace(have, sentences={**have.sentences, **found})
 
 
 def _agree(wanted: Sequence[Draw]) -> None:

@@ -69,12 +69,19 @@ def make(settings: Settings, revision: str) -> None:
         **settings.values,
         "identity": dict(settings.identity),
         "revision": revision,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "git": commit(),
+        **provenance(),
         "hardware": hardware(),
     }
     write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+
+
+def provenance() -> dict[str, Any]:
+    """When and by which code something is made."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "git": commit(),
+    }
 
 
 def set_aside(folder: Path) -> None:

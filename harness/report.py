@@ -15,6 +15,7 @@ from harness.agreement import Agreed, Agreement, Trait, agreement
 from harness.agreement.notes import lines
 from harness.baselines import baselines
 from harness.config import build
+from harness.enrichment import enrichment
 from harness.ledger import file
 from harness.page import render
 from harness.planted import auroc_planted, unsigned
@@ -27,7 +28,7 @@ from harness.types import UserError
 
 
 def report(run: Path, conf: Agreement, page: Report) -> Path:
-    """Write agreement, methods, plots and page of a run anew; returns the page."""
+    """Write agreement, enrichment, methods, plots and page of a run anew; returns the page."""
     if not (run / "traces.parquet").exists():
         raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
     with lock(run, "report"):
@@ -40,7 +41,11 @@ def report(run: Path, conf: Agreement, page: Report) -> Path:
             write_frame(run / f"{name}.parquet", getattr(agreed, frame))
         for line in lines(agreed.notes):
             print(f"left out: {line}", file=sys.stderr)
-        methods = _methods(scores.join(traces, on="trace_id"), status, _kinds(run))
+        sentences = pl.read_parquet(run / "sentences.parquet")
+        placed = scores.join(traces, on="trace_id")
+        signed = {name: bool(s["signed"]) for name, s in status.items()}
+        write_frame(run / "enrichment.parquet", enrichment(placed, sentences, signed, conf))
+        methods = _methods(placed, status, _kinds(sentences))
         write_frame(run / "methods.parquet", _with_reliability(methods, agreed, conf))
         draw(run, page)
         return render(run, page)
@@ -124,9 +129,8 @@ def _resampled(files: Sequence[Path]) -> pl.DataFrame:
     return wanted.select("trace_id", "boundary", "arm", "answer").collect()
 
 
-def _kinds(run: Path) -> pl.DataFrame | None:
+def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
     """The sentences whose truth is known, if any are."""
-    sentences = pl.read_parquet(run / "sentences.parquet")
     return sentences.drop_nulls("kind") if "kind" in sentences.columns else None
 
 

@@ -10,16 +10,16 @@ from harness import folder, traces
 from harness.calibration import Learner, facts, folds
 from harness.draws import Site, Writer, gather
 from harness.engine import Engine, Finished, Request
-from harness.evidence import Desk, only, wants
+from harness.evidence import Desk, wants
 from harness.ledger import Ledger, ledger
 from harness.progress import Meter, metered
-from harness.schema import PROBLEMS
 from harness.scores import score
 from harness.settings import Settings
 from harness.stops import Stops
-from harness.store import lock, rows, write_frame
+from harness.store import lock, write_frame
 from harness.subject import subject
 from harness.types import Detector, Draw, Evidence, Fitting, Problem, Trace
+from harness.wanted import only
 
 
 @dataclass
@@ -49,7 +49,7 @@ def job(settings: Settings) -> None:
     engine = Late(lambda: settings.engine.start(who, stops, heat))
     with lock(settings.folder, "traces"):
         _save(settings, [*problems.evaluate, *problems.reference])
-        written = traces.write(writer, engine, problems.evaluate)
+        written = traces.write(writer, engine, problems.evaluate, settings.labels)
     with ExitStack() as held:
         for name in sorted(settings.detectors):
             held.enter_context(lock(settings.folder, f"scores/{name}"))
@@ -113,11 +113,12 @@ class Job:
         return [(site, draws) for site, draws in found if draws]
 
     def sample(self, wanted: Sequence[tuple[Site, Sequence[Draw]]]) -> None:
-        """Draw them, and charge the detectors that draw."""
+        """Draw them, and charge the detectors that draw and are not done."""
+        waiting = {name for trace in self.traces for name in self.open(trace)}
         with metered("rollouts") as meter:
             gather(self.desk.writer, self.engine, wanted, meter)
         for name, book in self.books.items():
-            if self.arms(name):
+            if name in waiting and self.arms(name):
                 book.count("tokens", meter.tokens)
                 book.count("seconds", meter.seconds)
                 book.count("sampling_seconds", meter.seconds)
@@ -132,8 +133,9 @@ class Job:
             meter.add(1)
             if draws:
                 later.append((traces.site(trace), draws))
-                continue
             for name, detector in detectors.items():
+                if draws and self.desk.missing(trace, have, {name: detector}):
+                    continue
                 wanted = wants(detector, trace, have)
                 self.books[name].count("passes", self.desk.charged(trace, wanted))
                 if name in self.learners:
@@ -141,7 +143,8 @@ class Job:
                 else:
                     self.enter(name, detector, trace, have)
                     self.books[name].flush()
-            self.desk.passes.pop(trace.id, None)
+            if not draws:
+                self.desk.passes.pop(trace.id, None)
         if not later:
             self.learn()
         return later
@@ -172,8 +175,4 @@ def _save(settings: Settings, problems: Sequence[Problem]) -> None:
     path = settings.folder / "problems.parquet"
     if path.exists():
         return
-    every = [
-        {"problem_id": p.id, **{k: getattr(p, k) for k in PROBLEMS if k != "problem_id"}}
-        for p in problems
-    ]
-    write_frame(path, rows(every, PROBLEMS))
+    write_frame(path, traces.problem_frame(problems))

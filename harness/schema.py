@@ -64,6 +64,8 @@ ROLLOUTS = {
     "arm": pl.String,
     "chunk": pl.Int32,
     "draw": pl.Int32,
+    "origin": pl.Int32,  # the boundary where it was drawn; earlier only if coupled
+    "cut": pl.List(pl.Int32),  # of a continuation: before which sentence in each round
     "token_ids": pl.List(pl.Int32),
     "first_sentence_stop": pl.Int32,
     "first_sentence": pl.String,
@@ -166,6 +168,16 @@ METHODS = {
     "auroc_planted": pl.Float64,
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
+}
+ENRICHMENT = {
+    "model": pl.String,
+    "method": pl.String,
+    "category": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_problems": pl.Int32,
+    "n_sentences": pl.Int32,
 }
 SELFTEST = {
     "method": pl.String,

@@ -72,20 +72,19 @@ def _draws(detector: Detector, trace: Trace, evidence: Evidence) -> bool:
 def halves(trace_id: str, evidence: Evidence, splits: int) -> Iterator[tuple[Half, Half]]:
     """Pairs of complementary halves of the draws at every boundary.
 
-    Each draw is ranked by a hash of trace, boundary, split and draw, the same for all detectors;
-    the lower half is A. An odd draw goes to B.
+    Each draw is ranked by a hash of trace, split and draw, the same for all detectors; the lower
+    half is A. An odd draw goes to B. Draws of one number are in one half at all boundaries, as
+    they are one rollout where boundaries are coupled; otherwise they are independent, and no worse.
     """
     for split in range(splits):
         a = {
-            (arm, boundary): _lower(trace_id, boundary, split, rollouts.draw)
-            for (arm, boundary), rollouts in evidence.rollouts.items()
+            place: _lower(trace_id, split, rollouts.draw)
+            for place, rollouts in evidence.rollouts.items()
         }
         yield a, {key: ~mask for key, mask in a.items()}
 
 
-def _lower(
-    trace_id: str, boundary: int, split: int, draws: np.ndarray
-) -> Bool[np.ndarray, " draws"]:
+def _lower(trace_id: str, split: int, draws: np.ndarray) -> Bool[np.ndarray, " draws"]:
     most = int(draws.max(initial=-1)) + 1
-    keys = np.random.default_rng(derive(trace_id, boundary, split)).random(most)[draws]
+    keys = np.random.default_rng(derive(trace_id, split)).random(most)[draws]
     return np.argsort(np.argsort(keys)) < len(draws) // 2

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from harness.agreement import Agreement
 from harness.config import build, check, plain, serving, shown
 from harness.engine import EngineConf
+from harness.labels import Labels
 from harness.planted import Selftest
 from harness.plots import Report
 from harness.sample import REFERENCES, checkpoints, wanted
@@ -38,6 +39,8 @@ class Sampling:
     """What conf/sampling says; lengths in tokens."""
 
     draws: int
+    schedule: Literal["fixed", "coupled"]
+    stretch: int
     chunk: int
     temperature: float
     top_p: float
@@ -51,7 +54,7 @@ class Sampling:
     splits: int
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("draws", "chunk", "answer_tokens", "traces"), 1)
+        least = dict.fromkeys(("draws", "stretch", "chunk", "answer_tokens", "traces"), 1)
         least |= {"max_tokens": 2, "attempts": self.traces, "splits": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
@@ -83,6 +86,7 @@ class Settings:
     overwrite: bool
     problems: ProblemSet
     segmentation: Segmentation
+    labels: Labels
     sampling: Sampling
     model: Model
     engine: EngineConf
@@ -103,7 +107,7 @@ class Settings:
 
 
 _KNOWN = {
-    *("results", "run", "overwrite", "options", "problems", "segmentation", "sampling"),
+    *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest"),
 }
 
@@ -142,6 +146,7 @@ def settings(config: Any) -> Settings:
         overwrite=check(bool, values["overwrite"], "overwrite"),
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
+        labels=build(Labels, values["labels"], "labels"),
         sampling=sampling,
         model=model,
         engine=serving(EngineConf, values["engine"], "engine"),
@@ -217,6 +222,8 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     found = flat({"model": model, **nodes, "sampling": fixed})
     for key in ("sampling.draws", "sampling.chunk", "model.device"):
         found.pop(key)
+    if sampling.schedule == "fixed":  # as in runs made before there was another
+        del found["sampling.schedule"], found["sampling.stretch"]
     return found
 
 

@@ -72,9 +72,14 @@ def rows(values: list[dict[str, Any]], schema: Mapping[str, Any]) -> pl.DataFram
 
 
 def parts(folder: Path, schema: Mapping[str, Any], columns: Sequence[str] = ()) -> pl.DataFrame:
-    """All part files of a folder as one frame, read only as far as the columns asked for."""
-    files = sorted(folder.glob("*.parquet"))
-    frame = pl.scan_parquet(files) if files else pl.LazyFrame(schema=dict(schema))
+    """All part files of a folder as one frame, read only as far as the columns asked for.
+
+    A column that a file does not have yet is null.
+    """
+    files, whole = sorted(folder.glob("*.parquet")), dict(schema)
+    if not files:
+        return pl.DataFrame(schema=whole).select(*(columns or schema))
+    frame = pl.scan_parquet(files, schema=whole, missing_columns="insert", extra_columns="ignore")
     return frame.select(*(columns or schema)).collect()
 
 

@@ -1,7 +1,7 @@
 """Traces: the model writes, the answer is checked, the reasoning is cut into sentences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -9,6 +9,7 @@ import polars as pl
 from harness import schema, truth
 from harness.draws import Site, Writer, gather
 from harness.engine import Engine
+from harness.labels import Labels
 from harness.progress import metered
 from harness.segmentation import reasoning_span, sentences
 from harness.store import parts, rows, write_frame, write_json
@@ -33,7 +34,9 @@ def cast(problems: Sequence[Problem]) -> Cast:
     return Cast(evaluate, tuple(p for p in problems if p.role == "reference"))
 
 
-def write(writer: Writer, engine: Engine, problems: Sequence[Problem]) -> list[Trace]:
+def write(
+    writer: Writer, engine: Engine, problems: Sequence[Problem], labels: Labels
+) -> list[Trace]:
     """The run's traces, written now unless they exist; skipped problems go to skipped.json."""
     if (writer.run / "traces.parquet").exists():
         return load(writer, problems)
@@ -47,9 +50,16 @@ def write(writer: Writer, engine: Engine, problems: Sequence[Problem]) -> list[T
             sites = [site for site in sites if _screened(writer, site, skipped)]
         draws = [Draw(0, sampling.attempts, arm=ARM)]
         gather(writer, engine, [(site, draws) for site in sites], meter)
-    traces = [trace for site in sites for trace in _kept(writer, site, skipped)]
+    traces = [labelled(t, labels) for site in sites for t in _kept(writer, site, skipped)]
     _save(writer, traces, problems, skipped)
     return traces
+
+
+def labelled(trace: Trace, labels: Labels) -> Trace:
+    """The trace with the functions of its sentences."""
+    found = labels.of([sentence.text for sentence in trace.sentences])
+    pairs = zip(trace.sentences, found, strict=True)
+    return replace(trace, sentences=tuple(replace(s, category=label) for s, label in pairs))
 
 
 def load(writer: Writer, problems: Sequence[Problem]) -> list[Trace]:
@@ -161,7 +171,19 @@ def _save(
         write_json(writer.run / "skipped.json", skipped)
     cut = truth.export(writer, traces, sentence_frame(traces))
     write_frame(writer.run / "sentences.parquet", cut)
-    whole = [
+    write_frame(writer.run / "traces.parquet", trace_frame(traces))
+
+
+def problem_frame(problems: Sequence[Problem]) -> pl.DataFrame:
+    """One row a problem."""
+    keys = [key for key in schema.PROBLEMS if key != "problem_id"]
+    every = [{"problem_id": p.id, **{key: getattr(p, key) for key in keys}} for p in problems]
+    return rows(every, schema.PROBLEMS)
+
+
+def trace_frame(traces: Sequence[Trace]) -> pl.DataFrame:
+    """One row a trace."""
+    every = [
         {
             "trace_id": t.id,
             "problem_id": t.problem.id,
@@ -173,7 +195,7 @@ def _save(
         }
         for t in traces
     ]
-    write_frame(writer.run / "traces.parquet", rows(whole, schema.TRACES))
+    return rows(every, schema.TRACES)
 
 
 def sentence_frame(traces: Sequence[Trace]) -> pl.DataFrame:

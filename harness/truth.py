@@ -47,7 +47,8 @@ NAME = "truth"  # of the method that the exact importances stand for in every co
 def export(writer: Writer, traces: Sequence[Trace], sentences: pl.DataFrame) -> pl.DataFrame:
     """Keep the truth as scores and edges of the run; returns the sentences with kinds and truth.
 
-    Nothing is kept, and the sentences stay as they are, where the problems know no truth.
+    A known kind is the sentence's category, too. Nothing is kept, and the sentences stay as they
+    are, where the problems know no truth.
     """
     problems, sampling = writer.problems, writer.sampling
     if not isinstance(problems, Planted):
@@ -63,7 +64,8 @@ def export(writer: Writer, traces: Sequence[Trace], sentences: pl.DataFrame) -> 
         for i, j, kind in truth.edges
     ]
     write_frame(writer.run / "matrices" / "edges.parquet", rows(edges, schema.EDGES))
-    return sentences.join(_columns(found), on=["trace_id", "sentence"], how="left")
+    known = sentences.join(_columns(found), on=["trace_id", "sentence"], how="left")
+    return known.with_columns(pl.coalesce("kind", "category").alias("category"))
 
 
 def _scores(run: Path, found: Mapping[str, Truth], without: Mapping[str, int]) -> None:

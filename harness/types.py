@@ -94,11 +94,24 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A rollout, or what was drawn where it was cut: `sentences` names one cut a round, from 0.
+
+    () is rollout `draw` itself, (5,) what continues it from before its sentence 5, (5, 2) what
+    continues that from before sentence 2 of its own, and so on.
+    """
+
+    draw: int
+    sentences: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Draw:
     """Wanted: `n` rollouts that continue the trace from a boundary (0 = before the first sentence).
 
     Draws of one `arm` are made once and shared by all detectors that name it; `append` is text put
-    after the prefix before sampling starts.
+    after the prefix before sampling starts. With `after`, a continuation of the arm's rollouts from
+    each of these cuts; what was cut must be there.
     """
 
     boundary: int
@@ -106,6 +119,7 @@ class Draw:
     until: Until = "end"
     arm: str = "resample"
     append: str = ""
+    after: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,6 +198,18 @@ class ReadRollouts:
 
 
 @dataclass(frozen=True)
+class Sentences:
+    """Wanted: the sentences of the first `n` rollouts of an arm at a boundary, stripped.
+
+    Those of their continuations too. To be asked for once the rollouts are there.
+    """
+
+    arm: str
+    boundary: int
+    n: int
+
+
+@dataclass(frozen=True)
 class Embed:
     """Wanted: unit sentence embeddings of some texts."""
 
@@ -191,7 +217,7 @@ class Embed:
     model: str
 
 
-Want = Draw | Read | ReadText | ReadRollouts | Embed | Compare | Attend | Suppress
+Want = Draw | Read | ReadText | ReadRollouts | Sentences | Embed | Compare | Attend | Suppress
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +225,9 @@ class Rollouts:
     """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where none.
 
     `states` are those of the first sentence's last token by block, float32, NaN where it is empty.
+    Continuations have the `draw` of the rollout they go back to, and their `cuts`. Draws that are
+    `passing` are the same rollouts as those draws of the boundary before, which wrote the sentence
+    between as the trace has it.
     """
 
     draw: Int[np.ndarray, " draws"]
@@ -206,6 +235,8 @@ class Rollouts:
     correct: Bool[np.ndarray, " draws"]
     first_sentence: tuple[str, ...]
     states: Mapping[int, Float[np.ndarray, "draws width"]] = field(default_factory=dict)
+    cuts: tuple[Cut, ...] = ()
+    passing: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.answer)
@@ -219,6 +250,8 @@ class Rollouts:
             self.correct[index],
             tuple(self.first_sentence[i] for i in index),
             {layer: states[index] for layer, states in self.states.items()},
+            tuple(self.cuts[i] for i in index) if self.cuts else (),
+            self.passing & set(self.draw[index].tolist()),
         )
 
 
@@ -238,6 +271,7 @@ class Reading:
 class Evidence:
     """Everything gathered about one trace so far; detectors read it and never fetch anything.
 
+    `continued` holds the continuations of rollouts that were cut, `sentences` what both say.
     `reading` is of the model that wrote the trace, `others` of further checkpoints by name: NaN
     after the reasoning and beyond a checkpoint's context, and so is their `divergence`, in nats a
     token. `suppression` is KL(plain || masked) in nats of every token (row) when a sentence
@@ -248,6 +282,8 @@ class Evidence:
     force: str
     references: tuple[Problem, ...]
     rollouts: Mapping[tuple[str, int], Rollouts] = field(default_factory=dict)
+    continued: Mapping[tuple[str, int], Rollouts] = field(default_factory=dict)
+    sentences: Mapping[tuple[str, int, Cut], tuple[str, ...]] = field(default_factory=dict)
     reading: Reading = field(default_factory=Reading)
     others: Mapping[str, Reading] = field(default_factory=dict)
     divergence: Mapping[Compare, Float[np.ndarray, " tokens"]] = field(default_factory=dict)
@@ -265,8 +301,15 @@ class Evidence:
         return self.others.get(checkpoint, Reading()) if checkpoint else self.reading
 
     def subset(self, keep: Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]) -> "Evidence":
-        """The same evidence with only some of the draws, for half-sample scores."""
-        return replace(self, rollouts={k: r.take(keep[k]) for k, r in self.rollouts.items()})
+        """The same evidence with only some of the draws, for half-sample scores.
+
+        A continuation stays if the rollout that it goes back to does.
+        """
+        rollouts = {k: r.take(keep[k]) for k, r in self.rollouts.items()}
+        continued = {
+            k: r.take(np.isin(r.draw, rollouts[k].draw)) for k, r in self.continued.items()
+        }
+        return replace(self, rollouts=rollouts, continued=continued)
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,13 +79,17 @@ class Resampling:
         rollouts = sweep(evidence, ARM, len(trace.sentences) + 1)
         contrast = Contrast(self.distance, self.alpha, self.subtract_floor, self.floor_draws)
         found = contrast.outcomes(rollouts)
-        every = found.count(found.column >= 0)
-        redrawn, kept = every[:-1], every[1:]
-        without, held = redrawn, kept
+        drawn = apart = found.column >= 0
+        redrawn, kept = found.count(drawn)[:-1], found.count(drawn)[1:]
         if self.importance == "counterfactual":
-            without = found.count(self.differs(trace, rollouts, evidence))[:-1]
-            held = kept + redrawn - without if self.pool_similar else kept
-        scored = contrast.score(without, held, generator(f"{trace.id} {ARM}", rollouts))
+            apart = drawn & self.differs(trace, rollouts, evidence)
+        without, held = found.count(apart)[:-1], kept
+        if self.pool_similar:  # but for those that are among the kept already
+            again = found.count(passing(rollouts, drawn & ~apart))[1:]
+            held = kept + redrawn - without - again
+        both = found.count(passing(rollouts, apart))[1:]
+        rng = generator(f"{trace.id} {ARM}", rollouts)
+        scored = contrast.score(without, held, rng, both)
         share = self.share(without, redrawn)
         return SentenceScores(
             np.where(self.missing(redrawn, kept), np.nan, self.judged(scored.score, without)),
@@ -138,3 +142,14 @@ class Resampling:
         cosine = vectors @ evidence.embeddings[self.embedder, text]
         found = dict(zip(distinct, cosine.tolist(), strict=True))
         return np.array([found.get(first, np.nan) for first in begun])
+
+
+def passing(
+    sweep: Sequence[Rollouts], keep: Bool[np.ndarray, "boundaries draws"]
+) -> Bool[np.ndarray, "boundaries draws"]:
+    """Which rollouts are the same as one of those to `keep` at the boundary before."""
+    rows = [np.zeros(len(sweep[0]), dtype=np.bool_)]
+    for before, mask, here in zip(sweep[:-1], keep[:-1], sweep[1:], strict=True):
+        kept = set(before.draw[mask[: len(before)]].tolist())
+        rows.append(np.isin(here.draw, list(here.passing & kept)))
+    return padded(rows, fill=False)

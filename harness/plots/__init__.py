@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.plots.source import read
-
 
 @dataclass(frozen=True)
 class Report:
@@ -16,18 +14,22 @@ class Report:
 
 
 def draw(run: Path, conf: Report) -> list[Path]:
-    """Write every figure of a run into `run/plots`; returns the files.
+    """Write the figures of a run into `run/plots`; returns their files, three a figure.
 
+    A figure of which the run has no numbers is left out, and removed where it was drawn before.
     Raises UserError if the run lacks a file or `conf.trace` names no trace of it.
     """
     # matplotlib takes a second to import, which those who only need Report do not wait for.
-    from harness.plots.figures import figures
-    from harness.plots.saving import save
+    from harness.plots.figures import NAMES, figures
+    from harness.plots.saving import remove, save
+    from harness.plots.source import read
     from harness.plots.style import styled
 
-    source = read(run)
-    written: list[Path] = []
+    written: dict[str, list[Path]] = {}
     with styled():
-        for name, figure, table in figures(source, conf.trace):
-            written += save(figure, table, run / "plots" / name, conf.dpi)
-    return written
+        for name, figure, table in figures(read(run), conf.trace):
+            written[name] = save(figure, table, run / "plots" / name, conf.dpi)
+    for name in NAMES:
+        if name not in written:
+            remove(run / "plots" / name)
+    return [path for paths in written.values() for path in paths]

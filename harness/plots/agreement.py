@@ -1,121 +1,156 @@
 """Heat map of the agreement of every two methods."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from harness.plots.families import key, paint
+from harness.plots.source import BASELINE, RAW
 from harness.plots.style import (
     DIVERGING,
+    EDGE,
     FAINT,
-    GAP,
     GREY,
     INK,
+    LINE,
     ONE_COLUMN,
+    Margins,
+    canvas,
+    caption,
+    controlled,
     decimal,
-    drawable,
     hatched,
-    interval,
+    inches,
+    label,
     places,
+    squares,
 )
 
-CELL = 0.42  # inches
-RAW, CONTROLLED = "none", "position"
+# Inches: the widest cell, the narrowest that holds a number, the narrowest under a name of its own.
+WIDEST, WRITTEN, NAMED = 0.42, 0.21, 0.085
+BOTTOM = 0.74
 
 
-def correlations(agreement: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the agreement frame that are drawn: Spearman, raw and position-controlled."""
-    drawn = (pl.col("statistic") == "spearman") & pl.col("control").is_in([RAW, CONTROLLED])
-    columns = ["a", "b", "control", "value", "low", "high", "n_problems"]
+def correlations(agreement: pl.DataFrame, control: str) -> pl.DataFrame:
+    """The rows of the agreement frame that are drawn: Spearman, raw and under one control."""
+    drawn = (pl.col("statistic") == "spearman") & pl.col("control").is_in([RAW, control])
+    columns = ["a", "b", "control", "value", "low", "high", "ceiling", "n_problems"]
     return agreement.filter(drawn).select(columns).fill_nan(None)
 
 
-def figure(rows: pl.DataFrame, detectors: list[str], baselines: list[str]) -> Figure:
-    """Methods × methods, raw above the diagonal and position-controlled below, colour from -1 to 1.
+def known(rows: pl.DataFrame, families: Mapping[str, str]) -> list[str]:
+    """The methods that any row compares; of the baselines only those that have any value."""
+    compared, valued = ({*part["a"], *part["b"]} for part in (rows, rows.drop_nulls("value")))
+    return [n for n, of in families.items() if n in (valued if of == BASELINE else compared)]
 
-    A hatched cell was compared and has no value; an empty one was not compared.
+
+def figure(
+    rows: pl.DataFrame, groups: Sequence[Sequence[str]], families: Mapping[str, str], control: str
+) -> Figure:
+    """Methods × methods, raw above the diagonal and controlled below, colour from -1 to 1.
+
+    The side of a square is the pair's ceiling, where that is known. A hatched cell was compared
+    and has no value; an empty one was not compared, or with what was controlled for. Many methods
+    are numbered.
     """
-    at = places(compared(rows, detectors), known(rows, baselines))
-    side = CELL * (len(at) + GAP)
-    figure = Figure(
-        figsize=(max(ONE_COLUMN, side + 1.0), max(2.2, side + 1.5)), layout="constrained"
+    at = places(*groups)
+    names, cell = columns([label(name) for name in at], max(at.values(), default=0) + 1.0)
+    numbered = cell < NAMED
+    left, above = inches(names) + 2.5 * EDGE, 0.25 if numbered else inches(names) + 2.5 * EDGE
+    side = cell * (max(at.values(), default=0) + 1)
+    made, axes = canvas(
+        max(side, LINE * len(at)), Margins(left, ONE_COLUMN - left - side, above, BOTTOM)
     )
-    axes = figure.subplots()
-    has_intervals = rows["low"].count() > 0
     drawn = pl.col("a").is_in(list(at)) & pl.col("b").is_in(list(at))
-    for row in rows.filter(drawn).iter_rows(named=True):
-        x, y = sorted((at[row["a"]], at[row["b"]]), reverse=row["control"] == RAW)
-        cell(axes, x, y, row["value"])
-        write(axes, x, y, row, has_intervals)
-    furnish(axes, at)
-    legend(figure, axes, has_intervals)
-    return figure
+    cells(axes, at, without_controls(rows.filter(drawn), families), written=cell >= WRITTEN)
+    write_names(axes, at, names, families, numbered=numbered)
+    key(made, at, families, EDGE + 2 * LINE)
+    legend(made)
+    ceiling = "side of a square: its ceiling · " if rows["ceiling"].count() else ""
+    triangles = f"above the diagonal raw, below it {controlled(control)}"
+    caption(made, [triangles, f"{ceiling}hatched: undefined"])
+    return made
 
 
-def compared(rows: pl.DataFrame, methods: list[str]) -> list[str]:
-    """Those of the methods that any row compares."""
-    return [name for name in methods if name in {*rows["a"], *rows["b"]}]
+def without_controls(rows: pl.DataFrame, families: Mapping[str, str]) -> pl.DataFrame:
+    """The rows without the controlled ones of baselines that the control takes out altogether."""
+    under = pl.col("control") != RAW
+    valued = rows.filter(under).drop_nulls("value")
+    left = {*valued["a"], *valued["b"]}
+    gone = [name for name, of in families.items() if of == BASELINE and name not in left]
+    return rows.filter(~under | ~(pl.col("a").is_in(gone) | pl.col("b").is_in(gone)))
 
 
-def known(rows: pl.DataFrame, baselines: list[str]) -> list[str]:
-    """The baselines that have any value: one that lacked its evidence is no row of the figure."""
-    return compared(rows.drop_nulls("value"), baselines)
+def columns(names: list[str], count: float) -> tuple[list[str], float]:
+    """The names, numbered if `count` columns are too narrow to bear them, and a cell's width."""
+    width = (ONE_COLUMN - inches(names) - 3.5 * EDGE) / count
+    if width >= NAMED:
+        return names, min(WIDEST, width)
+    numbered = [f"{name} {i}" for i, name in enumerate(names, 1)]
+    return numbered, (ONE_COLUMN - inches(numbered) - 3.5 * EDGE) / count
 
 
-def cell(axes: Axes, x: float, y: float, value: float | None) -> None:
-    """One coloured square, hatched grey where the value is undefined."""
-    if value is None:
-        hatched(axes, x, y)
-        return
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colour(value), edgecolor="white", lw=0.8))
+def cells(axes: Axes, at: Mapping[str, float], rows: pl.DataFrame, *, written: bool) -> None:
+    """A coloured square for each row, its value in it if there is room; the diagonal faint."""
+    diagonal = [(p + 0.5, p + 0.5) for p in at.values()]
+    squares(axes, diagonal, [FAINT] * len(diagonal), [1.0] * len(diagonal))
+    defined, undefined = rows.drop_nulls("value"), rows.filter(pl.col("value").is_null())
+    sides = defined["ceiling"].fill_null(1).clip(0, 1).to_list()
+    shades = mpl.colormaps[DIVERGING]((defined["value"].to_numpy() + 1) / 2)
+    middles = [place(at, *row) for row in defined.select("a", "b", "control").iter_rows()]
+    squares(axes, middles, list(shades), sides)
+    hatched(axes, [place(at, *row) for row in undefined.select("a", "b", "control").iter_rows()])
+    if written:
+        for (x, y), value, side in zip(middles, defined["value"], sides, strict=True):
+            ink = "white" if abs(value) > 0.6 and side > 0.6 else INK
+            axes.text(x, y, decimal(value), ha="center", va="center", color=ink)
 
 
-def write(axes: Axes, x: float, y: float, row: dict[str, object], has_intervals: bool) -> None:
-    """The value, and under it the interval in small type if any pair of the figure has one."""
-    value, low, high = (row[key] for key in ("value", "low", "high"))
-    assert isinstance(value, float | None)
-    assert isinstance(low, float | None)
-    assert isinstance(high, float | None)
-    ink = "white" if value is not None and abs(value) > 0.6 else INK
-    above = 0.38 if has_intervals and value is not None else 0.5
-    axes.text(x + 0.5, y + above, decimal(value), ha="center", va="center", color=ink, fontsize=7)
-    if has_intervals and value is not None:
-        small = interval(low, high)
-        axes.text(x + 0.5, y + 0.74, small, ha="center", va="center", color=ink, fontsize=3.7)
+def place(at: Mapping[str, float], a: str, b: str, control: str) -> tuple[float, float]:
+    """The middle of a pair's cell: raw above the diagonal, controlled below."""
+    x, y = sorted((at[a], at[b]), reverse=control == RAW)
+    return x + 0.5, y + 0.5
 
 
-def colour(value: float) -> tuple[float, float, float, float]:
-    """The diverging map at a correlation, white at 0."""
-    return mpl.colormaps[DIVERGING]((value + 1) / 2)
-
-
-def furnish(axes: Axes, at: dict[str, float]) -> None:
-    """Names along both edges, the diagonal, no spines."""
-    middles, names = [p + 0.5 for p in at.values()], [drawable(name) for name in at]
-    for p in at.values():
-        axes.add_patch(Rectangle((p, p), 1, 1, facecolor=FAINT, edgecolor="white", lw=0.8))
-    axes.set(xticks=middles, yticks=middles, aspect="equal")
-    axes.set_xticklabels(names, rotation=45, ha="left", rotation_mode="anchor")
-    axes.set_yticklabels(names)
-    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
-    end = max(at.values(), default=0) + 1
+def write_names(
+    axes: Axes,
+    at: Mapping[str, float],
+    names: Sequence[str],
+    families: Mapping[str, str],
+    *,
+    numbered: bool,
+) -> None:
+    """Names at the left and above, or above only their numbers, every other one raised."""
+    middles, end = [p + 0.5 for p in at.values()], max(at.values(), default=0) + 1.0
     axes.set(xlim=(0, end), ylim=(end, 0))
+    axes.set_yticks(middles, names)
+    paint(axes.get_yticklabels(), list(at), families)
+    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
+    if not numbered:
+        axes.set_xticks(middles, names, rotation=90)
+        paint(axes.get_xticklabels(), list(at), families)
+        return
+    axes.tick_params(which="minor", length=0, labeltop=True, labelbottom=False, pad=9)
+    for first, raised in enumerate((False, True)):
+        numbers = [str(i + 1) for i in range(first, len(names), 2)]
+        axes.set_xticks(middles[first::2], numbers, minor=raised)
+        paint(axes.get_xticklabels(minor=raised), list(at)[first::2], families)
 
 
-def legend(figure: Figure, axes: Axes, has_intervals: bool) -> None:
-    """The colour bar, and what the two triangles hold."""
+def legend(figure: Figure) -> None:
+    """The colour bar and what it measures."""
     scale = ScalarMappable(Normalize(-1, 1), mpl.colormaps[DIVERGING])
+    height = figure.get_figheight()
+    place = (3 * EDGE / ONE_COLUMN, 0.52 / height, 1 / ONE_COLUMN, 0.06 / height)
     bar = figure.colorbar(
-        scale, ax=axes, orientation="horizontal", shrink=0.5, aspect=30, pad=0.02, ticks=[-1, 0, 1]
+        scale, cax=figure.add_axes(place), orientation="horizontal", ticks=[-1, 0, 1]
     )
     bar.outline.set_visible(False)
-    below = "interval in small type" if has_intervals else "no intervals: too few problems"
-    bar.set_label(
-        f"within-trace Spearman\nabove the diagonal raw, below it position-controlled\n{below}",
-        color=INK,
-    )
     bar.ax.tick_params(color=GREY)
+    figure.text(1.25 / ONE_COLUMN, 0.55 / height, "mean Spearman within a trace", va="center")

@@ -1,13 +1,13 @@
 """Where in a trace each method finds its anchors."""
 
-import math
-
+import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from harness.plots.ranks import with_ranks
-from harness.plots.style import BLUE, FAINT, GREY, INK, ONE_COLUMN, drawable
+from harness.plots.style import BLUE, FAINT, GREY, Margins, drawn_on, label, panels, width
 
 BINS = 10
 COLUMNS = 3
@@ -47,22 +47,16 @@ def figure(curves: pl.DataFrame, detectors: list[str], baselines: list[str]) -> 
     """One small panel a method, the others faint behind it; detectors blue, baselines grey."""
     drawn = {str(name): part for (name,), part in curves.group_by("method")}
     names = [name for name in [*detectors, *baselines] if name in drawn]
-    rows = max(1, math.ceil(len(names) / COLUMNS))
-    size = (ONE_COLUMN, 0.45 + 0.85 * rows)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).flat
-    for i, axes in enumerate(panels):
-        if i >= len(names):
-            axes.set_visible(False)
-            continue
-        for other in names:
-            axes.plot(middles(drawn[other]), drawn[other]["mean"], color=FAINT, lw=0.5, zorder=1)
-        curve(axes, drawn[names[i]], BLUE if names[i] in detectors else GREY)
-        axes.set_title(drawable(names[i]), color=INK, pad=2)
+    made = panels(len(names), COLUMNS, 0.62, Margins(0.36, 0.08, 0.2, 0.28), 0.2)
+    behind = [np.stack([middles(drawn[n]), drawn[n]["mean"]], axis=1) for n in names]
+    for axes, name in zip(made, names, strict=True):
+        axes.add_collection(LineCollection(behind, colors=FAINT, lw=0.5, zorder=1))
+        curve(axes, drawn[name], BLUE if name in detectors else GREY)
+        axes.set_title(label(name, width(axes)))
         axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 1], yticks=[0, 0.5, 1])
-        axes.tick_params(labelbottom=i + COLUMNS >= len(names))
-    figure.supxlabel("relative position in the trace", fontsize=6.5)
-    figure.supylabel("mean within-trace rank", fontsize=6.5)
+    figure = drawn_on(made[0])
+    figure.supxlabel("relative position in the trace", y=0, va="bottom", fontsize="medium")
+    figure.supylabel("mean rank within the trace", x=0, ha="left", fontsize="medium")
     return figure
 
 

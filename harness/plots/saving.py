@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from harness.store import write_bytes
 
+KINDS = ("png", "svg", "csv")
+
 
 def save(figure: Figure, table: pl.DataFrame, stem: Path, dpi: int) -> list[Path]:
     """Write `stem`.png, .svg and .csv; returns the three.
@@ -16,15 +18,21 @@ def save(figure: Figure, table: pl.DataFrame, stem: Path, dpi: int) -> list[Path
     Raises UserError when the disk refuses, with none of the three half written.
     """
     # Without a date the files do not change as long as the numbers do not.
-    content = {
-        "png": _bytes(figure, {"format": "png", "dpi": dpi, "metadata": {"Software": None}}),
-        "svg": _bytes(figure, {"format": "svg", "metadata": {"Date": None}}),
-        "csv": table.write_csv().encode(),
-    }
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in content]
-    for path, data in zip(paths, content.values(), strict=True):
+    content = (
+        _bytes(figure, {"format": "png", "dpi": dpi, "metadata": {"Software": None}}),
+        _bytes(figure, {"format": "svg", "metadata": {"Date": None}}),
+        table.write_csv().encode(),
+    )
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in KINDS]
+    for path, data in zip(paths, content, strict=True):
         write_bytes(path, data)
     return paths
+
+
+def remove(stem: Path) -> None:
+    """Delete the three files of a figure, if they are there."""
+    for kind in KINDS:
+        stem.with_name(f"{stem.name}.{kind}").unlink(missing_ok=True)
 
 
 def _bytes(figure: Figure, options: dict[str, Any]) -> bytes:

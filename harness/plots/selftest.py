@@ -23,18 +23,20 @@ def figure(found: pl.DataFrame) -> Figure:
     size = (max(ONE_COLUMN, CELL * len(across) + 1.8), CELL * 0.7 * len(names) + 1.2)
     made = Figure(figsize=size, layout="constrained")
     axes = made.subplots()
+    undefined: list[tuple[float, float]] = []
     for row in found.iter_rows(named=True):
         x, y = across[row["measure"]], float(names.index(row["method"]))
         value = row["value"]
         if value is None:
-            hatched(axes, x, y)
+            undefined.append((x + 0.5, y + 0.5))
             continue
         # A correlation of 0 is as little as an AUROC of one half.
         shade = (value + 1) / 2 if row["measure"].startswith("spearman") else value
         face = mpl.colormaps[DIVERGING](shade)
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", lw=0.8))
         ink = "white" if abs(shade - 0.5) > 0.3 else INK
-        axes.text(x + 0.5, y + 0.5, decimal(value), ha="center", va="center", color=ink, fontsize=5)
+        axes.text(x + 0.5, y + 0.5, decimal(value), ha="center", va="center", color=ink)
+    hatched(axes, undefined)
     labels = [m.removeprefix(FOOLS).lower() for m in across]
     axes.set(xticks=[x + 0.5 for x in across.values()], yticks=[i + 0.5 for i in range(len(names))])
     axes.set_xticklabels(labels, rotation=45, ha="left", rotation_mode="anchor")

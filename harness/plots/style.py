@@ -1,43 +1,58 @@
 """One look for all figures: thin spines, small type, colours told apart by the colour-blind."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
-from matplotlib.patches import Rectangle
 from matplotlib.typing import RcKeyType
 
-ONE_COLUMN = 3.5  # inches
-GAP = 0.3  # between detectors and baselines, in cells
+ONE_COLUMN = 3.3  # inches
+BETWEEN = 0.12  # inches from one panel to the next
+SMALL = 6  # points: no text of a figure one column wide is smaller
+EDGE = 0.04  # inches of white around a figure
+LINE = 0.1  # inches from one line of small text to the next
+GAP = 0.3  # between groups of methods, in cells
+ROOM = 1.15  # inches of a method's name
 INK, GREY, FAINT = "#1d2733", "#7b8794", "#e6e9ed"
-BLUE = "#0072b2"
+BLUE, RED = "#0072b2", "#d55e00"
 DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _RC: dict[RcKeyType, Any] = {
     "font.family": "DejaVu Sans",
-    "font.size": 6.5,
-    "axes.titlesize": 6.5,
+    "font.size": SMALL,
+    "axes.titlesize": SMALL,
     "axes.titlelocation": "left",
-    "axes.labelsize": 6.5,
+    "axes.titlepad": 3,
+    "axes.labelsize": SMALL,
+    "axes.labelpad": 2,
     "axes.linewidth": 0.4,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.labelsize": 6,
-    "ytick.labelsize": 6,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
     "xtick.major.width": 0.4,
     "ytick.major.width": 0.4,
     "xtick.major.size": 2,
     "ytick.major.size": 2,
+    "xtick.major.pad": 2,
+    "ytick.major.pad": 2,
     "xtick.color": INK,
     "ytick.color": INK,
     "text.color": INK,
     "text.parse_math": False,
+    "legend.frameon": False,
+    "legend.fontsize": SMALL,
     "hatch.linewidth": 0.3,
     "svg.fonttype": "path",
     "svg.hashsalt": "harness",
@@ -49,6 +64,66 @@ def styled() -> Generator[None]:
     """Figures built and saved inside have the house style."""
     with mpl.rc_context(_RC):
         yield
+
+
+@dataclass(frozen=True)
+class Margins:
+    """White around the axes of a figure, in inches."""
+
+    left: float
+    right: float
+    top: float
+    bottom: float
+
+
+def panels(n: int, columns: int, height: float, margins: Margins, gap: float) -> list[Axes]:
+    """The n axes of a figure one column wide, row by row, `gap` above all but the first row.
+
+    Heights in inches; only the outer ones have tick labels.
+    """
+    rows = -(-n // columns)
+    total = margins.top + rows * (height + gap) - gap + margins.bottom
+    figure = Figure(figsize=(ONE_COLUMN, total))
+    pitch = (ONE_COLUMN - margins.left - margins.right + BETWEEN) / columns
+    made: list[Axes] = []
+    for i in range(n):
+        row, column = divmod(i, columns)
+        x, y = margins.left + pitch * column, margins.top + height + row * (height + gap)
+        box = (x / ONE_COLUMN, 1 - y / total, (pitch - BETWEEN) / ONE_COLUMN, height / total)
+        made.append(figure.add_axes(box))
+        made[-1].tick_params(labelleft=column == 0, labelbottom=i + columns >= n)
+    return made
+
+
+def canvas(height: float, margins: Margins) -> tuple[Figure, Axes]:
+    """A figure one column wide and its only axes, `height` inches high."""
+    (axes,) = panels(1, 1, height, margins, gap=0.0)
+    return drawn_on(axes), axes
+
+
+def width(axes: Axes) -> float:
+    """Inches across some axes."""
+    return axes.get_position().width * drawn_on(axes).get_figwidth()
+
+
+def drawn_on(axes: Axes) -> Figure:
+    """The figure of some axes."""
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def heading(figure: Figure, text: str) -> None:
+    """A line of text at the top left."""
+    x, y = EDGE / figure.get_figwidth(), 1 - EDGE / figure.get_figheight()
+    figure.text(x, y, text, va="top")
+
+
+def caption(figure: Figure, lines: Sequence[str]) -> None:
+    """Lines of grey text along the bottom."""
+    for i, line in enumerate(reversed(lines)):
+        place = (EDGE / figure.get_figwidth(), (EDGE + LINE * i) / figure.get_figheight())
+        figure.text(*place, line, color=GREY, va="bottom")
 
 
 def drawable(text: str) -> str:
@@ -67,19 +142,68 @@ def shorten(text: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1].rstrip() + "…"
 
 
-def places(first: Sequence[str], last: Sequence[str]) -> dict[str, float]:
-    """Where the cells of each method begin: the first ones, a gap, the last ones."""
-    gap = GAP if first and last else 0.0
-    at = {name: float(i) for i, name in enumerate(first)}
-    return at | {name: len(first) + gap + i for i, name in enumerate(last)}
+def fitted(text: str, room: float) -> str:
+    """The beginning of a text on one line of so many inches."""
+    line = shorten(text, 100)
+    while (long := inches([line])) > room and len(line) > 1:
+        line = shorten(line, min(len(line) - 1, max(1, int(len(line) * room / long))))
+    return line
 
 
-def hatched(axes: Axes, x: float, y: float) -> None:
-    """The cell of an undefined value."""
-    axes.add_patch(
-        Rectangle((x, y), 1, 1, facecolor=FAINT, edgecolor="#b5bec8", hatch="//////", lw=0)
-    )
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor="none", edgecolor="white", lw=0.8))
+def label(name: str, room: float = ROOM) -> str:
+    """The name of a method within so many inches, cut in its middle: variants differ at the end."""
+    line = whole = drawable(name)
+    for kept in range(len(whole) - 1, 1, -1):
+        if inches([line]) <= room:
+            break
+        line = f"{whole[: (kept + 1) // 2]}…{whole[-(kept // 2) :]}"
+    return line
+
+
+def inches(texts: Iterable[str]) -> float:
+    """Width of the widest of some lines of small text."""
+    return max((_width(text) for text in texts), default=0.0)
+
+
+@cache
+def _width(text: str) -> float:
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(SMALL, 720)  # ten times as large: hinting rounds to whole pixels
+    font.set_text(text)
+    return font.get_width_height()[0] / 64 / 720
+
+
+def places(*groups: Sequence[str]) -> dict[str, float]:
+    """Where the cells of each method begin: the methods of a group side by side, then a gap."""
+    at: dict[str, float] = {}
+    end = 0.0
+    for group in groups:
+        at |= {name: end + i for i, name in enumerate(group)}
+        end += len(group) + GAP if group else 0.0
+    return at
+
+
+def squares(
+    axes: Axes,
+    middles: Sequence[tuple[float, float]],
+    colours: Sequence[Any],
+    sides: Sequence[float],
+) -> None:
+    """Filled squares around points; an upright cell of the axes has side 1."""
+    middle, half = np.reshape(middles, (-1, 1, 2)), np.reshape(sides, (-1, 1, 1)) / 2
+    corners = middle + half * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    axes.add_collection(PolyCollection(list(corners), facecolor=colours, edgecolor="white", lw=0.4))
+
+
+def hatched(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
+    """The cells of undefined values, by their middles."""
+    squares(axes, middles, [FAINT] * len(middles), [1.0] * len(middles))
+    axes.collections[-1].set(hatch="//////", hatchcolor="#b5bec8")
+
+
+def controlled(control: str) -> str:
+    """A control in words."""
+    return "all controls" if control == "all" else f"{control} controlled"
 
 
 def decimal(value: float | None) -> str:

@@ -1,22 +1,38 @@
 """One trace sentence by sentence, with what every method says of it."""
 
+from collections.abc import Mapping
+
 import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.transforms import Bbox, TransformedBbox
 
 from harness.plots.ranks import with_ranks
-from harness.plots.style import GREY, ONE_COLUMN, SEQUENTIAL, drawable, hatched, places, shorten
+from harness.plots.style import (
+    EDGE,
+    GREY,
+    LINE,
+    ONE_COLUMN,
+    SEQUENTIAL,
+    Margins,
+    canvas,
+    caption,
+    fitted,
+    hatched,
+    heading,
+    inches,
+    label,
+    places,
+    shorten,
+    squares,
+)
 from harness.types import UserError
 
 SHORT_SENTENCES = 40
-MOST_SENTENCES = 200
-# Inches: text column with its sentence numbers, one method, one sentence, the margins around.
-TEXT, NUMBER, COLUMN, ROW = 2.1, 0.2, 0.125, 0.125
-EDGE, RIGHT, ABOVE, BOTTOM = 0.02, 0.3, 0.72, 0.25
-NOTE = "darker = higher within the trace · dot = top tenth · hatched = undefined"
+MOST_SENTENCES, MOST_METHODS = 200, 20
+# Inches: the number of a sentence, one method, one sentence.
+NUMBER, COLUMN, ROW = 0.2, 0.088, 0.105
+NOTE = "darker: higher · dot: top tenth · hatched: undefined"
 
 
 def choose(sentences: pl.DataFrame, scores: pl.DataFrame, wanted: str | None) -> list[str]:
@@ -52,72 +68,57 @@ def strip(scores: pl.DataFrame, sentences: pl.DataFrame, trace_id: str) -> pl.Da
 def figure(strip: pl.DataFrame, detectors: list[str], baselines: list[str], title: str) -> Figure:
     """Sentences downwards, text left, one narrow column a method coloured by within-trace rank."""
     scored = set(strip["method"])
-    at = places([m for m in detectors if m in scored], [m for m in baselines if m in scored])
+    wanted = [name for name in [*detectors, *baselines] if name in scored]
+    kept = wanted[:MOST_METHODS]
+    at = places([m for m in kept if m in detectors], [m for m in kept if m in baselines])
     texts = strip.select("sentence", "text").unique(maintain_order=True)
     shown = texts.head(MOST_SENTENCES)
-    figure, axes = canvas(len(shown), max(at.values(), default=0) + 1)
+    end = max(at.values(), default=0) + 1
+    names = [label(name) for name in at]
+    notes = [NOTE, *left_out(len(wanted) - len(kept), len(texts) - len(shown))]
+    bottom = 2 * EDGE + LINE * len(notes)
+    margins = Margins(ONE_COLUMN - COLUMN * end - EDGE, EDGE, inches(names) + 0.2, bottom)
+    made, axes = canvas(ROW * len(shown), margins)
     row_of = {s: float(i) for i, s in enumerate(shown["sentence"])}
-    cells = strip.filter(pl.col("method").is_in(list(at)) & pl.col("sentence").is_in(list(row_of)))
-    for row in cells.iter_rows(named=True):
-        mark(axes, at[row["method"]], row_of[row["sentence"]], row["rank"], top=row["top"])
-    write_texts(axes, shown)
-    write_names(axes, at)
-    left_out = len(texts) - len(shown)
-    note = f" · {left_out} further sentences not shown" if left_out else ""
-    place = figure.text
-    place(
-        EDGE / figure.get_figwidth(), 1 - 0.1 / figure.get_figheight(), shorten(title, 80), va="top"
-    )
-    place(
-        EDGE / figure.get_figwidth(),
-        0.1 / figure.get_figheight(),
-        NOTE + note,
-        color=GREY,
-        fontsize=5,
-    )
-    return figure
-
-
-def canvas(rows: int, columns: float) -> tuple[Figure, Axes]:
-    """A figure whose axes hold cells of one size, with room for the texts left and names above."""
-    left, width, height = EDGE + TEXT, COLUMN * columns, ROW * rows
-    total = (max(ONE_COLUMN, left + width + RIGHT), BOTTOM + height + ABOVE)
-    figure = Figure(figsize=total)
-    box = (left / total[0], BOTTOM / total[1], width / total[0], height / total[1])
-    axes = figure.add_axes(box)
-    axes.set(xlim=(0, columns), ylim=(rows, 0), yticks=[])
+    drawn = pl.col("method").is_in(kept) & pl.col("sentence").is_in(list(row_of))
+    cells(axes, at, row_of, strip.filter(drawn))
+    axes.set(xlim=(0, end), ylim=(len(shown), 0), yticks=[])
     axes.spines[:].set_visible(False)
-    return figure, axes
-
-
-def mark(axes: Axes, x: float, y: float, rank: float | None, *, top: bool) -> None:
-    """One cell: darker = higher, hatched = undefined, a dot = among the method's top tenth."""
-    if rank is None:
-        hatched(axes, x, y)
-        return
-    shade = mpl.colormaps[SEQUENTIAL](rank)
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor="white", lw=0.4))
-    if top:
-        axes.plot(x + 0.5, y + 0.5, "o", ms=2, mfc="white", mew=0)
-
-
-def write_texts(axes: Axes, shown: pl.DataFrame) -> None:
-    """Number and beginning of each sentence, cut off where the cells begin."""
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    edge = axes.get_position().x0 - 0.05 / figure.get_figwidth()
-    clip = TransformedBbox(Bbox([[0, 0], [edge, 1]]), figure.transFigure)
-    for y, (number, text) in enumerate(shown.iter_rows()):
-        left, middle, look = (NUMBER - TEXT) / COLUMN, y + 0.5, {"va": "center", "fontsize": 5}
-        axes.text(left - 0.4, middle, str(number), look, ha="right", color=GREY)
-        line = axes.text(left, middle, shorten(text, 47), look)
-        line.set_clip_on(True)
-        line.set_clip_box(clip)
-
-
-def write_names(axes: Axes, at: dict[str, float]) -> None:
-    """Names of the methods above their columns."""
+    write_texts(axes, shown, margins.left)
     axes.set_xticks([x + 0.5 for x in at.values()])
-    names = [drawable(name) for name in at]
-    axes.set_xticklabels(names, rotation=55, ha="left", rotation_mode="anchor", fontsize=5.5)
-    axes.tick_params(length=0, pad=1, top=False, labeltop=True, bottom=False, labelbottom=False)
+    axes.set_xticklabels(names, rotation=90)
+    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    heading(made, shorten(title, 50))
+    caption(made, notes)
+    return made
+
+
+def left_out(methods: int, sentences: int) -> list[str]:
+    """What is not drawn, in words."""
+    found = {"methods": methods, "sentences": sentences}
+    return [f"{n} further {what} not shown" for what, n in found.items() if n]
+
+
+def cells(
+    axes: Axes, at: Mapping[str, float], row_of: Mapping[int, float], strip: pl.DataFrame
+) -> None:
+    """One cell a score: darker = higher, hatched = undefined, a dot = in the method's top tenth."""
+
+    def middles(part: pl.DataFrame) -> list[tuple[float, float]]:
+        pairs = part.select("method", "sentence").iter_rows()
+        return [(at[method] + 0.5, row_of[sentence] + 0.5) for method, sentence in pairs]
+
+    ranked = strip.drop_nulls("rank")
+    shades = mpl.colormaps[SEQUENTIAL](ranked["rank"].to_numpy())
+    squares(axes, middles(ranked), list(shades), [1.0] * len(ranked))
+    hatched(axes, middles(strip.filter(pl.col("rank").is_null())))
+    top = middles(strip.filter("top"))
+    axes.plot([x for x, _ in top], [y for _, y in top], "o", ms=2, mfc="white", mew=0)
+
+
+def write_texts(axes: Axes, shown: pl.DataFrame, room: float) -> None:
+    """Number and beginning of each sentence, in the `room` inches before the cells."""
+    left = (NUMBER - room) / COLUMN
+    for y, (number, text) in enumerate(shown.iter_rows()):
+        axes.text(left - 0.4, y + 0.5, str(number), ha="right", va="center", color=GREY)
+        axes.text(left, y + 0.5, fitted(text, room - NUMBER - 2 * EDGE), va="center")

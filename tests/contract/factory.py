@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from harness import (
     NO_ANSWER,
     Attend,
     Compare,
+    Cut,
     Detector,
     Draw,
     Embed,
@@ -21,11 +23,12 @@ from harness import (
     ReadText,
     Rollouts,
     Sentence,
+    Sentences,
     Suppress,
     Trace,
 )
-from harness.evidence import held
 from harness.types import Fitting, Want, Wanting
+from harness.wanted import held, speaking
 
 DRAWS, MOST, WIDTH, ROUNDS, LAYERS, HEADS = 16, 256, 24, 50, 4, 3
 ANSWERS = ("1", "2", "3", NO_ANSWER)
@@ -109,13 +112,13 @@ def wanted(trace: Trace, have: Evidence, *detectors: Detector) -> list[Want]:
 
 def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
     match want:
-        case Read(checkpoint=""):
-            return replace(have, reading=reading(trace, have.reading, want))
-        case Draw():
-            kind, new = "rollouts", {(want.arm, want.boundary): rollouts(trace, want)}
+        case Draw() | Sentences():
+            kind, new = drawn(trace, have, want)
         case Read():
-            old = have.reading_of(want.checkpoint)
-            kind, new = "others", {want.checkpoint: reading(trace, old, want)}
+            made = reading(trace, have.reading_of(want.checkpoint), want)
+            if not want.checkpoint:
+                return replace(have, reading=made)
+            kind, new = "others", {want.checkpoint: made}
         case Compare():
             values = rng(trace.id, want).exponential(size=len(trace.token_ids))
             kind, new = "divergence", {want: values}
@@ -129,8 +132,7 @@ def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case ReadText():
             kind, new = "texts", {want: vector(want)}
         case Embed():
-            kind = "embeddings"
-            new = {(want.model, text): unit(want.model, text) for text in want.texts}
+            kind, new = "embeddings", units(want)
     return replace(have, **{kind: {**getattr(have, kind), **new}})
 
 
@@ -148,6 +150,36 @@ def rollouts(trace: Trace, want: Draw) -> Rollouts:
         answers == trace.problem.answer,
         tuple(map(str, first)),
     )
+
+
+def drawn(trace: Trace, have: Evidence, want: Draw | Sentences) -> tuple[str, dict[Any, Any]]:
+    """Rollouts, their continuations, or what both say."""
+    place = (want.arm, want.boundary)
+    if isinstance(want, Sentences):
+        return "sentences", {key: said(trace, *key) for key in speaking(have, want)}
+    if want.after:
+        return "continued", {place: continued(trace, want)}
+    return "rollouts", {place: rollouts(trace, want)}
+
+
+def continued(trace: Trace, want: Draw) -> Rollouts:
+    """One rollout after each cut, the same whatever else is wanted."""
+    random = [rng("continued", trace.id, want.arm, want.boundary, cut) for cut in want.after]
+    answers = [str(r.choice(ANSWERS)) for r in random]
+    return Rollouts(
+        np.array([cut.draw for cut in want.after]),
+        tuple(answers),
+        np.array([answer == trace.problem.answer for answer in answers]),
+        ("We add.",) * len(answers),
+        cuts=want.after,
+    )
+
+
+def said(trace: Trace, arm: str, boundary: int, cut: Cut) -> tuple[str, ...]:
+    """A few sentences, some of them the trace's; one rollout in eight says nothing."""
+    random = rng("said", trace.id, arm, boundary, cut)
+    known = [s.text.strip() for s in trace.sentences] + [" ".join(WORDS[:3]), "Nobody knows.", ""]
+    return tuple(map(str, random.choice(known, 4))) if random.random() < 0.875 else ()
 
 
 def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
@@ -203,6 +235,10 @@ def vector(want: ReadText) -> np.ndarray:
     return matrix(1, "text", want)[0]
 
 
+def units(want: Embed) -> dict[tuple[str, str], np.ndarray]:
+    return {(want.model, text): unit(want.model, text) for text in want.texts}
+
+
 def unit(model: str, text: str) -> np.ndarray:
     found = matrix(1, "embedding", model, text)[0]
     return found / np.linalg.norm(found)
@@ -225,5 +261,7 @@ def contents(have: Evidence) -> list[object]:
         for key, r in have.rollouts.items()
         for layer, states in r.states.items()
     ]
+    drawn += [(key, r.cuts, r.answer) for key, r in have.continued.items()]
+    drawn.append(sorted(have.sentences.items(), key=repr))
     bytes_ = [(key, value.tobytes()) for key, value in arrays]
     return [have.draws, have.force, have.references, drawn, bytes_]

@@ -8,10 +8,10 @@ import harness.beginnings
 import harness.packing
 from harness import Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace, schema
 from harness.beginnings import ends, stated
-from harness.draws import begun
-from harness.evidence import held, only
+from harness.recorded import begun
 from harness.store import add_part, rows
 from harness.subject import Model, Subject
+from harness.wanted import held, only
 
 IDS = (7, 8, 9, 3, 11, 12, 4, 5, 13, 6)
 SENTENCES = (Sentence("a", 1, 4, None), Sentence("b", 4, 7, None))

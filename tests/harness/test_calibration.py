@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness import schema
 from harness.calibration import Learner, facts, folds
 from harness.draws import Writer
-from harness.evidence import Desk, only
+from harness.evidence import Desk
 from harness.ledger import Ledger, ledger
 from harness.run import Job
 from harness.store import read_json
@@ -31,6 +31,7 @@ from harness.types import (
     Suppress,
     Trace,
 )
+from harness.wanted import only
 from tests.harness.test_pipeline import engine, written
 
 

@@ -9,12 +9,13 @@ import polars as pl
 import pytest
 import torch
 
-from harness import draws, traces
+from harness import draws, recorded, traces
 from harness.answers import canonical, extract
 from harness.draws import Writer, gather
 from harness.engine import Finished, Request
 from harness.evidence import Desk
 from harness.hf import HF
+from harness.labels import Labels
 from harness.ledger import ledger
 from harness.progress import Meter
 from harness.reading import read, read_text
@@ -36,10 +37,10 @@ def engine(writer: Writer) -> object:
 
 def written(writer: Writer) -> list[Trace]:
     cast = traces.cast(writer.problems.load())
-    return traces.write(writer, engine(writer), cast.evaluate)
+    return traces.write(writer, engine(writer), cast.evaluate, Labels((), ""))
 
 
-def recorded(run: Path) -> list[tuple[str, int, str, int]]:
+def drawn(run: Path) -> list[tuple[str, int, str, int]]:
     frame = pl.concat([parts(f, ROLLOUTS) for f in sorted((run / "rollouts").iterdir())])
     return sorted(frame.select("trace_id", "boundary", "arm", "draw").iter_rows())
 
@@ -119,9 +120,9 @@ def test_what_was_cut_off_goes_on_and_nothing_twice(writer: Writer, after: int) 
             gather(writer, Failing(engine(writer), after), wanted, meter)
     finally:
         draws.FLUSH = draws_before
-    before = recorded(writer.run)
+    before = drawn(writer.run)
     gather(writer, engine(writer), wanted, meter)
-    after_all = recorded(writer.run)
+    after_all = drawn(writer.run)
     assert len(before) < len(after_all) == len(set(after_all))
     assert [k for k in after_all if k[2] == "resample"] == [
         (trace.id, b, "resample", d) for b in range(4) for d in range(5)
@@ -141,9 +142,9 @@ def test_more_draws_extend_and_keep_what_is_there(writer: Writer) -> None:
     trace = written(writer)[0]
     site, meter = traces.site(trace), Meter("test", None)
     gather(writer, engine(writer), [(site, [Draw(1, 3)])], meter)
-    few = draws.load(writer.folder(trace.id))["resample", 1]
+    few = recorded.load(writer.folder(trace.id))["resample", 1]
     gather(writer, engine(writer), [(site, [Draw(1, 7)])], meter)
-    more = draws.load(writer.folder(trace.id))["resample", 1]
+    more = recorded.load(writer.folder(trace.id))["resample", 1]
     assert more.draw.tolist() == list(range(7))
     assert more.answer[:3] == few.answer
     assert more.first_sentence[:3] == few.first_sentence

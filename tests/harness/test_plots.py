@@ -1,4 +1,5 @@
 import math
+import re
 import warnings
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -11,11 +12,22 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
+from harness import schema
 from harness.plots import Report, agreement, draw, position, trace
 from harness.plots.ranks import with_ranks
 from harness.plots.saving import save
 from harness.plots.source import read
-from harness.plots.style import decimal, drawable, interval, places, shorten, styled
+from harness.plots.style import (
+    ROOM,
+    decimal,
+    drawable,
+    inches,
+    interval,
+    label,
+    places,
+    shorten,
+    styled,
+)
 from harness.types import UserError
 from tests.harness.synthetic import HOSTILE, write_run
 
@@ -49,7 +61,9 @@ def row(a: str, b: str, control: str, value: float | None, low: float | None = N
 def test_draw_writes_three_files_a_figure_and_leaves_no_part(run: Path):
     written = draw(run, CONF)
     names = {
-        f"{n}.{kind}" for n in ("agreement", "position", "trace") for kind in ("png", "svg", "csv")
+        f"{n}.{kind}"
+        for n in ("agreement", "forest", "dendrogram", "control", "position", "trace")
+        for kind in ("png", "svg", "csv")
     }
     assert {path.name for path in written} == names == {p.name for p in (run / "plots").iterdir()}
     for path in written:
@@ -131,60 +145,73 @@ def test_an_undefined_bin_is_no_point_of_the_curve():
     assert found["bin"].to_list() == list(range(9))
 
 
+def heat_map(rows: list[dict], names: str, baselines: str = "") -> Figure:
+    """The heat map of methods of one letter."""
+    found = agreement.correlations(pl.DataFrame(rows, schema=schema.AGREEMENT), "position")
+    families = dict.fromkeys(names, "f") | dict.fromkeys(baselines, "baseline")
+    known = agreement.known(found, families)
+    groups = [[n for n in known if n in names], [n for n in known if n in baselines]]
+    with styled():
+        return agreement.figure(found, groups, families, "position")
+
+
 def test_raw_stands_above_the_diagonal_and_controlled_below():
     # The names come in the other order than in the rows.
-    rows = agreement.correlations(
-        pl.DataFrame([row("b", "a", "none", 0.5, 0.25), row("b", "a", "position", -0.25, -0.5)])
-    )
-    with styled():
-        figure = agreement.figure(rows, ["a", "b"], [])
+    figure = heat_map([row("b", "a", "none", 0.5), row("b", "a", "position", -0.25)], "ab")
     at = {t.get_text(): t.get_position() for t in figure.axes[0].texts}
-    assert at[".50"] == (1.5, 0.38)
-    assert at["−.25"] == (0.5, 1.38)
-    assert "[.25, .75]" in at
-    assert "[−.50, .00]" in at
+    assert at == {".50": (1.5, 0.5), "−.25": (0.5, 1.5)}
 
 
-def test_undefined_is_written_so_and_missing_intervals_are_said():
-    rows = [row("a", "b", "none", 0.5, 0.25), row("a", "b", "position", None)]
+def test_the_side_of_a_square_is_its_ceiling():
+    rows = [row("a", "b", "none", 0.5) | {"ceiling": 0.8}, row("a", "b", "position", 0.5)]
+    rows += [row("a", "c", "none", 0.5) | {"ceiling": 1.2}]
+    squares = heat_map(rows, "abc").axes[0].collections[1].get_paths()
+    boxes = [path.get_extents().bounds for path in squares]
+    assert boxes[0] == pytest.approx((1.1, 0.1, 0.8, 0.8))
+    assert boxes[1] == pytest.approx((0, 1, 1, 1))
+    assert boxes[2] == pytest.approx((2, 0, 1, 1))
+
+
+def test_undefined_cells_are_hatched_and_bear_no_number():
+    rows = [row("a", "b", "none", 0.5), row("a", "b", "position", None)]
     rows += [row("a", "c", "none", 0.125), row("a", "c", "position", math.nan)]
-    found = agreement.correlations(pl.DataFrame(rows))
-    with styled():
-        written = texts(agreement.figure(found, ["a", "b", "c"], []))
-    assert written.count("n/a") == 2
-    assert written.count("no interval") == 1
+    figure = heat_map(rows, "abc")
+    assert texts(figure) == [".50", ".12"]
+    hatched = figure.axes[0].collections[2]
+    assert hatched.get_hatch()
+    assert [path.get_extents().min.tolist() for path in hatched.get_paths()] == [[0, 1], [0, 2]]
 
 
-def test_without_any_interval_the_figure_says_it_once():
-    found = agreement.correlations(
-        pl.DataFrame([row("a", "b", "none", 0.5)], infer_schema_length=None)
-    )
-    with styled():
-        figure = agreement.figure(found, ["a"], ["b"])
-    assert texts(figure) == [".50"]
-    assert "no intervals" in figure.axes[1].get_xlabel()
+def test_names_are_numbered_where_the_columns_are_too_narrow():
+    assert agreement.columns(["name"] * 3, 3.0) == (["name"] * 3, agreement.WIDEST)
+    names, cell = agreement.columns(["name"] * 60, 60.0)
+    assert names[59] == "name 60"
+    assert cell < agreement.NAMED
 
 
 def test_a_baseline_without_any_value_is_left_out_and_a_detector_is_not():
-    rows = agreement.correlations(
-        pl.DataFrame(
-            [row("a", "b", "none", 0.5), row("a", "x", "none", None), row("a", "c", "none", None)]
-        )
-    )
-    with styled():
-        figure = agreement.figure(rows, ["a", "b", "c"], ["x"])
+    rows = [row("a", "b", "none", 0.5), row("a", "x", "none", None), row("a", "c", "none", None)]
+    figure = heat_map(rows, "abc", "x")
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a", "b", "c"]
 
 
-def test_an_empty_agreement_frame_draws_an_empty_figure(run: Path):
-    empty = agreement.correlations(read(run).agreement.clear())
-    with styled():
-        assert texts(agreement.figure(empty, ["a"], ["b"])) == []
+def test_an_empty_agreement_frame_draws_an_empty_figure():
+    assert texts(heat_map([], "ab")) == []
 
 
 def test_places_leave_a_gap_only_between_two_groups():
     assert places(["a", "b"], ["c"]) == {"a": 0.0, "b": 1.0, "c": 2.3}
     assert places([], ["c"]) == {"c": 0.0}
+    assert places(["a"], [], ["c"], ["d"]) == pytest.approx({"a": 0.0, "c": 1.3, "d": 2.6})
+    assert places() == {}
+
+
+def test_a_long_name_is_cut_in_its_middle():
+    assert label("suppression_published") == "suppression_published"
+    cut = label("resampling_of_something_long")
+    assert re.fullmatch(r"resampling.*….*thing_long", cut)
+    assert 0.9 * ROOM < inches([cut]) <= ROOM
+    assert label("abcdefgh", 0.2) == "a…h"
 
 
 def sized(sizes: dict[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:

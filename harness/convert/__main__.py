@@ -1,0 +1,124 @@
+"""`python -m harness.convert`: traces made elsewhere as a run, a run as tables."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.composition import composed, opened
+from harness.config import build, plain
+from harness.convert import labelling, published
+from harness.convert.exporting import export
+from harness.convert.importing import Imports, convert
+from harness.labels import Labels
+from harness.types import UserError
+
+USAGE = """usage:
+  python -m harness.convert thought_anchors PATH RUN_DIR [undefined=zero|nan] [KEY=VALUE …]
+      the traces and scores that Thought Anchors (arXiv 2506.19143) published, as a run folder for
+      python -m harness.report RUN_DIR. PATH holds folders MODEL/correct_base_solution/problem_N.
+      undefined=zero (as published) or nan: importance of sentences that no rollout does without.
+      text_detectors=false leaves out the detectors that read the text alone; other keys are those
+      of python -m harness.
+  python -m harness.convert published RUN_DIR
+      the figures of the published data, from a converted run that was reported on
+  python -m harness.convert labels RUN_DIR
+      Cohen's kappa of our rules for sentence functions and the labels that the run came with
+  python -m harness.convert export RUN_DIR OUT [format=csv|jsonl]
+      traces.csv and scores.csv of a run, a row a sentence with the score of every method"""
+
+
+def main() -> None:
+    """The command; a user's mistake is one line and exit code 2."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE, file=sys.stdout if arguments else sys.stderr)
+        sys.exit(0 if arguments else 2)
+    try:
+        command(arguments)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def command(arguments: Sequence[str]) -> None:
+    """Do what a command line says; raises UserError for one that makes no sense."""
+    commands: dict[str, tuple[Callable[[list[str], dict[str, str]], None], int]] = {
+        "thought_anchors": (_thought_anchors, 2),
+        "published": (_published, 1),
+        "labels": (_labels, 1),
+        "export": (_export, 2),
+    }
+    name, rest = arguments[0], arguments[1:]
+    if name not in commands:
+        raise UserError(f"{name}: cannot be converted; there are {', '.join(commands)} (see -h)")
+    places = [line for line in rest if "=" not in line]
+    options = dict(line.split("=", 1) for line in rest if "=" in line)
+    run, n = commands[name]
+    if len(places) != n:
+        raise UserError(f"{name}: takes {n} path{'s' * (n > 1)}, got {len(places)}; see -h")
+    run(places, options)
+
+
+def _thought_anchors(places: list[str], options: dict[str, str]) -> None:
+    undefined = options.pop("undefined", "zero")
+    reads = _choice("text_detectors", options.pop("text_detectors", "true"), ("true", "false"))
+    config = _config(options)
+    methods = config["method"] if reads == "true" else {}
+    found = convert(Path(places[0]), Path(places[1]), undefined, {**config, "method": methods})
+    print(said(found, undefined))
+    print(f"now: python -m harness.report {places[1]}")
+
+
+def said(found: Imports, undefined: str) -> str:
+    """What was converted, in words."""
+    n = len(found.traces)
+    problems = len({trace.problem.id for trace in found.traces})
+    models = ", ".join(dict.fromkeys(trace.model for trace in found.traces))
+    sentences = sum(len(trace.sentences) for trace in found.traces)
+    as_what = {"zero": "0, as published", "nan": "undefined"}[undefined]
+    return (
+        f"{n} traces of {problems} problems by {models}: {sentences} sentences, cut as here in "
+        f"{found.alike} of {n} traces; the counterfactual importance of {found.unknown} that no "
+        f"rollout does without is {as_what}"
+    )
+
+
+def _published(places: list[str], options: dict[str, str]) -> None:
+    _none_left("published", options)
+    print(published.table(Path(places[0])))
+
+
+def _labels(places: list[str], options: dict[str, str]) -> None:
+    rules = build(Labels, _config(options)["labels"], "labels")
+    print(labelling.table(Path(places[0]), rules))
+
+
+def _export(places: list[str], options: dict[str, str]) -> None:
+    form = options.pop("format", "csv")
+    _none_left("export", options)
+    for path in export(Path(places[0]), Path(places[1]), form):
+        print(path)
+
+
+def _config(options: dict[str, str]) -> Any:
+    """The composed config with every detector in it, unless some are chosen."""
+    with opened(None) as loader:
+        every = f"method=[{','.join(loader.get_group_options('method'))}]"
+        lines = [f"{key}={value}" for key, value in options.items()]
+        return plain(composed([every, *lines], loader))
+
+
+def _choice(key: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise UserError(f"{key}: must be {' or '.join(known)}, got {value}")
+    return value
+
+
+def _none_left(name: str, options: dict[str, str]) -> None:
+    for key in options:
+        raise UserError(f"{name}: no such option {key}; see -h")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""A run as tables: its traces, and its sentences with the score of every method."""
+
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from harness.config import check
+from harness.convert.importing import made
+from harness.store import write_bytes
+from harness.types import UserError
+
+Format = Literal["csv", "jsonl"]
+
+
+def export(run: Path, out: Path, form: str) -> list[Path]:
+    """Write traces and scores of a run into the new folder `out`; returns the files.
+
+    Undefined scores are empty in csv and null in jsonl; token ids are in jsonl alone.
+    """
+    chosen: Format = check(Format, form, "format")
+    if not (run / "traces.parquet").is_file():
+        raise UserError(f"{run}: is no run folder (it holds no traces.parquet)")
+    if out.exists():
+        raise UserError(f"{out}: is there already; name a new folder")
+    tables = {"traces": pl.read_parquet(run / "traces.parquet"), "scores": scores(run)}
+    with made(out) as place:
+        for name, table in tables.items():
+            write_bytes(place / f"{name}.{chosen}", _content(table, chosen))
+    return [out / f"{name}.{chosen}" for name in tables]
+
+
+def scores(run: Path) -> pl.DataFrame:
+    """A row a sentence: where it stands, what it says, and a column a method; null = undefined."""
+    of_trace = pl.read_parquet(run / "traces.parquet", columns=["trace_id", "problem_id", "model"])
+    table = pl.read_parquet(run / "sentences.parquet")
+    for path in sorted(run.glob("scores/*.parquet")):
+        found = pl.read_parquet(path, columns=["trace_id", "sentence", "score"])
+        named = found.fill_nan(None).rename({"score": path.stem})
+        table = table.join(named, on=["trace_id", "sentence"], how="left", maintain_order="left")
+    return of_trace.join(table, on="trace_id", maintain_order="right")
+
+
+def _content(table: pl.DataFrame, form: Format) -> bytes:
+    if form == "jsonl":
+        return table.write_ndjson().encode()
+    return table.select(~pl.selectors.by_dtype(pl.List(pl.Int32))).write_csv().encode()
