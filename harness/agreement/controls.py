@@ -45,19 +45,17 @@ def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> li
 
     `all` leaves out a covariate that is defined nowhere (headroom without rollouts).
     """
-    controls = ["none", *(c for c in controls if c != "none")]
+    wanted: list[Control] = ["none", *(c for c in controls if c != "none")]
     columns = {name: regressors(name, covariates[name]) for name in COVARIATES}
     every = [c for c in COVARIATES if np.isfinite(columns[c]).any()]
-    names: dict[Control, list[str]] = {c: {"none": [], "all": every}.get(c, [c]) for c in controls}
-    place = covariates["position"]
+    names = {c: {"none": [], "all": every}.get(c, [c]) for c in wanted}
+    all_there = np.ones(len(covariates["position"]), bool)
     known = {
-        c: np.logical_and.reduce(
-            [np.ones(len(place), bool), *(_finite(columns[n]) for n in names[c])]
-        )
-        for c in controls
+        c: np.logical_and.reduce([all_there, *(_finite(columns[n]) for n in names[c])])
+        for c in wanted
     }
     alike = {k.tobytes(): k for k in known.values()}
-    together = [[c for c in controls if known[c].tobytes() == key] for key in alike]
+    together = [[c for c in wanted if known[c].tobytes() == key] for key in alike]
     return [_design({c: names[c] for c in group}, columns, known[group[0]]) for group in together]
 
 
