@@ -1,6 +1,7 @@
 """Estimate: a forecast as hours, gigabytes and detectable agreement, printed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from rich.console import Console
@@ -37,7 +38,9 @@ def worked(job: Settings) -> Work:
     """What the forecast needs of a job; loads no weights unless it is to measure."""
     cast, who, sampling = traces.cast(job.problems.load()), subject(job.model), job.sampling
     segmenter = job.segmentation.segmenter
-    writer = Writer(job.folder, who, job.problems, segmenter, sampling)
+    # What coupled boundaries save shows only as they are drawn: a plan is the most that it can be.
+    plain = replace(sampling, schedule="fixed")
+    writer = Writer(job.folder, who, job.problems, segmenter, plain)
     conf = job.plan
     if conf.calibrate:
         stops = Stops(who.tokenizer, who.eos, segmenter)

@@ -23,7 +23,7 @@ from harness.store import read_json
 from harness.subject import Subject
 
 SMALL = ["problems.limit=8", "problems.reference=5", "sampling.draws=4", "sampling.chunk=3"]
-DRAWING = ["resampling_plain", "forced_answer", "semantic_entropy"]
+DRAWING = ["resampling_plain", "forced_answer"]
 
 
 def settings(results: Path, methods: list[str], *more: str) -> Settings:
@@ -69,7 +69,7 @@ def test_a_run_makes_the_planned_requests(results: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(HF, "start", counted)
     job(todo)
     (engine,) = engines
-    assert engine.requests == planned.whole.requests > 500
+    assert engine.requests == planned.whole.requests > 200
     assert engine.tokens == pytest.approx(planned.whole.written, rel=0.2)
     left = forecast_of(todo)
     assert left.whole.requests == left.whole.passes == 0
