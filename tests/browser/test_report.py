@@ -183,10 +183,9 @@ def test_a_trace_beside_the_page_is_read_when_it_is_wanted(
     opened: Any, report: Path, tmp_path: Path, monkeypatch
 ):
     monkeypatch.setattr(document, "Payload", lambda: Payload(room=0))
-    for name in ("agreement", "methods", "problems", "sentences", "traces"):
-        (tmp_path / f"{name}.parquet").symlink_to(report.parent / f"{name}.parquet")
-    for name in ("scores", "status", "rollouts", "run.yaml"):
-        (tmp_path / name).symlink_to(report.parent / name)
+    for path in report.parent.iterdir():
+        if not path.name.startswith("report"):
+            (tmp_path / path.name).symlink_to(path)
     found = opened(document.render(tmp_path, CONF))
     rows(found.page).nth(1).click()
     found.page.locator("#panel .alternatives").first.wait_for()
