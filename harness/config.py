@@ -56,6 +56,8 @@ def build(cls: type[T], node: Any, where: str) -> T:
 
 def check(kind: Any, value: Any, where: str) -> Any:
     """A value as the type a field declares, or UserError naming the key."""
+    if isinstance(value, Mapping) and "_target_" in value:
+        return serving(kind, value, where)
     if isinstance(kind, type) and is_dataclass(kind):
         return build(kind, value, where)
     adapter = TypeAdapter[Any](cast("Any", kind), config=_FINITE)

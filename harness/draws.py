@@ -45,25 +45,29 @@ def gather(
                 else:
                     full.append(_ended(request))
 
-    for done in chain(engine.sample(asked()), full):
-        site = sites[done.request.key[0]]
-        made = list(writer.rows(site, done))
-        finished += chain(made, writer.inherited(site, made, free[site.owner]))
-        meter.add(len(done.request.draws), done.n_tokens)
-        if time.monotonic() - since > FLUSH:
-            confirm()
-            _flush(writer, finished)
-            since = time.monotonic()
-    confirm()
-    _flush(writer, finished)
+    def keep() -> None:
+        confirm()
+        _flush(writer, finished)
+
+    try:
+        for done in chain(engine.sample(asked()), full):
+            site = sites[done.request.key[0]]
+            made = list(writer.rows(site, done))
+            finished += chain(made, writer.inherited(site, made, free[site.owner]))
+            meter.add(len(done.request.draws), done.n_tokens)
+            if time.monotonic() - since > FLUSH:
+                keep()
+                since = time.monotonic()
+    finally:  # what is finished is kept where the engine fails
+        keep()
 
 
 def _flush(writer: Writer, finished: list[dict[str, Any]]) -> None:
-    """One part file a trace; requests are whole, so nothing is recorded in halves."""
-    finished.sort(key=lambda row: row["trace_id"])
-    for owner, members in groupby(finished, key=lambda row: row["trace_id"]):
-        add_part(writer.folder(owner), rows(list(members), schema.ROLLOUTS))
+    """One part file a trace; each row is tried once, since what fails may have been written."""
+    todo = sorted(finished, key=lambda row: row["trace_id"])
     finished.clear()
+    for owner, members in groupby(todo, key=lambda row: row["trace_id"]):
+        add_part(writer.folder(owner), rows(list(members), schema.ROLLOUTS))
 
 
 def requests(writer: Writer, site: Site, wanted: Sequence[Draw]) -> Iterator[Request]:

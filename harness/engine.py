@@ -1,6 +1,6 @@
 """What any engine does: turn requests for rollouts into token ids."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -59,9 +59,27 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class Running(Engine, Protocol):
+    """An engine that holds memory, processes or connections until it is closed."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What it has counted since it started, for the status files."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds; it samples no more."""
+        ...
+
+
+@runtime_checkable
 class EngineConf(Protocol):
     """What a yaml under conf/engine becomes."""
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Engine:
+    def check(self, subject: Subject) -> None:
+        """Raise UserError if the engine cannot run here; cheap, and before a run has a folder."""
+        ...
+
+    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
         """The engine, running."""
         ...

@@ -150,7 +150,7 @@ def _kept(job: Settings, detectors: set[str]) -> Mapping[str, Any]:
 
 
 def _check_alone(job: Settings) -> None:
-    """What one job needs: a place, problems, a model, and room in it for one of the problems."""
+    """What one job needs: a place, problems, a model with room for one of them, an engine."""
     folder.check_place(job.folder)
     if not job.overwrite:
         folder.check(job)
@@ -162,6 +162,8 @@ def _check_alone(job: Settings) -> None:
         who.checkpoint(name)
     for name in job.embedders:
         findable(name)
+    if job.overwrite or not (job.folder / "traces.parquet").exists():
+        job.engine.check(who)
     most = who.context - sampling.max_tokens - sampling.answer_tokens
     prompts = (len(who.prompt_ids(p, job.problems.instruction)) for p in problems)
     if all(size > most for size in prompts):

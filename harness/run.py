@@ -1,15 +1,17 @@
 """One job: traces, then all sampling, then all reading and scoring."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
 from harness import folder, traces
 from harness.calibration import Learner, facts, folds
 from harness.draws import requests
-from harness.engine import Engine, Finished, Request
+from harness.engine import Finished, Request, Running
 from harness.evidence import Desk, wants
 from harness.ledger import Ledger, ledger, status_file
 from harness.progress import Meter, metered
@@ -26,20 +28,37 @@ from harness.writer import Writer
 
 @dataclass
 class Late:
-    """An engine that starts when something is first sampled."""
+    """An engine that starts when something is sampled, anew after it was closed."""
 
-    start: Callable[[], Engine]
+    start: Callable[[], Running]
+    engine: Running | None = None
+    before: Counter[str] = field(default_factory=Counter[str])
 
-    @cached_property
-    def engine(self) -> Engine:
-        """The engine, running."""
-        return self.start()
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the engine has counted, those before it included."""
+        total = Counter(self.before)
+        total.update(self.engine.counts if self.engine else {})
+        return total
+
+    def close(self) -> None:
+        """Close the engine, if one runs: its memory is for the readings."""
+        if self.engine is not None:
+            self.before.update(self.engine.counts)
+            self.engine.close()
+            self.engine = None
+
+    def running(self) -> Running:
+        """The engine, started if it does not run."""
+        if self.engine is None:
+            self.engine = self.start()
+        return self.engine
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """The finished requests; for none of them nothing is started."""
         coming = iter(requests)
         for first in coming:
-            yield from self.engine.sample(chain([first], coming))
+            yield from self.running().sample(chain([first], coming))
 
 
 def job(settings: Settings) -> None:
@@ -50,24 +69,25 @@ def job(settings: Settings) -> None:
     stops = Stops(who.tokenizer, who.eos, segmenter)
     heat = (sampling.temperature, sampling.top_p)
     engine = Late(lambda: settings.engine.start(who, stops, heat))
-    if folder.identity(settings.folder) is None:
-        _ = engine.engine  # what is wrong with the weights is told before anything is written
-    folder.make(settings, who.revision)
-    _save(settings, [*problems.evaluate, *problems.reference])
-    writer = Writer(settings.folder, who, settings.problems, segmenter, sampling)
-    desk, n = Desk(writer, problems.reference), settings.calibration.folds
-    if settings.shard is not None:
-        written, _ = traces.made(writer, engine, settings.shard.of(problems.evaluate))
-        Job(desk, engine, written, settings.detectors, {}, n).draw()
-        (entry,) = settings.entries
-        status = {"method": entry, "state": "done", "traces": len(written), "failed_traces": 0}
-        write_json(status_file(settings.folder, entry), status)
-        return
-    written = traces.write(writer, engine, problems.evaluate, settings.labels)
-    books = {n: ledger(settings.folder, n, h) for n, h in settings.hashes.items()}
-    for name, detector in settings.detectors.items():
-        books[name].status |= {"family": detector.family, "signed": detector.signed}
-    Job(desk, engine, written, settings.detectors, books, n).run()
+    with closing(engine):
+        if folder.identity(settings.folder) is None:
+            engine.running()  # what is wrong with the weights is told before anything is written
+        folder.make(settings, who.revision)
+        _save(settings, [*problems.evaluate, *problems.reference])
+        writer = Writer(settings.folder, who, settings.problems, segmenter, sampling)
+        desk, n = Desk(writer, problems.reference), settings.calibration.folds
+        if settings.shard is not None:
+            written, _ = traces.made(writer, engine, settings.shard.of(problems.evaluate))
+            Job(desk, engine, written, settings.detectors, {}, n).draw()
+            (entry,) = settings.entries
+            status = {"method": entry, "state": "done", "traces": len(written), "failed_traces": 0}
+            write_json(status_file(settings.folder, entry), status)
+            return
+        written = traces.write(writer, engine, problems.evaluate, settings.labels)
+        books = {n: ledger(settings.folder, n, h) for n, h in settings.hashes.items()}
+        for name, detector in settings.detectors.items():
+            books[name].status |= {"family": detector.family, "signed": detector.signed}
+        Job(desk, engine, written, settings.detectors, books, n).run()
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ class Job:
     """
 
     desk: Desk
-    engine: Engine
+    engine: Running
     traces: Sequence[Trace]
     detectors: Mapping[str, Detector]
     books: Mapping[str, Ledger]
@@ -102,6 +122,7 @@ class Job:
         try:
             while any(self.open(trace) for trace in self.traces):
                 (waiting, drawn), before = self.sample(later), later
+                self.engine.close()
                 later, read = self.score(waiting)
                 if not (drawn or read or (later and not before)):
                     time.sleep(POLL)
@@ -162,6 +183,9 @@ class Job:
                 book.count("tokens", meter.tokens)
                 book.count("seconds", meter.seconds)
                 book.count("sampling_seconds", meter.seconds)
+                if meter.tokens:
+                    rate = {"tokens_per_second": round(meter.tokens / meter.seconds)}
+                    book.status["engine"] = {**rate, **self.engine.counts}
 
     def score(self, waiting: Container[str]) -> tuple[list[Wanted], int]:
         """Read and score what others do not and whose draws are there.

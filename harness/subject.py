@@ -1,5 +1,6 @@
 """The model under study: found, loaded once, and its prompts written."""
 
+import gc
 import hashlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,15 @@ class Subject:
             some = ", ".join(sorted(info["missing_keys"])[:3])
             raise UserError(f"model.path: {self.path} lacks weights of the model, such as {some}")
         return model.to(self.device).eval()
+
+    def release(self) -> None:
+        """Forget all weights: an engine of its own is about to need the memory."""
+        import torch
+
+        self.__dict__.pop("model", None)
+        _other.cache_clear()
+        gc.collect()
+        torch.cuda.empty_cache()
 
     def checkpoint(self, name: str) -> "Subject":
         """One of `model.checkpoints`, the last one staying loaded; "" is the model itself."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.engine import Engine, Heat
+from harness.engine import Heat, Running
 from harness.stops import Stops
 from harness.subject import Subject
 from harness.types import UserError
@@ -20,7 +20,10 @@ class HF:
             if getattr(self, key) < 1:
                 raise UserError(f"engine.{key}: must be at least 1, got {getattr(self, key)}")
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Engine:
+    def check(self, subject: Subject) -> None:
+        """Nothing to be checked: transformers runs anywhere."""
+
+    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
         """The engine on the subject's weights."""
         # Not above: a wrong option is to be told before torch is imported.
         from harness.hf.engine import HFEngine

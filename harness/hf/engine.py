@@ -1,6 +1,6 @@
 """`engine=hf`: rollouts through transformers, the batch kept full."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, groupby
 from typing import Any
 
@@ -21,6 +21,10 @@ class HFEngine:
     def __init__(self, model: Any, stops: Stops, heat: tuple[float, float], slots: int, pool: int):
         self.model, self.stops, self.slots, self.pool = model, stops, slots, pool
         self.temperature, self.top_p = heat
+        self.counts: Mapping[str, int] = {}
+
+    def close(self) -> None:
+        """Nothing to give back: the weights are the subject's."""
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete."""

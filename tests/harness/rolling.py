@@ -1,0 +1,78 @@
+"""Rollouts of the organism from any engine, and whether two engines answer alike."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy.stats import chi2_contingency
+
+from harness.answers import canonical, extract
+from harness.composition import composed, opened
+from harness.engine import Engine, Request, Running
+from harness.settings import settings
+from harness.stops import Stops
+from harness.store import derive
+from harness.subject import Subject, subject
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The organism with one trace of its own, and the tokens before each of its boundaries."""
+
+    subject: Subject
+    stops: Stops
+    prompt: tuple[int, ...]
+    written: tuple[int, ...]
+    cuts: tuple[int, ...]
+
+    def requests(self, cut: int, draws: int, **changes: object) -> list[Request]:
+        """Rollouts that keep so many tokens, in chunks of 25."""
+        fields = {"extra": (), "until": "end", "max_length": len(self.prompt) + 384} | changes
+        base = self.prompt + self.written
+        chunks = [tuple(range(i, min(i + 25, draws))) for i in range(0, draws, 25)]
+        return [
+            Request(("organism", "a", str(cut), str(chunk[0])), base, cut, draws=chunk,
+                    seed=derive(cut, chunk[0]), **fields)
+            for chunk in chunks
+        ]  # fmt: skip
+
+
+@cache
+def scene() -> Scene:
+    with opened(None) as loader:
+        job = settings(composed(["problems.limit=1", "problems.reference=5"], loader))
+    who, segmenter = subject(job.model), job.segmentation.segmenter
+    stops = Stops(who.tokenizer, who.eos, segmenter)
+    prompt = who.prompt_ids(job.problems.load()[0], job.problems.instruction)
+    first = Request(("t",), prompt, len(prompt), (), (0,), 7, "end", len(prompt) + 384)
+    (done,) = hf(who, stops).sample([first])
+    (written,) = done.token_ids
+    starts = np.array(who.starts(written))
+    ends = [stop for _, stop in segmenter(who.decode(written))]
+    cuts = tuple(len(prompt) + int((starts < end).sum()) for end in ends)
+    return Scene(who, stops, prompt, written, (len(prompt), *cuts))
+
+
+def hf(who: Subject, stops: Stops) -> Running:
+    """Our own engine at the organism's temperature."""
+    from harness.hf import HF
+
+    return HF(512, 4096).start(who, stops, (1.0, 1.0))
+
+
+def answers(engine: Engine, requests: list[Request]) -> Counter[str]:
+    """How often each answer is given."""
+    who = scene().subject
+    texts = [who.decode(ids) for done in engine.sample(requests) for ids in done.token_ids]
+    return Counter(canonical(extract(text, "")) for text in texts)
+
+
+def alike(a: Counter[str], b: Counter[str]) -> float:
+    """The p-value of a chi-square test of homogeneity, answers given less than ten times pooled."""
+    common = [key for key in a | b if a[key] + b[key] >= 10]
+    table = [[one[key] for key in common] for one in (a, b)]
+    rest = [one.total() - sum(row) for one, row in zip((a, b), table, strict=True)]
+    if any(rest):
+        table = [[*row, more] for row, more in zip(table, rest, strict=True)]
+    return float(chi2_contingency(np.array(table)).pvalue)
