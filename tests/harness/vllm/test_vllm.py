@@ -25,9 +25,10 @@ pytestmark = [
     pytest.mark.vllm,
     pytest.mark.skipif(find_spec("vllm") is None, reason="no vLLM here: make test-vllm"),
 ]
+EAGER = {"enforce_eager": True}  # starts sooner, as nothing is compiled
 CONF = VLLM(
     versions=(installed() or "",), slots=512, max_length=None, memory=0.9, cpu_memory=1,
-    tensor_parallel=1, data_parallel=1, quantization=None, extra={},
+    tensor_parallel=1, data_parallel=1, quantization=None, extra=EAGER,
 )  # fmt: skip
 
 
@@ -143,7 +144,10 @@ def test_several_copies_share_the_work() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"extra": {"no_such_argument": 1}}, r"does not start \(TypeError: .*no_such_argument"),
+        (
+            {"extra": {**EAGER, "no_such_argument": 1}},
+            r"does not start \(TypeError: .*no_such_argument",
+        ),
         ({"quantization": "nix"}, r"does not start \(.*nix"),
     ],
 )
@@ -164,7 +168,7 @@ def test_a_prefix_that_is_too_long_is_named() -> None:
 
 LINE = [
     sys.executable, "-m", "harness", "engine=vllm", "method=[resampling_plain]", "run=v",
-    "problems.limit=2", "problems.reference=5", "engine.cpu_memory=1",
+    "problems.limit=2", "problems.reference=5", "engine.cpu_memory=1", "+engine.extra.enforce_eager=true",
 ]  # fmt: skip
 
 
