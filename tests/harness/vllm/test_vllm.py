@@ -168,7 +168,8 @@ def test_a_prefix_that_is_too_long_is_named() -> None:
 
 LINE = [
     sys.executable, "-m", "harness", "engine=vllm", "method=[resampling_plain]", "run=v",
-    "problems.limit=2", "problems.reference=5", "engine.cpu_memory=1", "+engine.extra.enforce_eager=true",
+    "problems.limit=2", "problems.reference=5", "engine.cpu_memory=1",
+    "+engine.extra.enforce_eager=true",
 ]  # fmt: skip
 
 
