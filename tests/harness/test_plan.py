@@ -40,6 +40,10 @@ class Counting:
 
     def __init__(self, inner: HFEngine) -> None:
         self.inner, self.requests, self.tokens = inner, 0, 0
+        self.counts: dict[str, int] = {}
+
+    def close(self) -> None:
+        self.inner.close()
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         for done in self.inner.sample(requests):
