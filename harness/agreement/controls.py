@@ -37,7 +37,7 @@ class Design:
 
     columns: Float[np.ndarray, "columns sentences"]
     known: Bool[np.ndarray, " sentences"]
-    of: Mapping[Control, tuple[int, ...]]
+    of: Mapping[str, tuple[int, ...]]
 
 
 def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> list[Design]:
@@ -64,14 +64,14 @@ def _finite(columns: np.ndarray) -> Bool[np.ndarray, " sentences"]:
 
 
 def _design(
-    names: Mapping[Control, Sequence[str]],
+    names: Mapping[str, Sequence[str]],
     columns: Mapping[str, np.ndarray],
     known: Bool[np.ndarray, " sentences"],
 ) -> Design:
     used = [name for name in COVARIATES if any(name in group for group in names.values())]
     stacked = np.concatenate([np.empty((0, len(known))), *(columns[name] for name in used)])
     owner = np.repeat(np.arange(len(used)), [len(columns[name]) for name in used])
-    of: dict[Control, tuple[int, ...]] = {
+    of = {
         c: tuple(int(i) for i, o in enumerate(owner) if used[o] in group)
         for c, group in names.items()
     }
