@@ -168,7 +168,7 @@ def _asked(
         prefix, n = len(request.prefix), len(request.draws)
         room = request.max_length - prefix
         if room > 0:
-            written = n * min(length(request), room)
+            written = float(n * min(length(request), room))
             yield f"rollouts ({request.key[1]})", Load(1, n, prefix, written)
 
 

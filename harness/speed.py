@@ -16,7 +16,7 @@ ROLLOUTS = 128  # that an engine is given at once
 
 
 def measured(writer: Writer, engine: Engine, sites: Sequence[Site], conf: Assumed) -> Assumed:
-    """The assumptions with both speeds as seen, and the lengths if all rollouts ended in time."""
+    """The assumptions with both speeds as seen, and the lengths unless `length` cut some short."""
     start, found = time.monotonic(), list[Finished]()
     while not found or time.monotonic() - start < conf.seconds:
         found += engine.sample(_requests(writer, sites, conf, len(found)))
@@ -26,7 +26,8 @@ def measured(writer: Writer, engine: Engine, sites: Sequence[Site], conf: Assume
     made = [_trace(writer, sites[0], ids) for ids in ended[:PASSES] if ids]
     if not made:
         return conf
-    if all(reason != "length" for f in found for reason in f.finish_reason):
+    cut_short = any(reason == "length" for f in found for reason in f.finish_reason)
+    if not cut_short or conf.length >= writer.sampling.max_tokens:
         cut = sum(len(trace.sentences) for trace in made) / len(made)
         tokens = sum(map(len, ended)) / len(ended)
         conf = replace(conf, tokens=max(1, round(tokens)), sentences=max(1, round(cut)))
