@@ -84,11 +84,11 @@ def lines(job: Settings, work: Work, found: Forecast) -> Iterator[tuple[str, str
     reading = whole.read / conf.read_per_second / 3600
     how = "measured" if conf.calibrate else "assumed"
     yield "prefixes", f"{whole.prefix:,} tokens if no request shares one with another"
-    yield "time", f"{sampling + reading:,.2f} hours of one process"
-    yield "  sampling", f"{sampling:,.2f} at {conf.sampled_per_second:,.0f} tokens/s ({how})"
-    yield "  reading", f"{reading:,.2f} at {conf.read_per_second:,.0f} tokens/s ({how})"
-    yield "weights", f"{held.weights / 1e9:,.2f} GB in memory"
-    yield "cache", f"{held.cache / 1e6:,.2f} GB in memory for 1,000 tokens"
+    yield "time", f"{sampling + reading:,.3g} hours of one process"
+    yield "  sampling", f"{sampling:,.3g} at {conf.sampled_per_second:,.0f} tokens/s ({how})"
+    yield "  reading", f"{reading:,.3g} at {conf.read_per_second:,.0f} tokens/s ({how})"
+    yield "weights", f"{held.weights / 1e9:,.3g} GB in memory"
+    yield "cache", f"{held.cache / 1e6:,.3g} GB in memory for 1,000 tokens"
     yield "disk", f"{found.disk / 1e6:,.0f} MB, figures aside"
     yield "detectable", power(job, found, conf.power)
 
