@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import orjson
 from filelock import FileLock
 from platformdirs import user_cache_path
 
@@ -56,6 +57,10 @@ def _check_folder(folder: Path) -> None:
         raise UserError(f"model.path: {folder} holds no weights (*.safetensors)")
     if not any((folder / name).exists() for name in _TOKENIZERS):
         raise UserError(f"model.path: {folder} holds no tokenizer (tokenizer.json)")
+    index = folder / "model.safetensors.index.json"
+    parts = orjson.loads(index.read_bytes())["weight_map"].values() if index.exists() else ()
+    if missing := sorted({*parts} - {file.name for file in weights}):
+        raise UserError(f"model.path: {folder} lacks {missing[0]}, part of its weights")
     for file in weights:
         _check_weights(file)
 

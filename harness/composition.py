@@ -131,7 +131,8 @@ def _no_key(key: str, config: Any) -> UserError:
         name = f"{before}.{part}".removeprefix(".")
         if part not in node:
             there = ", ".join(sorted({*node} - {"options", "_target_"}))
-            return UserError(f"{name}: no such key; there are {there}")
+            known = f"there are {there}" if there else f"a new one needs a plus: +{key}=VALUE"
+            return UserError(f"{name}: no such key; {known}")
         node, before = node[part], name
     return UserError(f"{key}: cannot be set where another part of the line removes it")
 

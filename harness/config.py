@@ -22,6 +22,17 @@ def plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    if not isinstance(node, Mapping):
+        return {prefix: node}
+    return {
+        key: value
+        for name, inner in node.items()
+        for key, value in flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
+    }
+
+
 def build(cls: type[T], node: Any, where: str) -> T:
     """An instance of a dataclass from a mapping; `where` is the node's name in messages.
 

@@ -1,19 +1,16 @@
 """Draws: wanted rollouts become requests, finished ones become rows, each recorded once."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any
-
-from filelock import Timeout
 
 from harness import schema
 from harness.coupling import couples, due
 from harness.engine import Engine, Finished, Request
 from harness.progress import Meter
 from harness.recorded import AGAIN, Key, keys, written
-from harness.store import add_part, derive, lock, rows
+from harness.store import add_part, derive, rows
 from harness.types import Cut, Draw
 from harness.writer import Site, Writer
 
@@ -21,49 +18,48 @@ FLUSH = 10.0  # seconds of finished work at risk
 
 
 def gather(
-    writer: Writer, engine: Engine, wanted: Sequence[tuple[Site, Sequence[Draw]]], meter: Meter
+    writer: Writer,
+    engine: Engine,
+    wanted: Iterable[tuple[Site, Sequence[Draw]]],
+    meter: Meter,
+    confirm: Callable[[], None] = lambda: None,
 ) -> None:
     """Record every wanted rollout that is not yet recorded, of coupled boundaries one round.
 
-    Sites that another process works on are left to it, waited for, and then looked at again.
+    `wanted` is followed only as far as the engine has got; `confirm` is called before anything is
+    recorded, and raises where it no longer may be.
     """
-    later: list[tuple[Site, Sequence[Draw]]] = []
-    with ExitStack() as held:
-        mine: list[tuple[Site, Sequence[Draw]]] = []
-        for site, draws in wanted:
-            try:
-                held.enter_context(lock(writer.run, f"rollouts/{site.owner}").acquire(timeout=0))
-                mine.append((site, draws))
-            except Timeout:
-                later.append((site, draws))
-        _sample(writer, engine, mine, meter)
-    for site, draws in later:
-        with lock(writer.run, f"rollouts/{site.owner}"):
-            _sample(writer, engine, [(site, draws)], meter)
-
-
-def _sample(
-    writer: Writer, engine: Engine, wanted: Sequence[tuple[Site, Sequence[Draw]]], meter: Meter
-) -> None:
-    sites = {site.owner: site for site, _ in wanted}
-    todo = [request for site, draws in wanted for request in requests(writer, site, draws)]
-    free = {site.owner: _free(writer, site, draws, todo) for site, draws in wanted}
-    meter.expect(sum(len(r.draws) for r in todo))
+    sites: dict[str, Site] = {}
+    free: dict[str, set[Key]] = {}
+    full: list[Finished] = []
     finished: list[dict[str, Any]] = []
     since = time.monotonic()
-    open_ended = [r for r in todo if len(r.prefix) < r.max_length]
-    full = [_ended(r) for r in todo if len(r.prefix) >= r.max_length]
+
+    def asked() -> Iterator[Request]:
+        for site, draws in wanted:
+            todo = list(requests(writer, site, draws))
+            sites[site.owner], free[site.owner] = site, _free(writer, site, draws, todo)
+            for request in todo:
+                if len(request.prefix) < request.max_length:
+                    yield request
+                else:
+                    full.append(_ended(request))
+
+    def keep() -> None:
+        confirm()
+        _flush(writer, finished)
+
     try:
-        for done in chain(full, engine.sample(open_ended)):
+        for done in chain(engine.sample(asked()), full):
             site = sites[done.request.key[0]]
             made = list(writer.rows(site, done))
-            finished += [*made, *writer.inherited(site, made, free[site.owner])]
+            finished += chain(made, writer.inherited(site, made, free[site.owner]))
             meter.add(len(done.request.draws), done.n_tokens)
             if time.monotonic() - since > FLUSH:
-                _flush(writer, finished)
+                keep()
                 since = time.monotonic()
-    finally:
-        _flush(writer, finished)
+    finally:  # what is finished is kept where the engine fails
+        keep()
 
 
 def _flush(writer: Writer, finished: list[dict[str, Any]]) -> None:

@@ -22,6 +22,25 @@ def embed(model: str, texts: Sequence[str]) -> dict[tuple[str, str], Float[np.nd
     return {(model, text): vector for text, vector in zip(texts, vectors, strict=True)}
 
 
+def findable(model: str) -> None:
+    """Raise UserError unless there is an embedder of that name; loads no weights."""
+    place = Path(_located(model))
+    if place.is_dir():
+        if not (place / "config.json").exists() and not (place / "modules.json").exists():
+            raise UserError(f"embedder: {model} holds no config.json; is it a model folder?")
+        return
+    from transformers.utils.hub import cached_file  # takes seconds: not before the rest is checked
+
+    try:
+        cached_file(model if "/" in model else f"sentence-transformers/{model}", "config.json")
+    except OSError as error:
+        raise UserError(f"embedder: cannot find {model} ({_first(error)})") from None
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
+
+
 @lru_cache(maxsize=2)
 def _model(name: str) -> Any:
     """The embedder: packaged, a local folder, or a hub id; raises UserError if there is none."""
@@ -30,8 +49,7 @@ def _model(name: str) -> Any:
     try:
         return SentenceTransformer(_located(name))
     except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0][:200]
-        raise UserError(f"embedder: cannot load {name} ({first})") from None
+        raise UserError(f"embedder: cannot load {name} ({_first(error)})") from None
 
 
 def _located(name: str) -> str:

@@ -3,6 +3,8 @@
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -25,7 +27,7 @@ def attempt(config: Any) -> None:
     try:
         job(todo)
     except UserError as error:
-        print(f"error: {', '.join(todo.detectors)}: {error}", file=sys.stderr)
+        print(f"error: {', '.join(todo.entries)}: {error}", file=sys.stderr)
         if not sweep:
             sys.exit(2)  # Hydra adds lines of its own to what is raised
         _failed(todo, str(error), by_user=True)
@@ -38,7 +40,7 @@ def attempt(config: Any) -> None:
 
 def _failed(todo: Settings, error: str, *, by_user: bool) -> None:
     try:
-        for name in todo.detectors:
+        for name in todo.entries:
             fail(todo.folder, name, error, by_user=by_user)
     except UserError as refused:  # a full disk, which the other jobs would meet too
         print(f"error: {refused}", file=sys.stderr)
@@ -49,6 +51,14 @@ def prepare(jobs: Sequence[Settings]) -> None:
     """Move aside the run folders that are to be made anew, each once."""
     for folder in {job.folder: None for job in jobs if job.overwrite}:
         set_aside(folder)
+
+
+def tidy(jobs: Sequence[Settings]) -> None:
+    """Remove what Hydra leaves of a sweep, unless a launcher keeps something there."""
+    for sweep in {Path(job.results) / ".hydra" for job in jobs}:
+        (sweep / "multirun.yaml").unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or not empty
+            sweep.rmdir()
 
 
 def finish(jobs: Sequence[Settings]) -> int:
@@ -64,6 +74,8 @@ def finish(jobs: Sequence[Settings]) -> int:
         if (folder / "traces.parquet").exists():
             report(folder, job.agreement, job.report)
             console.print(summary(folder))
-    statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.detectors]
+        elif job.shard:
+            console.print(f"{folder}: once all parts are drawn, the command without shard goes on")
+    statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.entries]
     failed = [s for s in statuses if s.get("state", "failed") == "failed"]
     return 0 if not failed else 2 if all(s.get("by_user") for s in failed) else 1

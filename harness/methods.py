@@ -11,6 +11,16 @@ from rich.text import Text
 from harness.catalogue import Entry, entries, written
 from harness.types import UserError
 
+TEACH = """columns:
+  family   the literature a detector comes from; baseline: what a detector has to beat
+  signed   whether a negative score is the opposite of an anchor rather than less of one
+  wants    the evidence it asks for; rollouts of one (name) are drawn once for all who ask
+  cost     what dominates the time of a trace: python -m harness.plan has the numbers
+  source   the paper or code that it follows
+
+python -m harness 'method=[resampling,mi]'             runs two and says how far they agree
+python -m harness method=mi method.mi.mode=A1 run=a1   runs one with another value of an option
+python -m harness.methods mi                           one in full, with its options"""
 COLUMNS = ("name", "family", "signed", "wants", "cost", "idea", "source")
 
 
@@ -45,7 +55,12 @@ def page(entry: Entry) -> str:
 
 def main() -> None:
     """`python -m harness.methods [NAME] [--config-dir DIR]`; exit code 2 for a user's mistake."""
-    parser = argparse.ArgumentParser("python -m harness.methods", description=__doc__)
+    parser = argparse.ArgumentParser(
+        "python -m harness.methods",
+        description="The detectors there are and the baselines, or one of them in full.",
+        epilog=TEACH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("name", nargs="?", help="a detector to show in full")
     parser.add_argument("--config-dir", help="a folder with further method/NAME.yaml")
     arguments = parser.parse_args()
@@ -65,7 +80,10 @@ def show(name: str | None, every: Sequence[Entry]) -> None:
             raise UserError(f"{name}: no such detector; there are {known}")
         print(page(one[0]))
         return
-    show_all(every, Console())
+    console = Console()
+    show_all(every, console)
+    if console.is_terminal:
+        console.print("\n[dim]NAME shows one in full, --help says what the columns mean[/dim]")
 
 
 def show_all(every: Sequence[Entry], console: Console) -> None:

@@ -4,16 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import distributions
 from itertools import combinations
 from typing import Any
 
+from hydra import compose
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 
 from harness import folder
 from harness.composition import arguments, composed, opened
-from harness.settings import Settings, flat, settings
+from harness.config import flat
+from harness.embed import findable
+from harness.settings import Settings, settings
 from harness.subject import subject
 from harness.types import UserError
 
@@ -42,6 +46,8 @@ def plan(argv: Sequence[str]) -> Plan:
         else:
             _no_sweep(given)
         jobs = [settings(composed(command, loader)) for command in commands]
+        if args.multirun and jobs:
+            _check_launcher(commands[0])
     if not jobs:
         raise UserError(f"{' '.join(argv)}: a sweep over nothing")
     _check_options(jobs, given)
@@ -78,6 +84,16 @@ def _no_sweep(overrides: Sequence[Override]) -> None:
                 f"{override.input_line}: several values are a sweep; add --multirun, or write "
                 f"'{key}=[{values}]' for one job with all of them"
             )
+
+
+def _check_launcher(command: Sequence[str]) -> None:
+    """A launcher whose package is not installed."""
+    found: Any = compose("config", overrides=list(command), return_hydra_config=True)
+    plugins, package, *_ = found.hydra.launcher._target_.split(".")
+    name = package.replace("_", "-")
+    if plugins == "hydra_plugins" and not any(distributions(name=name)):
+        choice = found.hydra.runtime.choices["hydra/launcher"]
+        raise UserError(f"hydra/launcher={choice}: is not installed; pip install {name}")
 
 
 def _option(override: Override) -> list[str]:
@@ -128,7 +144,7 @@ def _differing(a: Settings, b: Settings) -> str | None:
 
 def _kept(job: Settings, detectors: set[str]) -> Mapping[str, Any]:
     nodes = {key: job.values[key] for key in ("model", *job.values)}
-    for key in ("method", "options", "run", "results"):
+    for key in ("method", "options", "run", "results", "shard", "worker"):
         nodes.pop(key, None)
     return flat(nodes | {"method": {name: job.values["method"][name] for name in detectors}})
 
@@ -144,6 +160,8 @@ def _check_alone(job: Settings) -> None:
     who, sampling = subject(job.model), job.sampling
     for name in job.checkpoints:
         who.checkpoint(name)
+    for name in job.embedders:
+        findable(name)
     if job.overwrite or not (job.folder / "traces.parquet").exists():
         job.engine.check(who)
     most = who.context - sampling.max_tokens - sampling.answer_tokens

@@ -2,23 +2,26 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
 from harness.agreement import Agreement
-from harness.config import build, check, plain, serving, shown
+from harness.assumed import Assumed
+from harness.config import build, check, flat, plain, serving, shown
 from harness.engine import EngineConf
 from harness.labels import Labels
 from harness.planted import Selftest
 from harness.plots import Report
 from harness.sample import REFERENCES, checkpoints, wanted
 from harness.segmentation import Segmentation
+from harness.shard import Shard, part
 from harness.subject import Model, declare
-from harness.types import Detector, Evidence, Fitting, ProblemSet, UserError
+from harness.types import Detector, Embed, Evidence, Fitting, ProblemSet, UserError, Want
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,14 @@ class Calibration:
 class Settings:
     """Everything a job needs to know, checked; `values` is what it was made from.
 
-    `checkpoints` are those that the detectors read beside the model.
+    `checkpoints` are those that the detectors read beside the model, `embedders` the models that
+    embed texts for them.
     """
 
     results: str
     run: str
     overwrite: bool
+    shard: Shard | None
     problems: ProblemSet
     segmentation: Segmentation
     labels: Labels
@@ -92,10 +97,12 @@ class Settings:
     engine: EngineConf
     detectors: Mapping[str, Detector]
     checkpoints: tuple[str, ...]
+    embedders: tuple[str, ...]
     calibration: Calibration
     agreement: Agreement
     report: Report
     selftest: Selftest
+    plan: Assumed
     identity: Mapping[str, Any]
     hashes: Mapping[str, str]
     values: Mapping[str, Any]
@@ -105,10 +112,17 @@ class Settings:
         """The run folder."""
         return Path(self.results) / self.run
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Whose status the job writes."""
+        part = self.shard
+        return (f"shard-{part.index}-of-{part.count}",) if part else tuple(self.detectors)
+
 
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
-    *("model", "engine", "method", "calibration", "agreement", "report", "selftest"),
+    *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
+    *("shard", "worker"),
 }
 
 
@@ -130,20 +144,23 @@ def settings(config: Any) -> Settings:
     for key in values:
         if key not in _KNOWN:
             raise UserError(f"{key}: no such key; there are {', '.join(sorted(_KNOWN))}")
-    for key in sorted(_KNOWN - {"options"}):
+    for key in sorted(_KNOWN - {"options", "shard"}):
         if values.get(key) is None:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
     sampling = build(Sampling, values["sampling"], "sampling")
     methods = _methods(values["method"])
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
     model = build(Model, values["model"], "model")
-    read = {n: _read(n, d, sampling, model) for n, d in detectors.items()}
+    have = Evidence(sampling.draws, model.force, REFERENCES)
+    want = {n: wanted(d, have) for n, d in detectors.items()}
+    read = {n: _read(n, wants, model) for n, wants in want.items()}
     calibration = build(Calibration, values["calibration"], "calibration")
     more = {n: _more(d, read[n], calibration) for n, d in detectors.items()}
     return Settings(
         results=_results(values["results"]),
         run=_run(values["run"]),
         overwrite=check(bool, values["overwrite"], "overwrite"),
+        shard=part(values.get("shard")),
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
         labels=build(Labels, values["labels"], "labels"),
@@ -152,10 +169,12 @@ def settings(config: Any) -> Settings:
         engine=serving(EngineConf, values["engine"], "engine"),
         detectors=detectors,
         checkpoints=tuple(sorted({found for names in read.values() for found in names})),
+        embedders=tuple(sorted({w.model for w in chain(*want.values()) if isinstance(w, Embed)})),
         calibration=calibration,
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),
         selftest=build(Selftest, values["selftest"], "selftest"),
+        plan=build(Assumed, values["plan"], "plan"),
         identity=_identity(values, sampling),
         hashes={n: _hash([node, sampling.draws, *more[n]]) for n, node in methods.items()},
         values=values,
@@ -195,10 +214,9 @@ def _run(value: Any) -> str:
     return name
 
 
-def _read(name: str, detector: Detector, sampling: Sampling, model: Model) -> dict[str, str]:
-    """The checkpoints beside the model that a detector reads; raises UserError for unknown ones."""
-    have = Evidence(sampling.draws, model.force, REFERENCES)
-    names = [found for found in checkpoints(wanted(detector, have)) if found]
+def _read(name: str, wants: Sequence[Want], model: Model) -> dict[str, str]:
+    """The checkpoints beside the model that are read; raises UserError for unknown ones."""
+    names = [found for found in checkpoints(wants) if found]
     for found in names:
         if found not in model.checkpoints:
             raise UserError(f"method.{name}: needs model.checkpoints.{found}; {declare(found)}")
@@ -225,17 +243,6 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     if sampling.schedule == "fixed":  # as in runs made before there was another
         del found["sampling.schedule"], found["sampling.stretch"]
     return found
-
-
-def flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Values by dotted key."""
-    if not isinstance(node, Mapping):
-        return {prefix: node}
-    return {
-        key: value
-        for name, inner in node.items()
-        for key, value in flat(inner, f"{prefix}.{name}" if prefix else str(name)).items()
-    }
 
 
 def _hash(basis: Any) -> str:

@@ -1,9 +1,10 @@
-"""Files of a run: written whole or not at all, named safely, locked while one process works."""
+"""Files of a run: written whole or not at all, named safely, leased while one process works."""
 
 import hashlib
 import io
 import os
 import re
+import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,12 @@ from typing import Any
 
 import orjson
 import polars as pl
-from filelock import FileLock
+from filelock import SoftFileLease, Timeout
 
 from harness.types import UserError
+
+LEASE = 30.0  # seconds of silence after which the holder of a lease counts as lost
+POLL = 0.05  # seconds between looks at a lease that is waited for
 
 
 def slug(name: str) -> str:
@@ -88,13 +92,38 @@ def add_part(folder: Path, frame: pl.DataFrame) -> None:
     write_frame(folder / f"{uuid.uuid4().hex}.parquet", frame)
 
 
-def lock(run: Path, name: str) -> FileLock:
-    """The lock of one piece of work in a run; the system frees it when its process dies."""
-    path = run / ".locks" / f"{slug(name)}.lock"
+def lease(run: Path, name: str) -> SoftFileLease:
+    """The lease of one piece of work in a run, not yet taken.
+
+    Its holder refreshes it; one that has died is known at once on the same machine, and on another
+    by `LEASE` seconds of silence, counted by whoever waits.
+    """
+    path = run / ".leases" / f"{slug(name)}.lease"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return FileLock(path)
+    return SoftFileLease(path, lease_duration=LEASE)
+
+
+def taken(work: SoftFileLease) -> bool:
+    """Take a lease unless another process holds it; raises UserError when the disk refuses."""
+    with writing(Path(work.lock_file)):
+        try:
+            work.acquire(timeout=0)
+        except Timeout:
+            return False
+    return True
+
+
+@contextmanager
+def lock(run: Path, name: str) -> Generator[None]:
+    """Wait for the lease of a piece of work, and hold it."""
+    work = lease(run, name)
+    while not taken(work):
+        time.sleep(POLL)
+    try:
+        yield
+    finally:
+        work.release()
 
 
 def derive(*parts: object) -> int:

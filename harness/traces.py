@@ -1,5 +1,6 @@
 """Traces: the model writes, the answer is checked, the reasoning is cut into sentences."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,15 +8,18 @@ from typing import Any
 import polars as pl
 
 from harness import schema, truth
-from harness.draws import Site, Writer, gather
+from harness.draws import requests
 from harness.engine import Engine
 from harness.labels import Labels
-from harness.progress import metered
+from harness.progress import Meter, metered
 from harness.segmentation import reasoning_span, sentences
-from harness.store import parts, rows, write_frame, write_json
+from harness.sharing import POLL, Leases, sample
+from harness.store import lock, parts, rows, write_frame, write_json
 from harness.types import Draw, Problem, Sentence, Trace, UserError
+from harness.writer import Site, Writer
 
 ARM, SCREEN = "trace", "screen"
+COMPLETE = "traces.parquet"  # written last: it says that the traces are there
 
 
 @dataclass(frozen=True)
@@ -38,21 +42,41 @@ def write(
     writer: Writer, engine: Engine, problems: Sequence[Problem], labels: Labels
 ) -> list[Trace]:
     """The run's traces, written now unless they exist; skipped problems go to skipped.json."""
-    if (writer.run / "traces.parquet").exists():
-        return load(writer, problems)
+    if not (writer.run / COMPLETE).exists():
+        traces, skipped = made(writer, engine, problems)
+        traces = [labelled(trace, labels) for trace in traces]
+        with lock(writer.run, "traces"):
+            if not (writer.run / COMPLETE).exists():
+                _save(writer, traces, skipped)
+    return load(writer, problems)
+
+
+def made(
+    writer: Writer, engine: Engine, problems: Sequence[Problem]
+) -> tuple[list[Trace], dict[str, str]]:
+    """The traces of some problems from their rollouts, and why a problem has none.
+
+    What is missing is sampled together with all other processes that work on the run.
+    """
     skipped: dict[str, str] = {}
-    sites = _sites(writer, problems, skipped)
-    sampling = writer.sampling
+    sampling, room = writer.sampling, sites(writer, problems, skipped)
     with metered("traces") as meter:
         if sampling.screen.draws:
-            draws = [Draw(0, sampling.screen.draws, arm=SCREEN)]
-            gather(writer, engine, [(site, draws) for site in sites], meter)
-            sites = [site for site in sites if _screened(writer, site, skipped)]
-        draws = [Draw(0, sampling.attempts, arm=ARM)]
-        gather(writer, engine, [(site, draws) for site in sites], meter)
-    traces = [labelled(t, labels) for site in sites for t in _kept(writer, site, skipped)]
-    _save(writer, traces, problems, skipped)
-    return traces
+            _sampled(writer, engine, room, Draw(0, sampling.screen.draws, arm=SCREEN), meter)
+            room = [site for site in room if _screened(writer, site, skipped)]
+        _sampled(writer, engine, room, Draw(0, sampling.attempts, arm=ARM), meter)
+    return [trace for site in room for trace in _kept(writer, site, skipped)], skipped
+
+
+def _sampled(
+    writer: Writer, engine: Engine, sites: Sequence[Site], draw: Draw, meter: Meter
+) -> None:
+    """Wait until every site has its draws, making those that nobody else makes."""
+    leases = Leases(writer.run, "traces")
+    meter.expect(sum(len(r.draws) for site in sites for r in requests(writer, site, [draw])))
+    while wanted := [(site, [draw]) for site in sites if any(requests(writer, site, [draw]))]:
+        if not sample(writer, engine, leases, wanted, meter):
+            time.sleep(POLL)
 
 
 def labelled(trace: Trace, labels: Labels) -> Trace:
@@ -65,7 +89,7 @@ def labelled(trace: Trace, labels: Labels) -> Trace:
 def load(writer: Writer, problems: Sequence[Problem]) -> list[Trace]:
     """The traces of the run folder; raises UserError if a problem has changed since."""
     known = {p.id: p for p in problems}
-    frame = pl.read_parquet(writer.run / "traces.parquet")
+    frame = pl.read_parquet(writer.run / COMPLETE)
     cut: dict[str, list[Sentence]] = {}
     for row in pl.read_parquet(writer.run / "sentences.parquet").iter_rows(named=True):
         sentence = Sentence(row["text"], row["start"], row["stop"], row["category"])
@@ -96,7 +120,7 @@ def site(trace: Trace) -> Site:
     return Site(trace.id, trace.problem, trace.prompt_ids, trace.token_ids, stops)
 
 
-def _sites(writer: Writer, problems: Sequence[Problem], skipped: dict[str, str]) -> list[Site]:
+def sites(writer: Writer, problems: Sequence[Problem], skipped: dict[str, str]) -> list[Site]:
     """A site a problem whose prompt leaves room in the model's context."""
     found: list[Site] = []
     sampling = writer.sampling
@@ -160,9 +184,7 @@ def _trace(writer: Writer, site: Site, row: dict[str, Any]) -> Trace:
     )
 
 
-def _save(
-    writer: Writer, traces: Sequence[Trace], problems: Sequence[Problem], skipped: dict[str, str]
-) -> None:
+def _save(writer: Writer, traces: Sequence[Trace], skipped: dict[str, str]) -> None:
     """Sentences before traces: traces.parquet says that this stage is complete."""
     if not traces:
         reasons = "; ".join(f"{k}: {v}" for k, v in list(skipped.items())[:3])
@@ -171,7 +193,7 @@ def _save(
         write_json(writer.run / "skipped.json", skipped)
     cut = truth.export(writer, traces, sentence_frame(traces))
     write_frame(writer.run / "sentences.parquet", cut)
-    write_frame(writer.run / "traces.parquet", trace_frame(traces))
+    write_frame(writer.run / COMPLETE, trace_frame(traces))
 
 
 def problem_frame(problems: Sequence[Problem]) -> pl.DataFrame:

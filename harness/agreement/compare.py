@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -118,13 +120,12 @@ def tallied(
         for kept, group in _grouped(sample, pairs, design.known)
     )
     found: Tallies = {}
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        for group, parts in threads.map(lambda group: (group, group.parts(conf)), groups):
-            size = np.bincount(panel.trace[group.kept], minlength=n)
-            for i, pair in enumerate(group.pairs):
-                for measure in group.measures:
-                    empty = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
-                    found.setdefault((pair, measure), empty).add(parts[measure][:, i], size)
+    for group, parts in _measured(groups, conf):
+        size = np.bincount(panel.trace[group.kept], minlength=n)
+        for i, pair in enumerate(group.pairs):
+            for measure in group.measures:
+                empty = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
+                found.setdefault((pair, measure), empty).add(parts[measure][:, i], size)
     return found
 
 
@@ -138,6 +139,16 @@ def _grouped(
         both = defined[pair.a] & defined[pair.b]
         groups.setdefault(np.packbits(both).tobytes(), (both, []))[1].append(pair)
     return list(groups.values())
+
+
+def _measured(
+    groups: Iterator["_Group"], conf: Agreement
+) -> Iterator[tuple["_Group", dict[Measure, Parts]]]:
+    """Groups with their parts, as many at once as there are cores: parts are large."""
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as threads:
+        while batch := list(islice(groups, cores)):
+            yield from zip(batch, threads.map(partial(_Group.parts, conf=conf), batch), strict=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,8 @@ def kendall_w(scores: Scores, trace: Trace) -> PerTrace:
     Over the sentences that all methods define; from 0 to 1, 1/m at chance for m methods. NaN where
     one of them is constant or there is but one.
     """
-    known, m, traces = np.isfinite(scores).all(0), len(scores), int(trace.max(initial=-1)) + 1
+    known = np.logical_and.reduce(np.isfinite(scores))
+    m, traces = len(scores), int(trace.max(initial=-1)) + 1
     ranks, tied = np.swapaxes([ranked(row, trace, known) for row in scores], 0, 1)[..., known]
     trace = trace[known]
     n = np.bincount(trace, minlength=traces).astype(np.float64)
@@ -45,7 +46,7 @@ def kendall_w(scores: Scores, trace: Trace) -> PerTrace:
     away = (ranks.sum(0) - m * (n[trace] + 1) / 2) ** 2
     squares, ties = (np.bincount(trace, v, traces) for v in (away, (tied**2 - 1).sum(0)))
     most = m**2 * (n**3 - n) - m * ties
-    return 12 * squares / np.where(flat | (m < 2), np.nan, most)
+    return 12 * squares / np.where(flat | (m < 2) | (most <= 0), np.nan, most)
 
 
 def krippendorff_alpha(scores: Scores, trace: Trace) -> PerTrace:

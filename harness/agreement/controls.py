@@ -37,7 +37,7 @@ class Design:
 
     columns: Float[np.ndarray, "columns sentences"]
     known: Bool[np.ndarray, " sentences"]
-    of: Mapping[Control, tuple[int, ...]]
+    of: Mapping[str, tuple[int, ...]]
 
 
 def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> list[Design]:
@@ -45,28 +45,26 @@ def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> li
 
     `all` leaves out a covariate that is defined nowhere (headroom without rollouts).
     """
-    controls = tuple(dict.fromkeys(("none", *controls)))
+    wanted: list[Control] = ["none", *(c for c in controls if c != "none")]
     columns = {name: regressors(name, covariates[name]) for name in COVARIATES}
     every = [c for c in COVARIATES if np.isfinite(columns[c]).any()]
-    names = {c: {"none": [], "all": every}.get(c, [c]) for c in controls}
-    place = covariates["position"]
+    names = {c: {"none": [], "all": every}.get(c, [c]) for c in wanted}
+    all_there = np.ones(len(covariates["position"]), bool)
     known = {
-        c: np.logical_and.reduce(
-            [np.ones(len(place), bool), *(_finite(columns[n]) for n in names[c])]
-        )
-        for c in controls
+        c: np.logical_and.reduce([all_there, *(_finite(columns[n]) for n in names[c])])
+        for c in wanted
     }
     alike = {k.tobytes(): k for k in known.values()}
-    together = [[c for c in controls if known[c].tobytes() == key] for key in alike]
+    together = [[c for c in wanted if known[c].tobytes() == key] for key in alike]
     return [_design({c: names[c] for c in group}, columns, known[group[0]]) for group in together]
 
 
 def _finite(columns: np.ndarray) -> Bool[np.ndarray, " sentences"]:
-    return np.isfinite(columns).all(0)
+    return np.logical_and.reduce(np.isfinite(columns))
 
 
 def _design(
-    names: Mapping[Control, Sequence[str]],
+    names: Mapping[str, Sequence[str]],
     columns: Mapping[str, np.ndarray],
     known: Bool[np.ndarray, " sentences"],
 ) -> Design:

@@ -57,7 +57,7 @@ def estimate(
 def _estimate(
     parts: Parts, combine: Combine, levels: Sequence[float], conf: Agreement
 ) -> tuple[np.ndarray, np.ndarray]:
-    known = np.isfinite(parts).all(0)
+    known = np.logical_and.reduce(np.isfinite(parts))
     parts, n = np.where(known, parts, 0.0), known.sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         total = parts.sum(-1)

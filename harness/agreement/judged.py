@@ -44,8 +44,9 @@ def judged(
     )
 
 
-NAMES = ["model", "a", "b", "statistic", "control", "cross_fit"]
-NAMES += ["n_traces", "n_problems", "n_sentences"]
+NAMES = ["model", "a", "b", "statistic", "control", "cross_fit"] + [
+    f"n_{of}" for of in ("traces", "problems", "sentences")
+]
 
 
 def _names(panel: Panel, found: Outcome) -> tuple[str | bool | int, ...]:
@@ -118,7 +119,7 @@ def _mean(parts: ByProblem) -> Float[np.ndarray, " parts"]:
 
 def _reliable(own: Float[np.ndarray, "parts rows"], conf: Agreement) -> Bool[np.ndarray, " rows"]:
     """Whether both methods agree with themselves enough to be corrected for."""
-    return (own[1:3] > conf.min_half_reliability).all(0)
+    return np.logical_and.reduce(own[1:3] > conf.min_half_reliability)
 
 
 def _verdicts(found: Sequence[Outcome], columns: Columns, conf: Agreement) -> list[str | None]:

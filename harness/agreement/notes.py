@@ -79,7 +79,11 @@ def _methods(panel: Panel) -> Iterator[dict[str, object]]:
 def _pairs(panel: Panel, table: pl.DataFrame) -> Iterator[dict[str, object]]:
     raw = table.filter((pl.col("statistic") == "spearman") & (pl.col("control") == "none"))
     for row in raw.iter_rows(named=True):
-        pair = {"method": row["a"], "other": row["b"], "count": row["n_sentences"]}
+        pair: dict[str, object] = {
+            "method": row["a"],
+            "other": row["b"],
+            "count": row["n_sentences"],
+        }
         lacking = [m for m in (row["a"], row["b"]) if not panel.methods[m].splits]
         if row["cross_fit"] and lacking:
             yield pair | {"reason": "share rollouts, but have no scores of half samples to compare"}

@@ -92,7 +92,7 @@ def _panel(
 
 def _vectors(scores: pl.DataFrame, cells: pl.DataFrame) -> Vectors:
     part, n = scores.join(cells, on=SENTENCE), len(cells)
-    splits = int(part["half_a"].list.len().max() or 0)
+    splits: int = part.select(pl.col("half_a").list.len().max()).item() or 0
     return Vectors(
         _column(part, n), *(_lists(part, half, splits, n) for half in ("half_a", "half_b"))
     )

@@ -149,8 +149,8 @@ def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
     }
     columns = each | {"problem_id": problem}
     columns |= {k: pl.Series(np.concatenate([[], *v])) for k, v in numbers.items()}
-    columns = {k: columns[k] for k in schema.AGREEMENT_BY_PROBLEM}
-    return pl.DataFrame(columns).cast(dict(schema.AGREEMENT_BY_PROBLEM))
+    kinds = schema.AGREEMENT_BY_PROBLEM
+    return pl.DataFrame(columns).select(pl.col(k).cast(kind) for k, kind in kinds.items())
 
 
 def shown(outcome: Outcome) -> Float[np.ndarray, " problems"]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
+from statistics import NormalDist
 
 import numpy as np
-from scipy import stats
 
 from harness.agreement.settings import Thresholds
 
@@ -54,7 +54,7 @@ def n_problems_needed(
     `values` and `disattenuated` are one a problem: the first are tested against 0, two-sided, the
     second against the bounds of `unrelated`. Normal approximation; None where neither ever would.
     """
-    z = stats.norm.ppf
+    z = NormalDist().inv_cdf
     tested = z(1 - conf.alpha / 2) + z(conf.power)
     left = conf.unrelated - abs(_mean(disattenuated))
     # at 0 both one-sided tests can fail, away from it only one does

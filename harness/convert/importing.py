@@ -17,9 +17,10 @@ from harness.agreement import Agreement
 from harness.answers import canonical
 from harness.config import build, check
 from harness.convert.cutting import alike, located
-from harness.convert.metrics import Undefined, imported, unknown
+from harness.convert.metrics import METRICS, Undefined, imported, unknown
 from harness.convert.texts import enter, of_text
 from harness.convert.thought_anchors import Published, published
+from harness.ledger import Ledger
 from harness.plots import Report
 from harness.segmentation import Segmentation, Segmenter, reasoning_span, sentences
 from harness.store import write_bytes, write_frame, writing
@@ -61,7 +62,10 @@ def convert(root: Path, run: Path, undefined: str, config: Mapping[str, Any]) ->
     with made(run) as place:
         _write(place, found, _described(config, treated, list(detectors)))
         for name, detector in methods.items():
-            enter(place, name, detector, found.traces, config["calibration"]["folds"])
+            # Drawn, but without scores of half samples: their reliability is unknown, not 1.
+            status = {"arms": [f"published {name}"]} if name in METRICS else {}
+            book = Ledger(place, name, "", {}, status)
+            enter(book, detector, found.traces, config["calibration"]["folds"])
     return found
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from harness.calibration import Learner, facts, folds
@@ -27,10 +26,10 @@ def of_text(nodes: Mapping[str, Any]) -> dict[str, Detector]:
     }
 
 
-def enter(run: Path, name: str, detector: Detector, traces: Sequence[Trace], n_folds: int) -> None:
+def enter(book: Ledger, detector: Detector, traces: Sequence[Trace], n_folds: int) -> None:
     """Score the traces of a run and keep scores, matrices and status as a job would."""
     start = time.monotonic()
-    book = Ledger(run, name, "", {}, {"family": detector.family, "signed": detector.signed})
+    book.status |= {"family": detector.family, "signed": detector.signed}
     have = {trace.id: _embedded(detector, trace) for trace in traces}
     scoring = dict.fromkeys(have, detector)
     if isinstance(detector, Fitting):

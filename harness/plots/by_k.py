@@ -28,10 +28,10 @@ def curves(by_k: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     return found.select(columns).drop_nulls("value")
 
 
-def figure(curves: pl.DataFrame, total: int) -> Figure:
+def figure(curves: pl.DataFrame, shown: str) -> Figure:
     """One small panel a pair, the others faint behind it, intervals as bands.
 
-    `total` is how many pairs there were.
+    `shown` says which pairs these are.
     """
     parts = dict(curves.group_by("a", "b", maintain_order=True))
     drawn = panels(len(parts), COLUMNS, 0.62, Margins(0.38, 0.08, 0.4, 0.28), 0.3)
@@ -43,12 +43,11 @@ def figure(curves: pl.DataFrame, total: int) -> Figure:
         curve(axes, part)
         room = width(axes) - EDGE
         axes.set_title(f"{label(str(a), room)}\n~ {label(str(b), room)}", linespacing=1.1)
-        axes.set(xlim=(0, 105 * curves["fraction"].max()), ylim=(low - 0.05, high + 0.05))
+        axes.set(xlim=(0, 105 * max(curves["fraction"])), ylim=(low - 0.05, high + 0.05))
     made = drawn_on(drawn[0])
     made.supxlabel("share of the sentences taken, %", y=0, va="bottom", fontsize="medium")
     made.supylabel("agreement", x=0, ha="left", fontsize="medium")
-    few = f"{len(parts)} of {total} pairs: those with the narrowest intervals"
-    heading(made, few if len(parts) < total else f"{total} pairs")
+    heading(made, shown)
     return made
 
 

@@ -1,6 +1,7 @@
 """Which detectors find the same sentences, as a tree."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 from matplotlib.collections import LineCollection
@@ -41,7 +42,7 @@ def merges(found: Clusters) -> pl.DataFrame:
 
 def figure(found: Clusters, families: Mapping[str, str], control: str) -> Figure:
     """Detectors downwards, joined at their mean 1 - controlled agreement; names by family."""
-    drawn = dendrogram(found.tree, no_plot=True)
+    drawn: Any = dendrogram(found.tree, no_plot=True)
     names = [found.names[i] for i in drawn["leaves"]]
     left = inches(label(name) for name in names) + 3 * EDGE
     made, axes = canvas(ROW * len(names), Margins(left, 0.1, 0.05, 0.5))

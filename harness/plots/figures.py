@@ -19,7 +19,7 @@ from harness.plots import (
     trace,
 )
 from harness.plots.clusters import by_family, clusters
-from harness.plots.pairs import among, informative, pairs
+from harness.plots.pairs import among, informative, pairs, selection
 from harness.plots.source import Source
 
 Drawn = tuple[str, Figure, pl.DataFrame]
@@ -68,9 +68,10 @@ def of_pairs(source: Source, detectors: list[str]) -> Iterator[Drawn]:
         figure = forest.figure(best, dots, source.control, len(rows))
         yield "forest", figure, best
     if len(rows) and len(source.by_k):
-        curves = by_k.curves(source.by_k, informative(rows, by_k.MOST))
+        best = informative(rows, by_k.MOST)
+        curves = by_k.curves(source.by_k, best)
         if len(curves):
-            yield "by_k", by_k.figure(curves, len(rows)), curves
+            yield "by_k", by_k.figure(curves, selection(best, len(rows))), curves
     moved = control.moved(among(pairs(source.agreement, "position"), detectors))
     if len(moved):
         yield "control", control.figure(moved, source.families, "position"), moved

@@ -4,6 +4,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.plots.pairs import selection
 from harness.plots.source import RAW
 from harness.plots.style import (
     BLUE,
@@ -54,8 +55,7 @@ def figure(rows: pl.DataFrame, dots: pl.DataFrame, control: str, total: int) -> 
     axes.set_yticklabels(names, linespacing=1.1)
     axes.tick_params(axis="y", length=0)
     axes.set(xticks=[-1, -0.5, 0, 0.5, 1], xlabel="mean Spearman within a trace")
-    few = f"{len(rows)} of {total} pairs: those with the narrowest intervals"
-    heading(made, few if len(rows) < total else f"{total} pairs")
+    heading(made, selection(rows, total))
     tick = " · tick: ceiling" if rows["ceiling"].count() else ""
     dot = " · dot: a problem" if len(dots) else ""
     caption(made, [f"open: raw · filled: {controlled(control)}{tick}{dot}"])

@@ -37,3 +37,11 @@ def informative(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     known = rows.sort(width, -problems.cast(pl.Int64), nulls_last=True, maintain_order=True)
     order = ["value_controlled", "value"]
     return known.head(most).sort(order, descending=True, nulls_last=True, maintain_order=True)
+
+
+def selection(kept: pl.DataFrame, total: int) -> str:
+    """How `informative` came to keep these of so many rows, in words."""
+    if len(kept) == total:
+        return "all pairs"
+    by = "narrowest intervals" if kept["low_controlled"].count() else "most problems"
+    return f"{len(kept)} of {total} pairs: those with the {by}"

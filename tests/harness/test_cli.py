@@ -1,6 +1,8 @@
 """The command itself: exit codes, streams, and what is left on disk."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from harness import __main__
 from harness.store import read_json
@@ -55,7 +58,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 def test_overwriting_moves_a_run_aside_once_however_many_jobs(harness: Line) -> None:
     more = ["--multirun", "method=forced_answer,mi", "run=a", "overwrite=true"]
     assert harness(*more) == 0
-    assert sorted(os.listdir("results")) == [".hydra", "a"]
+    assert os.listdir("results") == ["a"]
     assert harness(*more) == 0
     aside = [name for name in os.listdir("results") if name.startswith("a.")]
     assert len(aside) == 1
@@ -74,7 +77,7 @@ def test_a_full_disk_ends_a_run_in_one_line_and_the_run_goes_on_later(
     assert out == ""
     assert err.startswith("error: forced_answer: cannot write results/a/")
     assert err.count("\n") == 1
-    kept = [p for p in Path("results").rglob("*") if p.is_file() and p.suffix != ".lock"]
+    kept = [p for p in Path("results").rglob("*") if p.is_file() and p.suffix != ".lease"]
     assert all(not p.name.startswith(".") for p in kept)
     assert harness("method=forced_answer", "run=a") == 0
 
@@ -156,6 +159,36 @@ def test_the_report_imports_no_model_library(tmp_path: Path) -> None:
         "print(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
     assert outside([sys.executable, "-c", code], tmp_path).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("at", ["numpy", "hydra", "harness.composition", "torch"])
+def test_an_interrupt_while_it_starts_is_one_line(base: list[str], tmp_path: Path, at: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {at!r}: raise KeyboardInterrupt\n"
+        f"sys.meta_path.insert(0, Stop()); sys.argv[1:] = {[*base, 'method=mi']!r}\n"
+        "runpy.run_module('harness', run_name='__main__')"
+    )
+    done = outside([sys.executable, "-c", code], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", LAST)
+    assert os.listdir(tmp_path) == []
+
+
+def test_damaged_weights_are_told_before_anything_is_written(
+    harness: Line, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path.parent / f"{tmp_path.name}-model"
+    shutil.copytree(tiny, copy)
+    weights = load_file(copy / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    assert harness(f"model.path={copy}", "method=mi") == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"error: mi: model.path: .* lacks weights of the model, such as .*\n", err)
+    assert os.listdir() == []
 
 
 def test_an_interrupt_is_one_line_and_the_run_goes_on(base: list[str], tmp_path: Path) -> None:

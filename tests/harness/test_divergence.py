@@ -247,6 +247,26 @@ def test_floor_against_a_plain_bootstrap(name):
     assert high == pytest.approx([np.quantile(plain, 0.95)], rel=0.1)
 
 
+def test_floor_of_rows_that_share_rollouts_is_that_of_the_others():
+    """All shared: no difference. Half of them: |difference| of accuracy shrinks by sqrt(2)."""
+    counts, rng = np.full((1, 2), 100), np.random.default_rng(6)
+    assert floor(counts, counts, total_variation, 50, rng, counts) == ([0.0], [0.0])
+    mean, _ = floor(counts, counts, accuracy, 20_000, rng, counts // 2)
+    assert mean == pytest.approx([math.sqrt(1 / math.pi) / 20], rel=0.03)
+
+
+def test_null_sentences_with_shared_rollouts_exceed_floor_95_as_often_as_others():
+    rng, measure = np.random.default_rng(7), divergence("tv", 1.0)
+    common, _ = paired(rng, [0.5, 0.3, 0.2], (60, 1), 800)
+    without, kept = paired(rng, [0.5, 0.3, 0.2], (40, 40), 800)
+    pair = (common + without, common + kept)
+    raw = measure(*pair)
+    _, high = floor(*pair, measure, 100, rng, common)
+    assert 0.02 < (raw > high).mean() < 0.08
+    _, apart = floor(*pair, measure, 100, rng)
+    assert (raw > apart).mean() < 0.01  # as if none were shared: too much is subtracted
+
+
 def test_above_floor():
     raw, mean = np.array([0.3, 0.1, -0.3, -0.1, np.nan]), np.full(5, 0.2)
     plain = above_floor(raw, mean, signed=False)

@@ -26,7 +26,7 @@ from harness.plots import (
 )
 from harness.plots.clusters import by_family, clusters, complete, distances
 from harness.plots.figures import NAMES, figures
-from harness.plots.pairs import among, informative, pairs
+from harness.plots.pairs import among, informative, pairs, selection
 from harness.plots.source import read, variants
 from harness.plots.style import ONE_COLUMN, SMALL, styled
 from tests.harness.frames import (
@@ -166,6 +166,7 @@ def test_the_narrowest_intervals_are_kept_and_the_strongest_come_first():
     )  # fmt: skip
     assert informative(rows, 2)["b"].to_list() == ["d", "c"]
     assert informative(rows, 4)["b"].to_list() == ["b", "e", "d", "c"]
+    assert selection(informative(rows, 2), 5).startswith("2 of 5 pairs: those with the narrowest")
     assert informative(rows, 9)["b"].to_list() == ["b", "e", "d", "c", "f"]
 
 
@@ -231,8 +232,8 @@ def test_the_forest_says_how_many_it_shows_and_draws_few_problems_as_dots():
     with styled():
         few = forest.figure(informative(rows, 2), dots.clear(), "all", len(rows))
         every = forest.figure(rows, dots, "all", len(rows))
-    assert few.texts[0].get_text().startswith("2 of 3 pairs")
-    assert every.texts[0].get_text() == "3 pairs"
+    assert few.texts[0].get_text() == "2 of 3 pairs: those with the most problems"
+    assert every.texts[0].get_text() == "all pairs"
     assert "dot: a problem" in every.texts[1].get_text()
     assert "dot" not in few.texts[1].get_text()
 

@@ -1,6 +1,7 @@
 """Rules for what a sentence does, and the agreement of two labellings."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,8 @@ from harness import UserError
 from harness.composition import composed, opened
 from harness.config import build
 from harness.labels import Labels, Rule, kappa
+from harness.sample import TRACE
+from harness.traces import labelled
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +83,11 @@ def test_kappa_is_symmetric_and_1_at_equality_alone(pairs: list[tuple[str, str]]
         return
     assert value == pytest.approx(kappa(b, a))
     assert (value == pytest.approx(1)) == (a == b)
+
+
+def test_the_sentences_of_a_trace_get_their_categories() -> None:
+    rules = Labels((Rule("one", "one", 0.0, 0.5, ()),), "none")
+    found = labelled(TRACE, rules)
+    assert [s.category for s in found.sentences] == ["one", "one", "none", "none"]
+    assert [replace(s, category=None) for s in found.sentences] == list(TRACE.sentences)
+    assert labelled(TRACE, Labels((), "")) == TRACE

@@ -194,6 +194,10 @@ class Tally:
 
     def __init__(self, inner: object) -> None:
         self.inner, self.rounds = inner, list[int]()
+        self.counts: dict[str, int] = {}
+
+    def close(self) -> None:
+        self.inner.close()
 
     def sample(self, wanted: Iterable[Request]) -> Iterator[Finished]:
         self.rounds.append(0)

@@ -1,9 +1,10 @@
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
-from shutil import copytree
 
 import polars as pl
 import pytest
@@ -12,15 +13,19 @@ from rich.console import Console
 from harness import schema
 from harness.config import build
 from harness.findings import findings, pairs, read_under
-from harness.page import Cell, render
-from harness.plots import Report, draw
+from harness.page import render
+from harness.page.document import Payload
+from harness.plots import Report
 from harness.plots.source import read
 from harness.summary import summary
 from harness.types import UserError
+from tests.harness.evident import add_evidence, add_frames
+from tests.harness.page.test_payload import unpacked
 from tests.harness.synthetic import HOSTILE, write_run
 
-CONF = Report(trace=None, dpi=50, example_traces=2)
-VOID = {"meta", "img", "col", "br"}
+CONF = Report(trace=None, dpi=50, example_traces=500)
+VOID = {"meta", "img", "col", "br", "input"}
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h4v4z"/></svg>'
 
 
 class Document(HTMLParser):
@@ -30,7 +35,7 @@ class Document(HTMLParser):
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.open: list[str] = []
-        self.sentences: list[str] = []
+        self.texts: dict[str, list[str]] = {}
         self.feed(html)
         assert self.open == []
 
@@ -38,64 +43,68 @@ class Document(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.open.append(tag)
-        if ("class", "sentence") in attrs:
-            self.sentences.append("")
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if self.open[-1:] == ["td"] and self.elements[-1][1].get("class") == "sentence":
-            self.sentences[-1] += data
+        self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
+
+    @property
+    def payload(self) -> list[object]:
+        """The chunks that the script reads, unpacked."""
+        return [unpacked(line) for line in self.texts["script"][0].split("\n")]
+
+
+def page(folder: Path) -> str:
+    """The page of a run with one figure."""
+    (folder / "plots").mkdir()
+    (folder / "plots" / "agreement.svg").write_text(SVG)
+    return render(folder, CONF).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = write_run(tmp_path_factory.mktemp("page") / "run")
-    draw(folder, CONF)
-    render(folder, CONF)
+    folder = add_evidence(write_run(tmp_path_factory.mktemp("page") / "run"), draws=5)
+    page(add_frames(folder, ("plan_generation", "active_computation")))
     return folder
 
 
 @pytest.fixture(scope="module")
-def hostile(run: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = write_run(tmp_path_factory.mktemp("page") / "<i>run", n_problems=3, texts=HOSTILE)
-    return page(folder, run)
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("page") / "<i>run"
+    return page(add_evidence(write_run(folder, n_problems=3, texts=HOSTILE), draws=5))
 
 
-def page(folder: Path, drawn: Path) -> str:
-    """The page of a run with the figures of another: drawing them takes seconds."""
-    copytree(drawn / "plots", folder / "plots")
-    return render(folder, CONF).read_text(encoding="utf-8")
+def hashed(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def agreement(rows: list[dict]) -> pl.DataFrame:
-    full = {"model": "m", "statistic": "spearman", "control": "none", "n_problems": 12}
-    return pl.DataFrame([full | row for row in rows], schema=schema.AGREEMENT)
-
-
-def test_the_page_loads_and_runs_nothing(hostile: str):
-    document = Document(hostile)
+@pytest.mark.parametrize("which", ["run", "hostile"])
+def test_nothing_runs_but_what_the_policy_names(which: str, request: pytest.FixtureRequest):
+    found = request.getfixturevalue(which)
+    document = Document(found if which == "hostile" else (found / "report.html").read_text())
     policy = next(a["content"] for t, a in document.elements if "http-equiv" in a)
-    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
-    tags = {tag for tag, _ in document.elements}
-    assert not tags & {"script", "iframe", "object", "embed", "link", "form", "i", "svg"}
-    for _, attributes in document.elements:
-        assert not [name for name in attributes if name.startswith("on")]
-        assert re.match(
-            r"data:image/svg\+xml;base64,", attributes.get("src") or "data:image/svg+xml;base64,"
-        )
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "'self'" not in policy
+    for script in document.texts["script"][1:]:
+        assert hashed(script) in policy
+    assert [hashed(style) in policy for style in document.texts["style"]] == [True]
+    for tag, attributes in document.elements:
+        assert tag not in {"iframe", "object", "embed", "link", "base", "i", "svg"}
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+        assert "src" not in attributes
         assert (attributes.get("href") or "#").startswith("#")
-    assert "url(" not in hostile
-    assert "@import" not in hostile
 
 
-def test_hostile_sentences_arrive_as_text(hostile: str):
-    shown = Document(hostile).sentences
+def test_hostile_text_reaches_the_page_as_data_alone(hostile: str):
+    document = Document(hostile)
     expected = [text.replace("\x00", "\ufffd").replace("\x1b", "\ufffd") for text in HOSTILE]
-    assert shown[: len(HOSTILE)] == expected
-    assert "overflow-wrap: anywhere" in hostile
-    assert "unicode-bidi: isolate" in hostile
+    texts = next(c["text"] for c in document.payload if isinstance(c, dict) and "text" in c)
+    assert texts[: len(HOSTILE)] == expected
+    for text in HOSTILE[:3]:
+        assert text not in hostile
 
 
 def test_no_character_that_a_page_may_not_hold(hostile: str):
@@ -105,66 +114,84 @@ def test_no_character_that_a_page_may_not_hold(hostile: str):
 
 def test_failures_are_told_not_hidden(run: Path):
     html = (run / "report.html").read_text(encoding="utf-8")
-    assert "model toy has no base checkpoint &lt;b&gt;" in html
+    missing = html.split("Failed or missing</h3>")[1]
+    assert "model toy has no base checkpoint &lt;b&gt;" in missing
+    assert "p99 skipped" in missing
     counts = dict(re.findall(r"<dt>([^<]*)</dt><dd[^>]*>([\d,]+)</dd>", html))
-    assert counts["detectors failed"] == "1"
-    assert counts["traces that a detector failed on"] == "3"
+    assert counts["methods failed"] == "1"
+    assert counts["traces that a method failed on"] == "3"
     assert counts["problems skipped"] == "1"
     assert counts["problems"] == "12"
     assert counts["traces, 12 correct"] == "24"
 
 
-def test_every_sentence_of_an_example_has_a_cell_a_method(run: Path):
+def test_frames_of_other_steps_are_shown_where_they_are(run: Path, hostile: str):
     html = (run / "report.html").read_text(encoding="utf-8")
-    example = html.split('<table class="lines">')[1].split("</table>")[0]
-    source = read(run)
-    n_methods = source.scores["method"].n_unique()
-    for line in example.split('<tr><td class="number">')[1:]:
-        assert line.count("data-method=") == n_methods
-    assert example.count('<td class="none"') > 0
+    assert "plan generation</th>" in html
+    assert "kendall w</th>" in html
+    assert ">0.33 to 0.49<" in html
+    for heading in ("Which kinds of sentence", "All detectors at once"):
+        assert heading in html
+        assert heading not in hostile
 
 
-def test_an_undefined_score_is_shown_as_undefined():
-    assert Cell("m", None, None, top=False).text == "–"
-    shown = {
-        0.0: "0",
-        0.0042: "4e−3",
-        1.5: "1.50",
-        -0.126: "−0.13",
-        7.0: "7",
-        17.4: "17",
-        25000.0: "2e4",
-    }
-    assert {v: Cell("m", v, 0.5, top=False).text for v in shown} == shown
+def test_the_page_without_figures_leaves_them_out(tmp_path: Path):
+    folder = write_run(tmp_path / "run", n_problems=1)
+    html = render(folder, CONF).read_text(encoding="utf-8")
+    assert not [a for _, a in Document(html).elements if "data-figure" in a]
+    assert 'href="#figures"' not in html
 
 
 def test_rendering_again_gives_the_same_page(run: Path):
     before = (run / "report.html").read_bytes()
     assert render(run, CONF).read_bytes() == before
-    assert not list(run.glob("*.part"))
+    assert not list(run.glob(".report*"))
 
 
-def test_a_run_without_figures_or_provenance_is_named(run: Path, tmp_path: Path):
+def test_what_finds_no_room_is_allowed_beside_the_page(tmp_path: Path, monkeypatch):
     folder = write_run(tmp_path / "run", n_problems=1)
-    with pytest.raises(UserError, match=r"plots/agreement\.svg"):
-        render(folder, CONF)
+    monkeypatch.setattr("harness.page.document.Payload", lambda: Payload(room=0))
+    html = render(folder, CONF).read_text(encoding="utf-8")
+    policy = next(a["content"] for _, a in Document(html).elements if "http-equiv" in a)
+    assert re.search(r"script-src ('sha256-\S+ )+'self';", policy)
+    assert [path.name for path in folder.glob("report-data-*")] == ["report-data-1.js"]
+    monkeypatch.undo()
+    assert "'self'" not in render(folder, CONF).read_text(encoding="utf-8")
+    assert not list(folder.glob("report-data-*"))
+
+
+def test_only_the_first_traces_are_shown_if_so_configured(run: Path, tmp_path: Path):
+    folder = write_run(tmp_path / "run", n_problems=3)
+    html = render(folder, Report(trace=None, dpi=50, example_traces=2)).read_text()
+    shown = Document(html).payload[-1]
+    assert [t["trace_id"] for t in shown["traces"]] == ["p0-0", "p0-1"]
+    assert "<dd>6</dd>" in html  # the counts are those of the whole run
+
+
+def test_a_run_without_provenance_is_named(tmp_path: Path):
+    folder = write_run(tmp_path / "run", n_problems=1)
     (folder / "run.yaml").unlink()
     with pytest.raises(UserError, match=r"run\.yaml"):
-        page(folder, run)
+        render(folder, CONF)
 
 
-def test_a_detector_with_a_status_and_no_row_is_still_listed(run: Path, tmp_path: Path):
+def test_a_detector_with_a_status_and_no_row_is_still_listed(tmp_path: Path):
     folder = write_run(tmp_path / "run", n_problems=1)
     status = json.loads((folder / "status" / "mi.json").read_text()) | {"method": "lost"}
     (folder / "status" / "lost.json").write_text(json.dumps(status))
-    assert "<td>lost</td>" in page(folder, run)
+    assert '<th scope="row">lost<small>' in page(folder)
 
 
-def test_few_problems_make_no_claim(run: Path, tmp_path: Path):
-    html = page(write_run(tmp_path / "run", n_problems=9), run)
+def test_few_problems_make_no_claim(tmp_path: Path):
+    html = page(write_run(tmp_path / "run", n_problems=9))
     assert "Too few problems for inference (9)" in html
     assert "beyond chance" not in html
     assert "no interval" in html
+
+
+def agreement(rows: list[dict]) -> pl.DataFrame:
+    full = {"model": "m", "statistic": "spearman", "control": "none", "n_problems": 12}
+    return pl.DataFrame([full | row for row in rows], schema=schema.AGREEMENT)
 
 
 def test_findings_count_intervals_on_one_side_of_zero():
@@ -287,4 +314,4 @@ def test_the_report_node_of_conf_fits():
     from omegaconf import OmegaConf
 
     node = OmegaConf.load(Path(__file__).parents[2] / "conf/report/default.yaml")
-    assert build(Report, node, "report") == Report(trace=None, dpi=200, example_traces=3)
+    assert build(Report, node, "report") == Report(trace=None, dpi=200, example_traces=500)

@@ -110,6 +110,10 @@ def test_a_key_that_does_not_exist(line: list[str], group: str, more: str) -> No
         ("problems.path=nix.jsonl", "problems.path: cannot read nix.jsonl (No such file"),
         ("problems.path=null", "problems.path: which file?"),
         ("model.path=./nix", "model.path: nix does not exist"),
+        ("method=resampling method.resampling.embedder=.", "embedder: . holds no config.json"),
+        ("hydra/launcher=nix --multirun", "hydra/launcher=nix: no such hydra/launcher; there are"),
+        ("shard=5", "shard: must be I/N with I below N, as in 0/4, got 5"),
+        ("plan.power=2", "plan.power: must be less than 1"),
         ("--nix", "--nix: no such option; see --help"),
         ("--config-dir", "argument --config-dir/-cd: expected one argument"),
         ("--config-dir nix", "--config-dir: nix is no folder"),
@@ -180,6 +184,36 @@ def test_experiments_keep_options_for_the_detectors_that_are_run(line: list[str]
     assert plan([*command, "method=resampling"]).jobs[0].detectors["resampling"].min_dissimilar == 3
     more = ["method=resampling", "method.resampling.min_dissimilar=4"]
     assert plan([*command, *more]).jobs[0].detectors["resampling"].min_dissimilar == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("local_joblib", "hydra-joblib-launcher"),
+        ("local_submitit", "hydra-submitit-launcher"),
+        ("slurm", "hydra-submitit-launcher"),
+        ("ray_local", "hydra-ray-launcher"),
+    ],
+)
+def test_a_launcher_that_is_not_installed_is_named(
+    line: list[str], name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = [f"hydra/launcher={name}", "worker=range(3)", "method=mi", "--multirun"]
+    monkeypatch.setattr("harness.preflight.distributions", lambda **_: [])
+    with pytest.raises(UserError) as caught:
+        plan([*line, *more])
+    expected = f"hydra/launcher={name}: is not installed; pip install {package}"
+    assert str(caught.value) == expected
+    monkeypatch.setattr("harness.preflight.distributions", lambda name: [name])
+    found = plan([*line, *more])
+    assert [job.run for job in found.jobs] == ["local-jsonl"] * 3 or len(found.jobs) == 3
+    assert f"hydra/launcher={name}" in found.arguments
+
+
+@pytest.mark.parametrize("experiment", ["slurm", "ray"])
+def test_the_examples_for_clusters_name_their_launcher(line: list[str], experiment: str) -> None:
+    with pytest.raises(UserError, match=rf"^hydra/launcher={experiment}\w*: is not installed"):
+        plan([f"+experiment={experiment}", *line, "worker=range(2)", "--multirun"])
 
 
 def test_a_glob_is_a_sweep(line: list[str]) -> None:

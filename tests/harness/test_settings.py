@@ -26,6 +26,14 @@ def changed(config: Any, changes: Mapping[str, Any]) -> Settings:
     return settings(new)
 
 
+def test_another_schedule_is_another_run_and_the_default_is_that_of_older_ones(config: Any) -> None:
+    before = settings(config).identity
+    assert not {"sampling.schedule", "sampling.stretch"} & set(before)
+    assert changed(config, {"sampling.stretch": 4}).identity == before
+    coupled = {"sampling.schedule": "coupled", "sampling.stretch": 8}
+    assert changed(config, coupled).identity == {**before, **coupled}
+
+
 def test_the_defaults_are_settings(config: Any) -> None:
     made = settings(config)
     assert list(made.detectors) == ["resampling", "mi"]

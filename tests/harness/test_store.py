@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.store import derive, lock, parts, read_json, slug, write_bytes, write_frame, write_json
+from harness.store import (
+    derive,
+    lease,
+    lock,
+    parts,
+    read_json,
+    slug,
+    taken,
+    write_bytes,
+    write_frame,
+    write_json,
+)
 from harness.types import UserError
 
 
@@ -51,8 +62,20 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*/file/x"):
         write_bytes(tmp_path / "file" / "x", b"")
-    with pytest.raises(UserError, match=r"cannot write .*/file/.locks/x.lock"):
-        lock(tmp_path / "file", "x")
+    with pytest.raises(UserError, match=r"cannot write .*/file/.leases/x.lease"):
+        lease(tmp_path / "file", "x")
+
+
+def test_what_is_locked_is_free_again_whatever_happens_inside(tmp_path: Path) -> None:
+    def failing() -> None:
+        with lock(tmp_path, "a/b"):
+            assert not taken(lease(tmp_path, "a/b"))
+            assert taken(lease(tmp_path, "a-b"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        failing()
+    assert taken(lease(tmp_path, "a/b"))
 
 
 @given(st.text(), st.text())

@@ -307,6 +307,48 @@ def test_the_dense_form(rows):
     assert score == pytest.approx(sum(gaps) / 2)
 
 
+# rollouts that are shared between boundaries
+
+
+def coupled():
+    """Draws 0-3 write the sentence as it stands and so are draws of the next boundary, too."""
+    before = rollouts((4, "42", "Same."), (2, "7", "Alike."), (4, "7", "Other."))
+    after = rollouts((4, "42", "Other."), (4, "42", "Other."), (2, "7", "Other."))
+    return evidence(before, replace(after, passing=frozenset(range(4))))
+
+
+def told(name="resampling", **options):
+    options = {"subtract_floor": False, "min_dissimilar": 1} | options
+    found = detector(name, **options).score(trace(1), coupled())
+    return found.score[0], {k: v[0] for k, v in found.diagnostics.items()}
+
+
+def test_rollouts_shared_by_both_arms_move_the_floor_alone():
+    """Six of ten are drawn apart: the floor is theirs, the distance that of all ten."""
+    plain, found = told("resampling_plain")
+    assert plain == pytest.approx(0.4)
+    apart = detector("resampling_plain", subtract_floor=False)
+    alone = {k: replace(r, passing=frozenset()) for k, r in coupled().rollouts.items()}
+    other = apart.score(trace(1), replace(coupled(), rollouts=alone))
+    assert other.score[0] == plain
+    assert found["floor_mean"] < other.diagnostics["floor_mean"][0]
+
+
+def test_a_shared_rollout_is_counted_once_among_those_that_keep_the_meaning():
+    """Six similar ones, four of which are among the ten kept: 12 in all, two of them new."""
+    score, found = told(pool_similar=True)
+    assert (found["n_without"], found["n_with"]) == (4, 12)
+    assert score == pytest.approx(8 / 12)
+
+
+def test_counterfactual_arms_share_no_rollout():
+    score, found = told()
+    alone = {k: replace(r, passing=frozenset()) for k, r in coupled().rollouts.items()}
+    given_ = replace(coupled(), rollouts=alone)
+    other = detector(subtract_floor=False, min_dissimilar=1).score(trace(1), given_)
+    assert (score, found["floor_mean"]) == (other.score[0], other.diagnostics["floor_mean"][0])
+
+
 # what it wants
 
 

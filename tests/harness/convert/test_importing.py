@@ -83,6 +83,15 @@ def test_a_positive_accuracy_always_says_that_the_sentence_helps(plain: Path) ->
     assert read_json(plain / "status/counterfactual_kl.json")["signed"] is False
 
 
+def test_what_was_drawn_is_not_taken_for_exact(plain: Path) -> None:
+    """Without scores of half samples the reliability is unknown; arms say that there were draws."""
+    statuses = {p.stem: read_json(p) for p in (plain / "status").iterdir()}
+    drawn = {name: tuple(status.get("arms", ())) for name, status in statuses.items()}
+    assert drawn.pop("suppression") == ()
+    assert drawn["counterfactual_kl"] == ("published counterfactual_kl",)
+    assert len(set(drawn.values())) == 7
+
+
 def test_where_no_rollout_differs_the_importance_is_unknown_if_asked(tree: Path) -> None:
     run = converted(tree, "undefined=nan")
     for method in ("counterfactual_kl", "counterfactual_accuracy"):

@@ -32,6 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_truth_lies_beside_the_sentences(run: Path):
     sentences = pl.read_parquet(run / "sentences.parquet")
     known = sentences.drop_nulls("kind")
+    assert known["category"].to_list() == known["kind"].to_list()
     assert len(known) > 20
     assert known["planted"].to_list() == [k in PLANTED for k in known["kind"]]
     assert (known.filter(~pl.col("kind").is_in([*PLANTED, "KEEP"]))["exact_tv"] == 0).all()

@@ -20,7 +20,7 @@ from harness.stops import Stops
 from harness.subject import Subject
 from harness.types import Draw, UserError
 from tests.harness.server.service import Service
-from tests.harness.test_pipeline import recorded, written
+from tests.harness.test_pipeline import drawn, written
 
 CONF = Server(
     url="http://127.0.0.1:1/v1", model=None, key=None, slots=8, tokens=True, seeds=True,
@@ -261,11 +261,11 @@ def test_what_was_finished_is_kept_when_the_server_fails(serve: Serve, writer: W
     with pytest.raises(UserError, match="answers 500"):
         gather(writer, failing, wanted, meter)
     failing.close()
-    before = [key for key in recorded(writer.run) if key[2] == "resample"]
+    before = [key for key in drawn(writer.run) if key[2] == "resample"]
     assert 8 <= len(before) <= 10  # five requests of at most two draws were answered
     service.faults.clear()
     gather(writer, engine(service), wanted, meter)
-    after = [key for key in recorded(writer.run) if key[2] == "resample"]
+    after = [key for key in drawn(writer.run) if key[2] == "resample"]
     assert after == [(trace.id, b, "resample", d) for b in range(4) for d in range(5)]
 
 

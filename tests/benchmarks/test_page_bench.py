@@ -1,0 +1,144 @@
+"""The page of 500 traces of 150 sentences by 35 methods: writing, size, opening, scrolling.
+
+`pytest tests/benchmarks/test_page_bench.py --benchmark-enable`; four traces where not enabled.
+"""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from harness import schema
+from harness.page import render
+from harness.plots import Report
+from harness.store import slug, write_frame
+from tests.browser.conftest import OPTIONS
+from tests.harness.evident import matrix, rollouts, with_tokens
+from tests.harness.synthetic import TEXTS, frame, write_provenance
+
+SENTENCES, METHODS, DRAWS = 150, 35, 100
+WORDS = " ".join(TEXTS).split()
+CONF = Report(trace=None, dpi=50, example_traces=500)
+
+
+def large(run: Path, traces: int) -> Path:
+    """A run as large as they come; the evidence of one trace stands for that of all."""
+    rng = np.random.default_rng(0)
+    (run / "scores").mkdir(parents=True)
+    said = [" ".join(rng.choice(WORDS, 18)) + " " for _ in range(traces * SENTENCES)]
+    names = [f"p{i}-0" for i in range(traces)]
+    cells = {"trace_id": np.repeat(names, SENTENCES), "sentence": np.tile(range(SENTENCES), traces)}
+    category = rng.choice(["plan", "check", "compute"], len(said))
+    sentences = pl.DataFrame({**cells, "text": said, "category": category}).cast(
+        {"sentence": pl.Int32}
+    )
+    listed = [
+        {"trace_id": name, "problem_id": name[:-2], "model": "toy", "answer": "18"}
+        | {"correct": i % 3 > 0, "n_sentences": SENTENCES}
+        for i, name in enumerate(names)
+    ]
+    asked = [{"problem_id": t["problem_id"], "question": TEXTS[0], "answer": "18"} for t in listed]
+    spans, told = with_tokens(frame(listed, schema.TRACES), spread(sentences))
+    spans.write_parquet(run / "traces.parquet")
+    told.write_parquet(run / "sentences.parquet")
+    frame(asked, schema.PROBLEMS).write_parquet(run / "problems.parquet")
+    frame([], schema.AGREEMENT).write_parquet(run / "agreement.parquet")
+    keys = sentences.select("trace_id", "sentence")
+    methods = [f"method_{i}" for i in range(METHODS)]
+    for name in methods:
+        scored = keys.with_columns(score=pl.Series(rng.gamma(0.3, size=len(keys))))
+        scored.write_parquet(run / "scores" / f"{name}.parquet")
+    family = [{"method": name, "family": f"family {i // 7}"} for i, name in enumerate(methods)]
+    frame(family, schema.METHODS).write_parquet(run / "methods.parquet")
+    evidence(run, names, told.filter(trace_id=names[0]), rng)
+    write_provenance(run)
+    return run
+
+
+def spread(sentences: pl.DataFrame) -> pl.DataFrame:
+    """The sentences with every declared column."""
+    missing = {k: pl.lit(None, dtype=v) for k, v in schema.SENTENCES.items()}
+    return sentences.with_columns(
+        **{k: v for k, v in missing.items() if k not in sentences.columns}
+    )
+
+
+def evidence(run: Path, names: list[str], told: pl.DataFrame, rng: np.random.Generator) -> None:
+    drawn = rollouts(names[0], told["text"].to_list(), DRAWS, rng)
+    first = run / "rollouts" / slug(names[0]) / "part.parquet"
+    write_frame(first, drawn)
+    cells = matrix(names[0], rng, SENTENCES)
+    write_frame(run / "matrices" / "m" / f"{slug(names[0])}.parquet", cells)
+    for name in names[1:]:
+        (run / "rollouts" / slug(name)).mkdir()
+        os.link(first, run / "rollouts" / slug(name) / "part.parquet")
+        os.link(
+            run / "matrices" / "m" / f"{slug(names[0])}.parquet",
+            run / "matrices" / "m" / f"{slug(name)}.parquet",
+        )
+    lengths = pl.read_parquet(run / "traces.parquet").select(
+        "trace_id", pl.col("starts").list.len()
+    )
+    for name, n in lengths.iter_rows():
+        reading = pl.DataFrame({"token": range(n), "entropy": rng.exponential(0.3, n)})
+        write_frame(run / "tokens" / f"{slug(name)}.parquet", reading)
+
+
+@pytest.fixture(scope="module")
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    traces = 4 if request.config.getoption("benchmark_disable") else 500
+    return large(tmp_path_factory.mktemp("large") / "run", traces)
+
+
+def test_a_large_page_is_written_in_a_minute(benchmark, run: Path):
+    page = benchmark.pedantic(render, (run, CONF), rounds=1)
+    beside = sum(path.stat().st_size for path in run.glob("report-data-*.js"))
+    print(f"\n{page.stat().st_size / 1e6:.1f} MB, beside it {beside / 1e6:.1f} MB")
+    assert page.stat().st_size < 20e6
+    assert benchmark.stats is None or benchmark.stats["max"] < 60
+
+
+FRAMES = """async () => {
+  const list = document.querySelector("#list");
+  const times = [];
+  for (let i = 0; i < 180; i++) {
+    list.scrollTop += 700;
+    times.push(await new Promise(requestAnimationFrame));
+  }
+  return times;
+}"""
+
+
+def test_it_opens_fast_and_scrolls_smoothly(benchmark, run: Path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("no chromium on the path")
+    path = run / "report.html"
+    if not path.exists():
+        render(run, CONF)
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=list(OPTIONS))
+        opened = browser.new_page()
+
+        def load() -> None:
+            opened.goto(path.as_uri())
+            opened.wait_for_selector("html[data-ready]")
+            opened.wait_for_selector(".row .heat-cells")
+
+        benchmark.pedantic(load, rounds=3)
+        gaps = np.diff(opened.evaluate(FRAMES))
+        started_at = time.perf_counter()
+        opened.locator(".row:not(.title)").nth(20).click()
+        opened.wait_for_selector("#panel .alternatives")
+        clicked = time.perf_counter() - started_at
+        browser.close()
+    rate, slowest = 1000 / np.mean(gaps), np.max(gaps)
+    print(f"\n{rate:.0f} frames/s over 126,000 pixels, slowest frame {slowest:.0f} ms")
+    print(f"a click shows its rollouts after {clicked * 1000:.0f} ms")
+    assert benchmark.stats is None or benchmark.stats["min"] < 3
+    assert rate > 30

@@ -1,0 +1,223 @@
+"""The page in a real browser: what is seen, clicked and typed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from harness.page import document
+from harness.page.payload import Payload
+from tests.browser.conftest import CONF, Opened
+from tests.harness.synthetic import HOSTILE
+
+pytestmark = pytest.mark.browser
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
+
+
+def texts(page: Any, selector: str) -> list[str]:
+    return page.locator(selector).all_inner_texts()
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for a condition; the page's policy forbids the eval that Playwright would wait with."""
+    for _ in range(100):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
+
+
+def rows(page: Any) -> Any:
+    """The sentences in the document, titles left out."""
+    return page.locator(".row:not(.title)")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_opens_from_disk(opened: Any, report: Path, scheme: str):
+    found: Opened = opened(report, color_scheme=scheme)
+    assert "same sentences" in found.page.title()
+    assert found.page.locator("#cells td[data-at]").count() > 20
+    found.shot(f"top-{scheme}")
+    found.page.locator("img[data-figure]").scroll_into_view_if_needed()
+    until(found.page, "document.querySelector('img[data-figure]').naturalWidth > 0")
+    found.page.locator("#viewer").scroll_into_view_if_needed()
+    found.shot(f"viewer-{scheme}")
+
+
+def test_the_matrix_switches_and_tells(opened: Any, report: Path):
+    page = opened(report).page
+    frame = pl.read_parquet(report.parent / "agreement.parquet")
+    pair = frame.filter(a="resampling", b="attention", statistic="spearman")
+    cell = "#cells td[aria-label^='resampling and attention']"
+    for control, label in (("none", "raw"), ("position", "position")):
+        page.locator("#switches label", has_text=label).first.click()
+        value = pair.filter(control=control)["value"].item()
+        assert page.locator(cell).inner_text() == f"{abs(value):.2f}".lstrip("0")
+        page.locator(cell).hover()
+        card = page.locator("#pair").inner_text()
+        assert "resampling ~ attention" in card
+        assert "12 problems, 24 traces" in card
+        assert "Verdict: undecided" in card
+    page.mouse.move(0, 0)
+    assert page.locator("#pair").is_hidden()
+
+
+def test_the_matrix_is_walked_with_the_keyboard(opened: Any, report: Path):
+    page = opened(report).page
+    first = page.locator("#cells td[tabindex='0']")
+    assert first.count() == 1
+    before = first.get_attribute("aria-label")
+    first.focus()
+    assert before.partition(":")[0].replace(" and ", " ~ ") in page.locator("#pair").inner_text()
+    page.keyboard.press("ArrowRight")
+    after = page.evaluate("document.activeElement.ariaLabel")
+    assert after != before
+    assert after.split(" and ")[0] == before.split(" and ")[0]
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.ariaLabel") == before
+    page.keyboard.press("Escape")
+    assert page.locator("#pair").is_hidden()
+
+
+def test_a_click_shows_what_the_model_wrote_instead(opened: Any, report: Path):
+    found = opened(report)
+    page = found.page
+    row = rows(page).nth(2)
+    row.click()
+    panel = page.locator("#panel")
+    panel.locator("h4", has_text="What the model wrote instead").wait_for()
+    drawn = panel.inner_text()
+    assert "10 rollouts written in its place, 10 that keep it (resample); a sample below." in drawn
+    assert 1 <= panel.locator(".alternatives li").count() <= 12
+    assert panel.locator("tbody th", has_text="resampling").count() == 1
+    assert panel.locator(".arcs path").count() > 0
+    assert panel.locator(".tokens span").count() > 3
+    heading = panel.locator("h3").inner_text()
+    panel.locator("button[aria-label='Next sentence']").click()
+    until(page, f"document.querySelector('#panel h3').innerText !== {heading!r}")
+    found.shot("panel")
+    page.keyboard.press("Escape")
+    assert panel.is_hidden()
+    assert page.evaluate("document.activeElement.id") == "list"
+
+
+def test_what_is_shown_of_a_sentence_is_what_was_drawn(opened: Any, report: Path):
+    page = opened(report).page
+    rows(page).nth(3).click()
+    page.locator("#panel .alternatives").first.wait_for()
+    first = sorted((report.parent / "rollouts").iterdir())[0]
+    drawn = pl.read_parquet(list(first.glob("*.parquet"))).filter(boundary=3)
+    counted = dict(drawn["answer"].value_counts().iter_rows())
+    told = {line for line in texts(page, "#panel p") if " led to " in line}
+    names = {None: "no answer", "18": "18 ✓", "13": "13"}
+    assert told == {f"{n} of 10 led to {names[answer]}" for answer, n in counted.items()}
+
+
+def test_filters_and_disagreement(opened: Any, report: Path):
+    page = opened(report).page
+    every = page.locator("#listed").inner_text()
+    assert (
+        every
+        == f"{pl.read_parquet(report.parent / 'sentences.parquet').height} sentences of 24 traces"
+    )
+    page.select_option("#correct", "1")
+    assert page.locator("#listed").inner_text().endswith("of 12 traces")
+    page.fill("#problem", "p3")
+    assert page.locator("#listed").inner_text().endswith("of 1 traces")
+    assert "p3-0" in page.locator("#current").inner_text()
+    page.select_option("#label", label="active computation")
+    part = pl.read_parquet(report.parent / "sentences.parquet").filter(
+        pl.col("trace_id") == "p3-0", pl.col("category") == "active_computation"
+    )
+    assert page.locator("#listed").inner_text() == f"{len(part)} sentences of 1 traces"
+    page.click("#dispute")
+    page.locator("#panel blockquote").wait_for()
+    assert page.locator(".row[aria-selected='true']").count() == 1
+    page.fill("#problem", "no such problem")
+    assert page.locator("#listed").inner_text() == "0 sentences of 0 traces"
+    assert page.locator("#dispute").is_disabled()
+
+
+def test_the_list_is_walked_with_the_keyboard_and_holds_few_rows(opened: Any, report: Path):
+    page = opened(report).page
+    page.focus("#list")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#row-1[aria-selected='true']").count() == 1
+    page.keyboard.press("End")
+    last = int(page.get_attribute("#list", "aria-rowcount")) - 2
+    assert page.get_attribute("#list", "aria-activedescendant") == f"row-{last}"
+    assert page.locator(f"#row-{last}").is_visible()
+    assert page.locator(".row").count() < 60
+    page.keyboard.press("Enter")
+    until(page, "document.activeElement.id === 'panel'")
+
+
+def test_hostile_traces_are_inert(opened: Any, hostile: Path):
+    page = opened(hostile).page
+    shown = [text.strip() for text in HOSTILE]
+    for i, text in enumerate(shown):
+        rows(page).nth(i).click()
+        until(page, f"document.querySelector('#panel h3')?.innerText === 'Sentence {i}'")
+        quoted = page.evaluate("document.querySelector('#panel blockquote').textContent")
+        assert quoted == text.replace("\x00", "\ufffd").replace("\x1b", "\ufffd")
+        page.keyboard.press("Escape")
+    inside = "#viewer script, #viewer img, #viewer a, #panel script, #panel img, #panel a"
+    assert page.locator(inside).count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1366
+
+
+def test_formulas_are_rendered_where_there_are_any(opened: Any, report: Path, hostile: Path):
+    page = opened(report).page
+    assert page.locator("#rows .katex").count() > 0
+    assert page.locator("#rows math").first.text_content()
+    loaded = "(font) => font.family.startsWith('KaTeX') && font.status === 'loaded'"
+    until(page, f"[...document.fonts].some({loaded})")
+    rows(page).nth(1).click()
+    page.locator("#panel blockquote .katex").first.wait_for()
+
+
+def test_a_trace_beside_the_page_is_read_when_it_is_wanted(
+    opened: Any, report: Path, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(document, "Payload", lambda: Payload(room=0))
+    for path in report.parent.iterdir():
+        if not path.name.startswith("report"):
+            (tmp_path / path.name).symlink_to(path)
+    found = opened(document.render(tmp_path, CONF))
+    rows(found.page).nth(1).click()
+    found.page.locator("#panel .alternatives").first.wait_for()
+    assert {url.rpartition("/")[2] for url in found.requests} == {"report.html", "report-data-1.js"}
+
+
+def test_on_a_phone_nothing_is_cut_off(opened: Any, report: Path):
+    found = opened(report, **PHONE)
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= 390
+    found.shot("phone-top")
+    found.page.locator("#viewer").scroll_into_view_if_needed()
+    found.shot("phone-viewer")
+    rows(found.page).nth(1).click()
+    found.page.locator("#panel .alternatives").first.wait_for()
+    found.shot("phone-panel")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_violation(opened: Any, report: Path, axe: str, scheme: str):
+    page = opened(report, color_scheme=scheme).page
+    rows(page).nth(1).click()
+    page.locator("#panel .alternatives").first.wait_for()
+    page.evaluate(axe)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+    told = {v["id"]: [node["html"][:120] for node in v["nodes"][:3]] for v in serious}
+    assert not told, json.dumps(told, indent=1)
+
+
+def test_it_prints(opened: Any, report: Path):
+    page = opened(report).page
+    page.emulate_media(media="print")
+    assert page.locator("#cells").is_visible()
+    assert page.locator("#viewer").is_hidden()
+    assert page.pdf().startswith(b"%PDF")
