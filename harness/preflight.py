@@ -45,9 +45,9 @@ def plan(argv: Sequence[str]) -> Plan:
             commands = [command for batch in batches for command in batch]
         else:
             _no_sweep(given)
+        jobs = [settings(composed(command, loader)) for command in commands]
         if args.multirun and commands:
             _check_launcher(commands[0])
-        jobs = [settings(composed(command, loader)) for command in commands]
     if not jobs:
         raise UserError(f"{' '.join(argv)}: a sweep over nothing")
     _check_options(jobs, given)
