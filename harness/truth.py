@@ -47,8 +47,9 @@ NAME = "truth"  # of the method that the exact importances stand for in every co
 def export(writer: Writer, traces: Sequence[Trace], sentences: pl.DataFrame) -> pl.DataFrame:
     """Keep the truth as scores and edges of the run; returns the sentences with kinds and truth.
 
-    A known kind is the sentence's category, too. Nothing is kept, and the sentences stay as they
-    are, where the problems know no truth.
+    Kinds are the categories, too, and a trace without truth then has none: the functions that rules
+    give are other names. Nothing is kept, and the sentences stay as they are, where the problems
+    know no truth.
     """
     problems, sampling = writer.problems, writer.sampling
     if not isinstance(problems, Planted):
@@ -65,7 +66,7 @@ def export(writer: Writer, traces: Sequence[Trace], sentences: pl.DataFrame) -> 
     ]
     write_frame(writer.run / "matrices" / "edges.parquet", rows(edges, schema.EDGES))
     known = sentences.join(_columns(found), on=["trace_id", "sentence"], how="left")
-    return known.with_columns(pl.coalesce("kind", "category").alias("category"))
+    return known.with_columns(category="kind") if found else known
 
 
 def _scores(run: Path, found: Mapping[str, Truth], without: Mapping[str, int]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from harness.schema import SCORES
+from harness.loading import Run
 from harness.types import UserError
 
 BASELINE = "baseline"
@@ -121,13 +121,5 @@ def variants(names: Collection[str], classes: Mapping[str, str]) -> frozenset[st
 def long_scores(run: Path, traces: pl.DataFrame) -> pl.DataFrame:
     """All scores of the run below one another; an undefined score is null."""
     of_trace = traces.select("model", "problem_id", "trace_id")
-    parts = [
-        pl.read_parquet(path, columns=["trace_id", "sentence", "score"]).with_columns(
-            method=pl.lit(path.stem)
-        )
-        for path in sorted(run.glob("scores/*.parquet"))
-    ]
-    empty = pl.DataFrame(schema={k: SCORES[k] for k in ("trace_id", "sentence", "score")})
-    scores = pl.concat([empty.with_columns(method=pl.lit("")), *parts])
     order = ["model", "problem_id", "trace_id", "sentence", "method", "score"]
-    return of_trace.join(scores, on="trace_id").select(order).fill_nan(None)
+    return of_trace.join(Run(run).scores, on="trace_id").select(order)

@@ -480,7 +480,8 @@ function panelHead(sentence) {
 
 function panelWords(trace, sentence, core, evidence) {
   const text = write(make("blockquote", { dir: "auto" }), core.text[sentence].trim(), true);
-  const chips = ["category", "kind"].map((key) => core[key]?.[sentence]).filter(Boolean);
+  const named = ["category", "kind"].map((key) => core[key]?.[sentence]).filter(Boolean);
+  const chips = [...new Set(named)]; // where the kind is known it is the category, too
   if (core.planted?.[sentence]) chips.push("planted anchor");
   return [
     panelHead(sentence),

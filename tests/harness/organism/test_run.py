@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -16,7 +18,9 @@ from harness.organism.program import START
 from harness.organism.puzzles import read
 from harness.organism.truth import answers
 from harness.schema import EDGES
-from harness.types import UserError
+from harness.truth import Truth, export
+from harness.types import Trace, UserError
+from tests.contract.factory import trace
 
 LINE = ["problems.limit=4", "problems.reference=6", "sampling.draws=12", "agreement.draws=50"]
 
@@ -44,6 +48,38 @@ def test_the_truth_lies_beside_the_sentences(run: Path):
     assert status["state"] == "done"
     assert status["family"] == "truth"
     assert status["traces"] + sum(status["undefined"].values()) == 4
+
+
+class Silent:
+    """A problem set that knows the truth of one trace and not of the others."""
+
+    def __init__(self, known: str) -> None:
+        self.known = known
+
+    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
+        n = len(trace.sentences)
+        if trace.id != self.known:
+            return "refused"
+        exact = {f: np.zeros(n) for f in ("tv", "kl", "accuracy", "counterfactual")}
+        return Truth(("PLAN",) * n, np.ones(n, bool), exact, ())
+
+
+@pytest.mark.parametrize(("known", "expected"), [("a", ["PLAN", None]), ("none", ["rule", "rule"])])
+def test_names_of_rules_and_kinds_never_mix(tmp_path: Path, known: str, expected: list[str | None]):
+    made = [replace(trace(name, (6,)), id=name) for name in ("a", "b")]
+    frame = pl.DataFrame(
+        {"trace_id": ["a", "b"], "sentence": [0, 0], "category": ["rule", "rule"]},
+        schema_overrides={"sentence": pl.Int32},
+    )
+    writer = SimpleNamespace(
+        run=tmp_path,
+        problems=Silent(known),
+        subject=SimpleNamespace(path="x"),
+        sampling=SimpleNamespace(temperature=1.0, top_p=1.0),
+    )
+    unchecked = getattr(export, "__wrapped__", export)  # no more of a writer than it needs
+    found = unchecked(writer, made, frame)
+    assert found.sort("trace_id")["category"].to_list() == expected
 
 
 def test_the_exact_importances_go_by_the_checkpoint_that_wrote(run: Path):
