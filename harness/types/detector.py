@@ -17,13 +17,15 @@ class SentenceScores:
     """One number a sentence, higher = more of an anchor, NaN = undefined; diagnostics alike.
 
     `reason` says why all of a trace's scores are undefined; the status file counts it. The matrix
-    is sentence × sentence, row i what sentence j (column) does to it.
+    is sentence × sentence, row i what sentence j (column) does to it. `tokens` has what the scores
+    were made of, a number a token: `value`, and `peak` (1 or 0) where a detector looks for peaks.
     """
 
     score: Float[np.ndarray, " sentences"]
     diagnostics: Mapping[str, Float[np.ndarray, " sentences"]] = field(default_factory=dict)
     matrix: Float[np.ndarray, "sentences sentences"] | None = None
     reason: str = ""
+    tokens: Mapping[str, Float[np.ndarray, " tokens"]] = field(default_factory=dict)
 
 
 @runtime_checkable
