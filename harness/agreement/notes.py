@@ -7,6 +7,7 @@ import polars as pl
 
 from harness import schema
 from harness.agreement.panel import SENTENCE, Panel
+from harness.agreement.settings import Agreement
 from harness.store import rows
 from harness.types import UserError
 
@@ -55,9 +56,9 @@ def accepted(
 HALVES = ("half_a", "half_b")
 
 
-def observed(panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
+def observed(panel: Panel, table: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
     """Notes on a model's methods and pairs that have nothing to compare."""
-    found = [*_methods(panel), *_pairs(panel, table)]
+    found = [*_methods(panel), *_pairs(panel, table), *_wording(panel, conf)]
     if len(panel.problems) == 1:
         found.append({"reason": "one problem only: nothing can be inferred", "count": 1})
     return rows([{"model": panel.model, **note} for note in found], schema.NOTES)
@@ -89,6 +90,20 @@ def _pairs(panel: Panel, table: pl.DataFrame) -> Iterator[dict[str, object]]:
             yield pair | {"reason": "share rollouts, but have no scores of half samples to compare"}
         elif not row["n_sentences"]:
             yield pair | {"reason": "no sentence in common"}
+
+
+def _wording(panel: Panel, conf: Agreement) -> Iterator[dict[str, object]]:
+    """What the lexicon control does without."""
+    if not {"lexicon", "all"} & set(conf.controls):
+        return
+    for name in conf.wording:
+        score = panel.methods[name].score if name in panel.methods else np.full(panel.size, np.nan)
+        lacking = int(np.isnan(score).sum())
+        reason = "undefined: left out under the lexicon control"
+        if lacking == panel.size:
+            reason = "no scores: the lexicon control goes without it"
+        if lacking:
+            yield {"method": name, "reason": reason, "count": lacking}
 
 
 def _schema(notes: pl.DataFrame) -> pl.DataFrame:

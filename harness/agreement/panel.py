@@ -1,6 +1,6 @@
 """The scores of one model laid flat over the sentences of its traces."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,16 @@ class Panel:
     trace: Int[np.ndarray, " sentences"]
     methods: Mapping[str, Vectors]
     covariates: Mapping[str, Float[np.ndarray, " sentences"]]
+
+    @property
+    def size(self) -> int:
+        """Sentences."""
+        return len(self.trace)
+
+    def scored(self, names: Iterable[str]) -> list[Float[np.ndarray, " sentences"]]:
+        """Scores of those of the methods that are defined anywhere."""
+        there = [self.methods[name].score for name in names if name in self.methods]
+        return [score for score in there if np.isfinite(score).any()]
 
 
 def panels(scores: pl.DataFrame, traces: pl.DataFrame, covariates: pl.DataFrame) -> list[Panel]:

@@ -75,21 +75,21 @@ def agreement(
 
 def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agreed:
     pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
-    designed = designs(conf.controls, panel.covariates)
+    designed = designs(conf.controls, panel.covariates, panel.scored(conf.wording))
     table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
     every = list(dict.fromkeys([*table, *curve]))
     direct = [pair for pair in pairs if not pair.cross_fit]
     complete = tallied(whole(panel.methods), panel, direct, every, designed, conf)
     split = halved(panel, pairs, every, designed, conf)
-    found = outcomes(panel, pairs, table, complete, split)
+    found = outcomes(panel, pairs, table, complete, split, conf)
     frame, dots = judged(panel, found, traits, conf), by_problem(panel, found)
     return Agreed(
         frame,
         dots,
-        by_k(panel, outcomes(panel, pairs, curve, complete, split), conf),
+        by_k(panel, outcomes(panel, pairs, curve, complete, split, conf), conf),
         summary(panel, dots, traits, conf),
         reliability(panel, split, traits, conf),
-        observed(panel, frame),
+        observed(panel, frame, conf),
     )
 
 

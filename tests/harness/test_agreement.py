@@ -89,6 +89,35 @@ class TestTable:
             one(rows, a="a", b="b", statistic="spearman", control="position")["value"] is not None
         )
 
+    def wordy(self, *, known):
+        """Two methods that follow the same phrases, and these where they are known."""
+        rng = np.random.default_rng(0)
+        cells = [(f"p{i}", f"t{i}") for i in range(12)]
+        grams = {c: np.maximum(0, rng.uniform(-1, 1, 40)) for c in cells}
+        values = {m: {c: 3 * g + rng.normal(size=40) for c, g in grams.items()} for m in "ab"}
+        scores = long(values | ({"gram_coverage": grams} if known else {}))
+        words = rng.random(12 * 40).round()
+        return agreement(scores, traces_of(values), covariates(scores, lexicon=words), {}, load())
+
+    def test_gram_coverage_is_part_of_the_lexicon_control_where_it_is_known(self):
+        found = {known: self.wordy(known=known) for known in (True, False)}
+        value = {
+            known: one(f.agreement, a="a", b="b", control="lexicon")["value"]
+            for known, f in found.items()
+        }
+        assert value[False] > 0.2
+        assert abs(value[True]) < 0.1
+        notes = [f.notes.filter(method="gram_coverage")["reason"].to_list() for f in found.values()]
+        assert notes == [[], ["no scores: the lexicon control goes without it"]]
+
+    def test_under_lexicon_gram_coverage_itself_has_neither_value_nor_verdict(self):
+        rows = self.wordy(known=True).agreement.filter(b="gram_coverage")
+        assert one(rows, control="length")["value"] is None  # no length is known here
+        assert one(rows, control="none", statistic="spearman")["value"] > 0.2
+        for control in ("lexicon", "all"):
+            row = one(rows, control=control)
+            assert (row["value"], row["verdict"], row["q"]) == (None, None, None)
+
     def test_a_constant_trace_is_undefined_and_not_counted(self, conf):
         a = {("p", "t0"): UP, ("p", "t1"): UP}
         b = {("p", "t0"): DOWN, ("p", "t1"): [0.3] * 4}
