@@ -8,7 +8,8 @@ import polars as pl
 from jaxtyping import Float, Float32, Int
 
 SENTENCE = ["trace_id", "sentence"]
-NO_DETECTOR = ("baseline", "truth")  # families of methods that no claim is made about
+BASELINE, TRUTH = "baseline", "truth"
+NO_DETECTOR = (BASELINE, TRUTH)  # families of methods that no claim is made about
 
 
 @dataclass(frozen=True)
