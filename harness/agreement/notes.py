@@ -6,51 +6,53 @@ import numpy as np
 import polars as pl
 
 from harness import schema
+from harness.agreement.halves import slices
 from harness.agreement.panel import SENTENCE, Panel
 from harness.agreement.settings import Agreement
 from harness.store import rows
-from harness.types import UserError
 
 REFUSED = "refused: "
 
 
+def marked(scores: pl.LazyFrame) -> pl.DataFrame:
+    """Each row without its half scores: how many it has, and whether any score is infinite."""
+    halves = [pl.col(half).list.eval(pl.element().is_infinite()).list.any() for half in HALVES]
+    infinite = pl.any_horizontal(pl.col("score").is_infinite(), *halves).fill_null(value=False)
+    wanted = scores.select(
+        *SENTENCE, "score", infinite=infinite, splits=pl.col(HALVES[0]).list.len()
+    )
+    return pl.concat([wanted.head(0).collect(), *slices(wanted)])
+
+
 def accepted(
-    scores: pl.DataFrame, traces: pl.DataFrame, covariates: pl.DataFrame
+    method: str, rows: pl.DataFrame, traces: pl.DataFrame, cells: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The scores that can be compared, and notes (schema.NOTES) on those that cannot.
+    """The rows with their cell, null for those that cannot be compared, and notes on these.
 
     Refused are scores of unknown traces and sentences, infinite ones, and all of a sentence that a
     method scores twice: nobody knows which of them is meant.
-    Raises UserError where the traces themselves contradict each other.
     """
-    for name in traces.filter(pl.col("trace_id").is_duplicated())["trace_id"].head(1):
-        raise UserError(f"traces: {name} is there twice; a trace has one problem and one model")
-    halves = [pl.col(half).list.eval(pl.element().is_infinite()).list.any() for half in HALVES]
-    infinite = pl.any_horizontal(pl.col("score").is_infinite(), *halves)
     reasons = {
         "its trace is not in the run": pl.col("in_run").is_null(),
-        "its sentence is not in the run": pl.col("in_trace").is_null(),
-        "given twice": pl.len().over("method", *SENTENCE) > 1,
+        "its sentence is not in the run": pl.col("cell").is_null(),
+        "given twice": pl.len().over(SENTENCE) > 1,
         "infinite": pl.col("infinite"),
     }
     why = pl.coalesce(pl.when(test).then(pl.lit(reason)) for reason, test in reasons.items())
-    cells = covariates.select(*SENTENCE, in_trace=pl.lit(value=True)).unique()
     known = traces.select("trace_id", in_run=pl.lit(value=True))
-    marked = (
-        # halves are long: only what they are checked for goes through the joins
-        scores.select("method", *SENTENCE, infinite=infinite.fill_null(value=False))
-        .join(known, on="trace_id", how="left", maintain_order="left")
-        .join(cells, on=SENTENCE, how="left", maintain_order="left")
+    judged = (
+        rows.join(known, on="trace_id", how="left", maintain_order="left")
+        .join(cells.select(*SENTENCE, "cell"), on=SENTENCE, how="left", maintain_order="left")
         .with_columns(reason=why)
     )
-    bad = marked.filter(pl.col("reason").is_not_null())
-    notes = bad.group_by("method", "reason", maintain_order=True).agg(
+    bad = judged.drop_nulls("reason")
+    notes = bad.group_by("reason", maintain_order=True).agg(
         count=pl.len(),
         first=pl.format("trace {}, sentence {}", "trace_id", "sentence").first(),
     )
-    notes = notes.with_columns(reason=REFUSED + pl.col("reason"))
-    good = scores if bad.is_empty() else scores.filter(marked["reason"].is_null())
-    return good, _schema(notes)
+    notes = notes.with_columns(method=pl.lit(method), reason=REFUSED + pl.col("reason"))
+    used = pl.when(pl.col("reason").is_null()).then("cell")
+    return judged.select("score", "splits", cell=used), _schema(notes)
 
 
 HALVES = ("half_a", "half_b")

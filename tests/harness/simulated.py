@@ -21,10 +21,10 @@ DRAWS, SPLITS = 8, 4
 class Shape:
     """Two scores that correlate by `rho` beneath all that they share.
 
-    `trend`, `words` and `grams`: what position, sentence length and opening words, and phrases add to
-    both, in standard deviations. `auto`: correlation of neighbouring sentences. `zeros`: share of scores set
-    to 0, the others rounded. `converges`: a headroom that runs out scales both. `noise`: standard
-    deviation of the mean of the draws; `shared`: of both methods' draws at once.
+    `trend`, `words` and `grams`: what position, sentence length and opening words, and phrases add
+    to both, in standard deviations. `auto`: correlation of neighbouring sentences. `zeros`: share
+    of scores set to 0, the others rounded. `converges`: a headroom that runs out scales both.
+    `noise`: standard deviation of the mean of the draws; `shared`: of both methods' draws at once.
     """
 
     problems: int = 30
