@@ -97,7 +97,7 @@ def _offered(conf: Server) -> list[Card]:
     """What a server offers; raises UserError if nothing there can be asked for it."""
     try:
         reply = httpx2.get(f"{conf.base}/models", headers=conf.headers, timeout=10)
-    except (httpx2.TransportError, httpx2.InvalidURL) as error:
+    except (httpx2.RequestError, httpx2.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise UserError(f"engine.url: no server at {conf.url} ({reason}); start it") from None
     try:
@@ -158,7 +158,7 @@ class Client:
                 return await self._attempt(body)
             except httpx2.TimeoutException:
                 reason = f"no reply within {self.conf.timeout:g} s"
-            except (RefusedError, httpx2.TransportError) as error:
+            except (RefusedError, httpx2.RequestError) as error:
                 reason = str(error) or type(error).__name__
             since = since or time.monotonic()
             if time.monotonic() - since > self.conf.patience:
@@ -189,9 +189,10 @@ class Client:
                 f"engine.url: {self.conf.url} wrote {len(ids)} of {most} tokens and gives "
                 f"{choice.finish_reason} as the reason; is its context shorter?"
             )
-        if max(ids, default=0) >= self.vocab:
+        unknown = next((token for token in ids if not 0 <= token < self.vocab), None)
+        if unknown is not None:
             raise UserError(
-                f"engine.url: {self.conf.url} wrote the token {max(ids)}, which "
+                f"engine.url: {self.conf.url} wrote the token {unknown}, which "
                 f"{self.subject.conf.path} lacks; it serves another model"
             )
         return Completion(tuple(ids), ended)
@@ -214,4 +215,5 @@ def _shown(text: str) -> str:
     """A reply in one short line: the message of an error, or all of it."""
     with suppress(ValidationError):
         text = Fault.model_validate_json(text).error.message
-    return f"{' '.join(text.split()) or 'nothing':.200}"
+    plain = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    return f"{plain or 'nothing':.200}"

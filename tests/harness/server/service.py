@@ -20,6 +20,7 @@ class Service(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = True
+    turn = threading.Lock()  # for all: one that was killed may still be at work on the same model
 
     def __init__(
         self, subject: Subject, stops: Stops, faults: Iterable[str] = (), **changes: Any
@@ -27,7 +28,7 @@ class Service(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", changes.pop("port", 0)), Handler)
         self.subject, self.stops, self.faults = subject, stops, deque(faults)
         self.card = {"id": "served", "root": subject.path, "max_model_len": 10**6} | changes
-        self.turn, self.bodies = threading.Lock(), list[dict[str, Any]]()
+        self.bodies = list[dict[str, Any]]()
         self.open, self.gone = set[socket.socket](), threading.Event()
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -87,10 +88,13 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         pass
 
-    def reply(self, value: Any, status: int = 200, length: int | None = None) -> None:
+    def reply(
+        self, value: Any, status: int = 200, length: int | None = None, encoding: str = "identity"
+    ) -> None:
         content = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(length or len(content)))
+        self.send_header("Content-Encoding", encoding)
         self.end_headers()
         self.wfile.write(content)
 
@@ -120,6 +124,12 @@ class Handler(BaseHTTPRequestHandler):
     def garbage(self, body: dict[str, Any]) -> None:
         self.reply(b"<html>no JSON</html>")
 
+    def packed(self, body: dict[str, Any]) -> None:
+        self.reply(b"no gzip", encoding="gzip")
+
+    def binary(self, body: dict[str, Any]) -> None:
+        self.reply(bytes(range(33)))
+
     def drop(self, body: dict[str, Any]) -> None:
         self.close_connection = True
 
@@ -138,6 +148,9 @@ class Handler(BaseHTTPRequestHandler):
         choice = {"index": 0, "text": "", "finish_reason": "length", "token_ids": [5]}
         self.reply({"choices": [{**choice, "index": i} for i in range(body["n"])]})
 
-    def foreign(self, body: dict[str, Any]) -> None:
-        choice = {"index": 0, "text": "", "finish_reason": "stop", "token_ids": [10**6]}
+    def foreign(self, body: dict[str, Any], token: int = 10**6) -> None:
+        choice = {"index": 0, "text": "", "finish_reason": "stop", "token_ids": [token]}
         self.reply({"choices": [{**choice, "index": i} for i in range(body["n"])]})
+
+    def negative(self, body: dict[str, Any]) -> None:
+        self.foreign(body, -1)

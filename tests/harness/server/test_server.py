@@ -174,7 +174,7 @@ def test_no_more_is_asked_for_at_once_than_slots(serve: Serve) -> None:
     assert max(most) == 6
 
 
-@pytest.mark.parametrize("fault", ["error", "hang", "garbage", "cut", "drop"])
+@pytest.mark.parametrize("fault", ["error", "hang", "garbage", "packed", "cut", "drop"])
 def test_what_passes_is_asked_for_again(serve: Serve, fault: str) -> None:
     todo = [request(5, 2), request(8, 2)]
     plain = sampled(engine(serve()), todo)
@@ -191,6 +191,8 @@ def test_what_passes_is_asked_for_again(serve: Serve, fault: str) -> None:
         ("error", r"fails \(it answers 500 out of memory\); what is finished is kept"),
         ("hang", r"fails \(no reply within 0.2 s\); what is finished"),
         ("garbage", r"fails \(it answers <html>no JSON</html>\)"),
+        ("binary", r"fails \(it answers \?{9} \?+\)"),
+        ("packed", r"fails \(.*\); what is finished"),
         ("cut", r"fails \(.*\); what is finished"),
         ("drop", r"fails \(.*\); what is finished"),
         ("refusal", r"/v1/completions answers 400 n is too large"),
@@ -198,6 +200,7 @@ def test_what_passes_is_asked_for_again(serve: Serve, fault: str) -> None:
         ("wordless", r"^engine\.tokens: .* returns no token ids; set it to false"),
         ("short", r"wrote 1 of 12 tokens and gives length as the reason"),
         ("foreign", r"wrote the token 1000000, which .* lacks; it serves another model"),
+        ("negative", r"wrote the token -1, which .* lacks; it serves another model"),
     ],
 )
 def test_what_does_not_pass_is_one_line(serve: Serve, fault: str, words: str) -> None:
