@@ -1,7 +1,7 @@
 """Evidence: what the detectors of a job want of a trace, gathered once for all of them."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,7 +51,7 @@ class Costs:
     seconds: dict[Cause, float] = field(default_factory=dict)
 
     @contextmanager
-    def spent(self, causes: Sequence[Cause], passes: int = 0) -> Iterator[None]:
+    def spent(self, causes: Sequence[Cause], passes: int = 0) -> Generator[None]:
         """Count what the block takes, time in equal shares, and so many passes for each cause."""
         start = time.monotonic()
         yield
