@@ -156,7 +156,7 @@ def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
 def _method(
     name: str, scores: pl.DataFrame, row: Mapping[str, Any], kinds: pl.DataFrame | None
 ) -> dict[str, Any]:
-    """The row of a method, with what its status says."""
+    """The row of a method, with what its status says; its cost is null where nobody measured it."""
     signed = [name] if row.get("signed") else []
     planted = {} if kinds is None else auroc_planted(unsigned(scores, signed), kinds)
     return {
@@ -164,8 +164,8 @@ def _method(
         "family": row.get("family", BASELINE),
         "coverage": scores["score"].is_not_nan().mean(),
         "arms": ", ".join(row.get("arms", [])),
-        "seconds": row.get("seconds", 0.0),
-        "tokens": int(row.get("tokens", 0)),
+        "seconds": row.get("seconds"),
+        "tokens": int(row.get("tokens", 0)) if "seconds" in row else None,
         "auroc_planted": planted.get(name),
     }
 

@@ -74,7 +74,7 @@ def compared(run: Path, methods: list[str], names: list[str], rng: np.random.Gen
     value = pl.Series(rng.uniform(-0.3, 0.9, len(one)))
     ends = {"low": value - 0.05, "high": value + 0.05, "ceiling": value * 0 + 0.95}
     counts["n_sentences"] = pl.lit(len(names) * SENTENCES)
-    every = one.with_columns(value=value, **ends, **counts, verdict=pl.lit("converge"))
+    every = one.with_columns(value=value, **ends, **counts, verdict=pl.lit("overlapping"))
     whole(every, schema.AGREEMENT).write_parquet(run / "agreement.parquet")
     problems = pl.DataFrame({"problem_id": [name[:-2] for name in names]})
     each = one.join(problems, how="cross")
