@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from harness import schema
 from harness.agreement import Agreed, Agreement, Trait, agreement
 from harness.agreement.notes import lines
+from harness.agreement.panel import BASELINE
 from harness.baselines import baselines
 from harness.config import build
 from harness.enrichment import enrichment
@@ -20,9 +21,10 @@ from harness.ledger import file
 from harness.page import render
 from harness.planted import auroc_planted, unsigned
 from harness.plots import Report, draw
-from harness.plots.source import BASELINE
+from harness.plots.source import table
 from harness.progress import console
-from harness.store import lock, read_json, rows, write_frame
+from harness.scorefiles import score_files, statuses, strangers
+from harness.store import lock, rows, write_frame
 from harness.summary import summary
 from harness.types import UserError
 
@@ -32,16 +34,19 @@ def report(run: Path, conf: Agreement, page: Report) -> Path:
     if not (run / "traces.parquet").exists():
         raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
     with lock(run, "report"):
+        status = statuses(run)
+        detectors = score_files(run, status)
         base = _baselines(run, conf)
-        status = _statuses(run)
-        scores = _scores(run, [*status, *base["method"].unique(maintain_order=True)])
-        traces = pl.read_parquet(run / "traces.parquet", columns=list(TRACE))
-        agreed = agreement(scores, traces, base, _traits(scores, status), conf)
+        every = detectors | score_files(run, base["method"].unique(maintain_order=True))
+        traces = table(run, "traces").select(TRACE)
+        agreed = agreement(every, traces, base, _traits(every, status), conf)
+        notes = pl.concat([agreed.notes, strangers(run, every)])
         for name, frame in FRAMES.items():
             write_frame(run / f"{name}.parquet", getattr(agreed, frame))
-        for line in lines(agreed.notes):
+        write_frame(run / "notes.parquet", notes)
+        for line in lines(notes):
             print(f"left out: {line}", file=sys.stderr)
-        _describe(run, {n: _placed(n, f, traces) for n, f in scores.items()}, status, agreed, conf)
+        _describe(run, {n: _placed(n, f, traces) for n, f in every.items()}, status, agreed, conf)
         draw(run, page)
         return render(run, page)
 
@@ -54,7 +59,6 @@ FRAMES = {  # of a run, by what agreement calls them
     "agreement_by_k": "by_k",
     "summary": "summary",
     "reliability": "reliability",
-    "notes": "notes",
 }
 
 
@@ -81,7 +85,7 @@ def _describe(
     conf: Agreement,
 ) -> None:
     """Enrichment and the table of methods, one method in memory at a time."""
-    sentences = pl.read_parquet(run / "sentences.parquet")
+    sentences = table(run, "sentences")
     signed = {name: bool(s["signed"]) for name, s in status.items()}
     kinds = _kinds(sentences)
     enriched = [pl.DataFrame(schema=dict(schema.ENRICHMENT))]
@@ -105,21 +109,6 @@ def _with_reliability(methods: pl.DataFrame, agreed: Agreed, conf: Agreement) ->
     return methods.select(*schema.METHODS)
 
 
-def _statuses(run: Path) -> dict[str, dict[str, Any]]:
-    """The detectors that have scores, by name."""
-    found = {path.stem: read_json(path) for path in sorted((run / "status").glob("*.json"))}
-    return {
-        name: status
-        for name, status in found.items()
-        if status["state"] != "failed" and file(run, name).exists()
-    }
-
-
-def _scores(run: Path, methods: Iterable[str]) -> dict[str, pl.LazyFrame]:
-    """The scores of each method and those of its half samples, not yet read."""
-    return {name: pl.scan_parquet(file(run, name)).select(*schema.SCORES) for name in methods}
-
-
 def _undrawn(scores: pl.DataFrame) -> pl.DataFrame:
     """Scores of a method that draws nothing, hence has no half samples."""
     nothing = pl.lit([], dtype=pl.List(pl.Float64))
@@ -128,7 +117,7 @@ def _undrawn(scores: pl.DataFrame) -> pl.DataFrame:
 
 def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
     """The baselines' scores, long; each is also kept among the run's scores."""
-    sentences = pl.read_parquet(run / "sentences.parquet")
+    sentences = table(run, "sentences")
     tokens = sorted((run / "tokens").glob("*.parquet"))
     drawn = sorted((run / "rollouts").glob("*/*.parquet"))
     base = baselines(
@@ -175,8 +164,15 @@ def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:
     path = run / "run.yaml"
     if not path.exists():
         raise UserError(f"{run}: is no run folder (it holds no run.yaml)")
-    kept = yaml.safe_load(path.read_text())
-    nodes: dict[str, Any] = {key: kept[key] for key in ("agreement", "report")}
+    try:
+        kept = yaml.safe_load(path.read_text())
+    except yaml.YAMLError:
+        raise UserError(f"{path}: is no YAML") from None
+    nodes: dict[str, Any] = {}
+    for key in ("agreement", "report"):
+        if not isinstance(kept, dict) or key not in kept:
+            raise UserError(f"{path}: has no {key}, the settings of the report")
+        nodes[key] = kept[key]
     for override in overrides:
         if override.partition(".")[0] not in nodes or "=" not in override:
             raise UserError(f"{override}: expected agreement.KEY=VALUE or report.KEY=VALUE")

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from numpy.polynomial import legendre
 
 from harness.agreement.blocks import Block
+from harness.agreement.panel import Panel
 from harness.agreement.ranks import Rows
 from harness.agreement.settings import Agreement, Control
 
@@ -40,20 +41,17 @@ class Design:
     of: Mapping[str, tuple[int, ...]]
 
 
-def designs(
-    controls: Sequence[Control], covariates: Mapping[str, Column], wording: Sequence[Column]
-) -> list[Design]:
+def designs(panel: Panel, conf: Agreement) -> list[Design]:
     """The regressors of all controls and of none, as few designs as can be.
 
-    `wording` holds further columns of lexicon. `all` leaves out a covariate that is defined nowhere
-    (headroom without rollouts).
+    `all` leaves out a covariate that is defined nowhere (headroom without rollouts).
     """
-    wanted: list[Control] = ["none", *(c for c in controls if c != "none")]
-    columns = {name: regressors(name, covariates[name]) for name in COVARIATES}
-    columns["lexicon"] = np.stack([*columns["lexicon"], *wording])
+    wanted: list[Control] = ["none", *(c for c in conf.controls if c != "none")]
+    columns = {c: regressors(c, panel.covariates[c], panel.trace) for c in COVARIATES}
+    columns["lexicon"] = np.stack([*columns["lexicon"], *panel.scored(conf.wording)])
     every = [c for c in COVARIATES if np.isfinite(columns[c]).any()]
     names = {c: {"none": [], "all": every}.get(c, [c]) for c in wanted}
-    all_there = np.ones(len(covariates["position"]), bool)
+    all_there = np.ones(panel.size, bool)
     known = {
         c: np.logical_and.reduce([all_there, *(_finite(columns[n]) for n in names[c])])
         for c in wanted
@@ -82,11 +80,13 @@ def _design(
     return Design(np.where(known, stacked, 0.0), known, of)
 
 
-def regressors(name: str, values: Column) -> Float[np.ndarray, "columns sentences"]:
+def regressors(
+    name: str, values: Column, trace: Int[np.ndarray, " sentences"]
+) -> Float[np.ndarray, "columns sentences"]:
     """The columns of a covariate, NaN where it is undefined.
 
-    position: cubic of i/n; length: log tokens; lexicon: as it is; headroom: nats, and whether there
-    is any left.
+    position: cubic of i/n; length: log tokens; lexicon: as it is; headroom: whether there is any
+    left, and how much beside the trace's other sentences.
     """
     if name == "position":
         return legendre.legvander(2 * values - 1, 3)[:, 1:].T
@@ -95,8 +95,24 @@ def regressors(name: str, values: Column) -> Float[np.ndarray, "columns sentence
     if name == "headroom":
         # importances step to 0 with the headroom: the slope alone leaves .4 of two unrelated scores
         left = np.where(np.isnan(values), np.nan, values > 0)
-        return np.stack([left, values])
+        return np.stack([left, _beside(values, trace)])
     return values[None]
+
+
+def _beside(values: Column, trace: Int[np.ndarray, " sentences"]) -> Column:
+    """Positive values in standard deviations of their trace's, times their share of its sentences.
+
+    Ranks over n of those sentences span that share, whatever the unit of the values: only so can
+    traces that are too short for slopes of their own share one. 0 where the value is 0.
+    """
+    live = values > 0
+    n, known = (np.bincount(trace, of) for of in (live, np.isfinite(values)))
+    mean = np.bincount(trace, np.where(live, values, 0)) / np.maximum(n, 1)
+    away = np.where(live, values - mean[trace], 0)
+    spread = np.sqrt(np.bincount(trace, away**2) / np.maximum(n, 1))
+    share = n / np.maximum(known, 1)
+    unit = np.where(spread > ROUNDING * mean, share / np.where(spread > 0, spread, 1), 0)
+    return np.where(np.isnan(values), np.nan, away * unit[trace])
 
 
 def takes(control: Control, methods: Iterable[str], wording: Iterable[str]) -> bool:

@@ -36,7 +36,7 @@ def panels(
     """One panel a model, and notes (schema.NOTES) on the scores that were refused.
 
     Every method has its vectors in each panel, all NaN where it has no scores; what is kept of half
-    samples lies in files of the folder. Raises UserError where the traces contradict each other.
+    samples lies in files of the folder. Raises UserError for a trace or a sentence given twice.
     """
     for name in traces.filter(pl.col("trace_id").is_duplicated())["trace_id"].head(1):
         raise UserError(f"traces: {name} is there twice; a trace has one problem and one model")
@@ -58,6 +58,8 @@ def _cells(traces: pl.DataFrame, covariates: pl.DataFrame) -> pl.DataFrame:
     """The sentences of all traces, those of a model together, each with its place in vectors."""
     order = traces.select(pl.col("model").unique(maintain_order=True)).with_row_index("order")
     sentences = covariates.filter(method="position").select(SENTENCE)
+    for trace, sentence in sentences.filter(sentences.is_duplicated()).head(1).iter_rows():
+        raise UserError(f"sentences: sentence {sentence} of {trace} is there twice")
     placed = traces.join(order, on="model").join(sentences, on="trace_id")
     return placed.sort("order", "problem_id", *SENTENCE).with_row_index("cell").drop("order")
 

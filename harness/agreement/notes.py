@@ -15,11 +15,12 @@ REFUSED = "refused: "
 
 
 def marked(scores: pl.LazyFrame) -> pl.DataFrame:
-    """Each row without its half scores: how many it has, and whether any score is infinite."""
+    """Each row without its half scores: how many there are, as pairs or not, and if infinite."""
     halves = [pl.col(half).list.eval(pl.element().is_infinite()).list.any() for half in HALVES]
     infinite = pl.any_horizontal(pl.col("score").is_infinite(), *halves).fill_null(value=False)
+    splits, others = (pl.col(half).list.len().fill_null(0) for half in HALVES)
     wanted = scores.select(
-        *SENTENCE, "score", infinite=infinite, splits=pl.col(HALVES[0]).list.len()
+        *SENTENCE, "score", infinite=infinite, splits=splits, paired=splits == others
     )
     return pl.concat([wanted.head(0).collect(), *slices(wanted)])
 
@@ -29,14 +30,18 @@ def accepted(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows with their cell, null for those that cannot be compared, and notes on these.
 
-    Refused are scores of unknown traces and sentences, infinite ones, and all of a sentence that a
-    method scores twice: nobody knows which of them is meant.
+    Refused are scores of unknown traces and sentences, infinite ones, those with half samples of
+    another number than elsewhere, and all of a sentence that a method scores twice: nobody knows
+    which of them is meant.
     """
+    splits = pl.col("splits")
+    odd = ~pl.col("paired") | ((splits > 0) & (splits < splits.max()))
     reasons = {
         "its trace is not in the run": pl.col("in_run").is_null(),
         "its sentence is not in the run": pl.col("cell").is_null(),
         "given twice": pl.len().over(SENTENCE) > 1,
         "infinite": pl.col("infinite"),
+        "half samples of another number": odd,
     }
     why = pl.coalesce(pl.when(test).then(pl.lit(reason)) for reason, test in reasons.items())
     known = traces.select("trace_id", in_run=pl.lit(value=True))

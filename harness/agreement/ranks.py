@@ -36,6 +36,14 @@ class Standing:
         ascending = self.size - self.above - (self.tied - 1) / 2
         return np.where(self.inside, (ascending - (self.size + 1) / 2) / self.size, 0.0)
 
+    @cached_property
+    def signs(self) -> Float32[np.ndarray, "traces vectors pairs"]:
+        """Sign of every difference of two sentences; counts of so many are exact in float32."""
+        rank = (-2 * self.above - self.tied).astype(np.float32)
+        sign = np.sign(rank[..., :, None] - rank[..., None, :])
+        sign *= self.inside[..., :, None] & self.inside[..., None, :]
+        return sign.reshape(*rank.shape[:2], -1)
+
     def chosen(self, depth: Float[np.ndarray, "traces 1 1"]) -> Rows:
         """Probability of being among the `depth` highest, ties at the edge drawn at random."""
         share = np.clip((depth - self.above) / self.tied, 0, 1)

@@ -41,7 +41,7 @@ def likeness(measure: Measure, scores: Rows, stand: Standing, conf: Agreement) -
         case "spearman":
             found = cosine(stand.centred)
         case "kendall":
-            found = cosine(_signs(stand))
+            found = cosine(stand.signs)
         case "weighted_tau":
             found = weighted_tau(stand)
         case "rbo":
@@ -71,14 +71,6 @@ def cosine(rows: np.ndarray) -> Likeness:
     return Likeness(value, np.zeros(len(rows)))
 
 
-def _signs(stand: Standing) -> Float[np.ndarray, "traces vectors pairs"]:
-    """Sign of every difference between two sentences; counts of so many are exact in float32."""
-    rank = (-2 * stand.above - stand.tied).astype(np.float32)
-    sign = np.sign(rank[..., :, None] - rank[..., None, :])
-    sign *= stand.inside[..., :, None] & stand.inside[..., None, :]
-    return sign.reshape(*rank.shape[:2], -1)
-
-
 def weighted_tau(stand: Standing) -> Likeness:
     """Kendall's tau with a pair of sentences weighted 1/rank + 1/rank (Vigna 2015).
 
@@ -88,9 +80,9 @@ def weighted_tau(stand: Standing) -> Likeness:
     harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1.0, width + 1))])
     top, tied = stand.above.astype(int), stand.tied.astype(int)
     weight = np.where(stand.inside, (harmonic[top + tied] - harmonic[top]) / tied, 0.0)
-    sign = _signs(stand)
-    heavy = sign.reshape(traces, vectors, width, width) * weight[..., None].astype(np.float32)
-    inner = gram(heavy.reshape(sign.shape), sign)
+    sign = stand.signs.reshape(traces, vectors, width, width)
+    heavy = sign * weight[..., None].astype(np.float32)
+    inner = gram(heavy.reshape(stand.signs.shape), stand.signs)
     pairs = gram(weight, np.where(stand.inside, stand.size - stand.tied, 0.0))
     own = np.diagonal(pairs, axis1=-2, axis2=-1)[..., None]
     norm = np.sqrt(own * pairs)

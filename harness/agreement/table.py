@@ -96,7 +96,7 @@ def _compared(
 ) -> tuple[list[Outcome], pl.DataFrame, pl.DataFrame]:
     """Outcomes and the frames by_k and reliability; what is known trace by trace ends here."""
     pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
-    designed = designs(conf.controls, panel.covariates, panel.scored(conf.wording))
+    designed = designs(panel, conf)
     table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
     every = list(dict.fromkeys([*table, *curve]))
     direct = [pair for pair in pairs if not pair.cross_fit]

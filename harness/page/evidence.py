@@ -52,5 +52,5 @@ class Gathered:
             "rollouts": alternatives(self.run, name),
             "edges": outgoing(self.run, name),
             "known": self.known.get(name, {}),
-            "tokens": tokens(self.run, trace, self.sentences[(name,)]),
+            "tokens": tokens(self.run, trace, self.sentences[(name,)], self.methods),
         }

@@ -757,19 +757,24 @@ const MOST_NATS = 3; // deepest colour
 
 function tokenWords(tokens, text) {
   if (!tokens) return [];
-  const [lengths, cents] = tokens;
+  const [lengths, cents, peaks] = tokens;
   const line = make("p", { className: "tokens", dir: "auto" });
   let start = 0;
   lengths.forEach((length, i) => {
-    const span = make("span", {}, text.slice(start, start + length));
+    const seen = Object.keys(peaks).filter((method) => peaks[method].includes(i));
+    const span = make(seen.length ? "mark" : "span", {}, text.slice(start, start + length));
     start += length;
+    const told = seen.length ? [`peak of ${seen.join(", ")}`] : [];
     if (cents[i] !== null) {
-      span.title = `${(cents[i] / 100).toFixed(2)} nats`;
+      told.unshift(`${(cents[i] / 100).toFixed(2)} nats`);
       span.style.setProperty("--size", Math.min(1, cents[i] / 100 / MOST_NATS));
     }
+    if (told.length) span.title = told.join(" · ");
     line.append(span);
   });
-  return [make("h4", {}, "Tokens by entropy"), line];
+  const marked = Object.entries(peaks).map(([method, at]) => `${method} ${at.length}`).join(", ");
+  const note = marked && [make("p", { className: "soft" }, `Underlined: peaks (${marked})`)];
+  return [make("h4", {}, "Tokens by entropy"), line, ...(note || [])];
 }
 
 function complain(error) {

@@ -95,6 +95,9 @@ def test_a_click_shows_what_the_model_wrote_instead(opened: Any, report: Path):
     assert panel.locator("tbody th", has_text="resampling").count() == 1
     assert panel.locator(".arcs path").count() > 0
     assert panel.locator(".tokens span").count() > 3
+    peaks = panel.locator(".tokens mark")
+    assert f"Underlined: peaks (mi {peaks.count()})" in drawn
+    assert "peak of mi" in peaks.first.get_attribute("title")
     heading = panel.locator("h3").inner_text()
     panel.locator("button[aria-label='Next sentence']").click()
     until(page, f"document.querySelector('#panel h3').innerText !== {heading!r}")

@@ -28,6 +28,10 @@ def add_evidence(run: Path, draws: int = 20) -> Path:
         tokens = {"trace_id": [name] * n, "token": range(n), "entropy": rng.exponential(size=n)}
         reading = pl.DataFrame(tokens).with_columns(logprob=-pl.col("entropy"))
         write_frame(run / "tokens" / f"{slug(name)}.parquet", reading.cast(schema.TOKENS))
+        peak = {"trace_id": [name] * n, "token": range(n), "peak": np.arange(n) % 3 == 0}
+        seen = pl.DataFrame(peak).with_columns(value=pl.lit(0.5)).select(*schema.METHOD_TOKENS)
+        part_of = run / "tokens" / "mi" / f"{slug(name)}.parquet"
+        write_frame(part_of, seen.cast(schema.METHOD_TOKENS))
         write_frame(
             run / "matrices" / "suppression" / f"{slug(name)}.parquet",
             matrix(name, rng, len(texts)),

@@ -273,6 +273,9 @@ class TestBadInput:
             case "infinite half":
                 bad = pl.lit([1.0, -np.inf], dtype=pl.List(pl.Float64))
                 scores = scores.with_columns(half_a=pl.when(here).then(bad).otherwise(nothing))
+            case "half samples":
+                bad = pl.lit([1.0, 2.0], dtype=pl.List(pl.Float64))
+                scores = scores.with_columns(half_b=pl.when(here).then(bad).otherwise(nothing))
             case "given twice":
                 scores = pl.concat([scores, scores.filter(here)])
             case "its trace":
@@ -288,6 +291,7 @@ class TestBadInput:
         [
             ("infinite", 1),
             ("infinite half", 1),
+            ("half samples", 1),
             ("given twice", 2),
             ("its trace", 1),
             ("its sentence", 1),
@@ -311,6 +315,13 @@ class TestBadInput:
         scores, traces = long(self.values()), traces_of(self.values())
         with pytest.raises(UserError, match="traces: t is there twice"):
             agreement(by_method(scores), pl.concat([traces, traces]), covariates(scores), {}, conf)
+
+    def test_a_sentence_given_twice_is_refused(self, conf):
+        scores = long(self.values())
+        known = covariates(scores)
+        twice = pl.concat([known, known.filter(sentence=2)])
+        with pytest.raises(UserError, match="sentences: sentence 2 of t is there twice"):
+            agreement(by_method(scores), traces_of(self.values()), twice, {}, conf)
 
     @pytest.mark.parametrize(
         ("key", "value"),

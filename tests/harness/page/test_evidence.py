@@ -100,8 +100,22 @@ def test_tokens_are_counted_as_the_page_counts(tmp_path: Path):
     entropy = np.array([0.1, np.nan, 2.0], dtype=np.float32)
     reading = pl.DataFrame({"token": [0, 1, 2], "entropy": entropy})
     write_frame(tmp_path / "tokens" / "t.parquet", reading)
-    assert tokens(tmp_path, trace, sentences) == [([1, 3], [10, None]), None]
+    assert tokens(tmp_path, trace, sentences) == [([1, 3], [10, None], {}), None]
     assert tokens(tmp_path, trace | {"starts": []}, sentences) is None
+
+
+def test_peaks_are_counted_within_their_sentence(tmp_path: Path):
+    trace = {"trace_id": "t", "text": "abcd", "starts": [0, 1, 2, 3]}
+    sentences = pl.DataFrame({"start": [0, 2], "stop": [2, 4], "text": ["ab", "cd"]})
+    reading = pl.DataFrame({"token": range(4), "entropy": [0.0] * 4})
+    write_frame(tmp_path / "tokens" / "t.parquet", reading)
+    for method, peak in {"mi": [0.0, 1.0, 0.0, 1.0], "late": [0.0, 0.0, 1.0, 1.0]}.items():
+        said = pl.DataFrame({"token": range(4), "value": [0.5] * 4, "peak": peak})
+        write_frame(tmp_path / "tokens" / method / "t.parquet", said)
+    write_frame(tmp_path / "tokens" / "flat" / "t.parquet", said.drop("peak"))
+    found = tokens(tmp_path, trace, sentences, ["flat", "late", "mi", "none"])
+    assert found is not None
+    assert [peaks for _, _, peaks in found] == [{"mi": [1]}, {"late": [0, 1], "mi": [1]}]
 
 
 def test_the_evidence_of_a_trace_lines_up_with_its_sentences(tmp_path: Path):
@@ -116,6 +130,6 @@ def test_the_evidence_of_a_trace_lines_up_with_its_sentences(tmp_path: Path):
             assert [v is None for v in values] == own.is_null().to_list()
         n = trace["n_sentences"]
         assert len(found["tokens"]) == n
-        assert all(sum(lengths) > 0 for lengths, _ in found["tokens"])
+        assert all(sum(lengths) > 0 for lengths, *_ in found["tokens"])
         assert set(found["rollouts"]["at"]) == {str(i) for i in range(n + 1)}
     assert gathered.of(trace | {"trace_id": "without sentences"}) == {}
