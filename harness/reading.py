@@ -18,7 +18,8 @@ from harness.attending import attending
 from harness.subject import Subject
 from harness.types import Attend, Read, Reading, ReadText, Trace, UserError
 
-ROWS = 256  # tokens whose distributions exist at once
+ROWS = 512  # tokens whose distributions exist at once
+BLOCK = 16  # of which so many are worked on at a time, so that they stay in a processor's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,12 @@ def moments(
     """Entropy of each token's distribution and the token's log-probability, in nats."""
     written = torch.tensor(token_ids, dtype=torch.long, device=made.final.device)
     chunks = zip(made.final.split(ROWS), written.split(ROWS), strict=True)
-    pairs = [_moments(logits(made.model, final), token) for final, token in chunks]
+    blocks = (
+        block
+        for final, token in chunks
+        for block in zip(logits(made.model, final).split(BLOCK), token.split(BLOCK), strict=True)
+    )
+    pairs = [_moments(*block) for block in blocks]
     entropy, logprob = (torch.cat(part).cpu().numpy() for part in zip(*pairs, strict=True))
     return entropy, logprob
 

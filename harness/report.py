@@ -23,7 +23,7 @@ from harness.planted import auroc_planted, unsigned
 from harness.plots import Report, draw
 from harness.plots.source import table
 from harness.progress import console
-from harness.scorefiles import score_files, statuses, strangers
+from harness.scorefiles import SOUND, score_files, statuses, strangers
 from harness.store import lock, rows, write_frame
 from harness.summary import summary
 from harness.types import UserError
@@ -74,7 +74,7 @@ def _traits(names: Iterable[str], status: Mapping[str, Mapping[str, Any]]) -> di
 def _placed(name: str, scores: pl.LazyFrame, traces: pl.DataFrame) -> pl.LazyFrame:
     """A method's scores with model and problem, without those of half samples."""
     plain = scores.select("trace_id", "sentence", "score", method=pl.lit(name))
-    return plain.join(traces.lazy(), on="trace_id")
+    return plain.filter(SOUND).join(traces.lazy(), on="trace_id")
 
 
 def _describe(

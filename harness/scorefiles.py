@@ -13,6 +13,9 @@ from harness.ledger import file, status_file
 from harness.store import read_json, rows
 from harness.types import UserError
 
+SOUND = (  # rows that can be shown: a sentence given once, its score not infinite
+    pl.len().over("method", "trace_id", "sentence") == 1
+) & pl.col("score").is_infinite().not_().fill_null(value=True)
 NEEDED = ("state", "family", "signed")
 
 

@@ -20,7 +20,10 @@ from harness.types import Suppress, Trace
 
 PACK = 1  # tokens of one pass, and
 KEEP = 8  # final states kept at once, both in lengths of prompt and trace
-ROWS = 128  # tokens whose distributions exist at once
+ROWS = 512  # tokens whose distributions exist at once
+BLOCK = 32  # positions compared at a time, so that they stay in a processor's cache
+
+Rows = Float[Tensor, "rows vocab"]
 
 
 @torch.inference_mode()
@@ -77,11 +80,17 @@ def _divergences(
         there = [(run, max(low, run.start), h) for run, h in states if run.start < high]
         rows = [plain[low:high], *(h[at - run.start : high - run.start] for run, at, h in there)]
         scaled = logits(model, torch.cat(rows)).div_(temperature)
-        p_log, *others = scaled.split([len(part) for part in rows])
-        p_log = log_softmax(p_log, dim=-1)
+        p, *others = scaled.split([len(part) for part in rows])
+        p_log = log_softmax(p, dim=-1)
         p = p_log.exp()
         for (run, at, _), part in zip(there, others, strict=True):
-            apart = log_softmax(part, dim=-1).sub_(p_log[at - low :])
-            # Rounding may leave it below 0, where it cannot be.
-            kl = apart.mul_(p[at - low :]).sum(-1).neg_().clamp_(min=0)
-            yield run, at, kl.cpu().numpy()
+            yield run, at, _kl(p[at - low :], p_log[at - low :], part).cpu().numpy()
+
+
+def _kl(p: Rows, p_log: Rows, logits: Rows) -> Float[Tensor, " rows"]:
+    """KL in nats of what the logits say from p, in place."""
+    found: list[Tensor] = []
+    for of, of_log, to in zip(*(x.split(BLOCK) for x in (p, p_log, logits)), strict=True):
+        apart = log_softmax(to, dim=-1).sub_(of_log)
+        found.append(apart.mul_(of).sum(-1).neg_())
+    return torch.cat(found).clamp_(min=0)  # rounding may leave it below 0, where it cannot be

@@ -9,6 +9,7 @@ import yaml
 
 from harness.agreement.panel import BASELINE, NO_DETECTOR, TRUTH
 from harness.loading import Run
+from harness.scorefiles import SOUND
 from harness.types import UserError
 
 RAW = "none"
@@ -128,4 +129,4 @@ def long_scores(run: Path, traces: pl.DataFrame) -> pl.DataFrame:
     """All scores of the run below one another; an undefined score is null."""
     of_trace = traces.select("model", "problem_id", "trace_id")
     order = ["model", "problem_id", "trace_id", "sentence", "method", "score"]
-    return of_trace.join(Run(run).scores, on="trace_id").select(order)
+    return of_trace.join(Run(run).scores.filter(SOUND), on="trace_id").select(order)
