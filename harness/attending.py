@@ -1,8 +1,9 @@
 """Attention pooled to sentences during a pass, without the weights of token to token.
 
-Attention is linear in its values: values with one indicator column a sentence come out as the
+Attention is linear in its values: one indicator column a sentence in their place comes out as the
 weight that each token gives to each sentence. So the fused kernel pools, with the masks, windows
-and grouped heads it has anyway, and nothing of size tokens × tokens is made for it.
+and grouped heads it has anyway, and nothing of size tokens × tokens is made for it. The columns go
+through it beside the values, as many at once as these are wide: it then needs no room of its own.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import pad
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
@@ -22,7 +22,6 @@ from transformers.masking_utils import sdpa_mask
 from harness.types import Attend, Trace
 
 NAME = "harness_attending"
-WIDTH = 256  # columns of values at once: the most that flash attention takes on a GPU
 ROWS = 256  # queries at once where the weights are written out
 
 
@@ -63,12 +62,13 @@ class Pooling:
     spans: Sequence[tuple[int, int]]
     layers: Mapping[Attend, list[np.ndarray]]
 
-    def indicator(self, value: Tensor) -> Float[Tensor, "tokens sentences"]:
-        """1 where a token belongs to a sentence, in the type of the values."""
-        columns = value.new_zeros(value.shape[-2], len(self.spans))
+    def indicators(self, value: Tensor) -> Sequence[Float[Tensor, "1 groups tokens out"]]:
+        """1 where a token belongs to a sentence, in place of the values and as wide, 0 beyond."""
+        width = value.shape[-1]
+        columns = value.new_zeros(value.shape[-2], -(-len(self.spans) // width) * width)
         for sentence, (start, stop) in enumerate(self.spans):
             columns[start:stop, sentence] = 1
-        return columns
+        return [part.expand_as(value) for part in columns.split(width, dim=-1)]
 
     def rows(
         self, out: Float[Tensor, "1 tokens heads columns"]
@@ -77,8 +77,9 @@ class Pooling:
         means = [out[0, start:stop].mean(0, dtype=torch.float32) for start, stop in self.spans]
         return torch.stack(means, dim=1)
 
-    def keep(self, weights: Float[Tensor, "heads sentences sentences"]) -> None:
+    def keep(self, parts: Sequence[Float[Tensor, "heads sentences columns"]]) -> None:
         """Reduce a layer's weights, summed over the tokens of their columns."""
+        weights = torch.cat([*parts], dim=-1)[..., : len(self.spans)]
         lengths = torch.tensor([stop - start for start, stop in self.spans], device=weights.device)
         mean = (weights / lengths).numpy(force=True)
         for want, layers in self.layers.items():
@@ -95,25 +96,13 @@ def attend(
 ) -> tuple[Float[Tensor, "1 tokens heads out"], None]:
     """A layer's attention output as sdpa gives it, its weights handed to `given["pooling"]`."""
     pooling: Pooling = given.pop("pooling")
-    out, sentences = value.shape[-1], len(pooling.spans)
-    indicator = pooling.indicator(value).expand(*value.shape[:2], -1, -1)
-    extended = torch.cat([value, indicator], dim=-1)
-    # Flash attention wants queries, keys and values of one width, a multiple of 8; zeros added to
-    # queries and keys leave their products as they are.
-    width = max(query.shape[-1], out, min(WIDTH, -(-extended.shape[-1] // 8) * 8))
     given["scaling"] = given.get("scaling") or query.shape[-1] ** -0.5
-    query, key = _padded(query, width), _padded(key, width)
-    first, *rest = (_padded(part, width) for part in extended.split(width, dim=-1))
-    output = _attended(module, query, key, first, attention_mask, given)
-    means = [pooling.rows(output)]
-    for part in rest:
-        means.append(pooling.rows(_attended(module, query, key, part, attention_mask, given)))
-    pooling.keep(torch.cat(means, dim=-1)[..., out : out + sentences])
-    return output[..., :out], None
-
-
-def _padded(x: Tensor, width: int) -> Tensor:
-    return pad(x, (0, width - x.shape[-1]))
+    parts = [
+        pooling.rows(_attended(module, query, key, columns, attention_mask, given))
+        for columns in pooling.indicators(value)
+    ]
+    pooling.keep(parts)
+    return _attended(module, query, key, value, attention_mask, given), None
 
 
 def _attended(

@@ -1,7 +1,7 @@
 """What needs no model to rank sentences: a detector that agrees with these has found little."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -14,14 +14,15 @@ SENTENCE = ["trace_id", "sentence"]
 
 def baselines(
     sentences: pl.DataFrame,
-    tokens: pl.DataFrame | None,
-    rollouts: pl.DataFrame | None,
+    tokens: Iterable[pl.DataFrame],
+    rollouts: pl.LazyFrame | None,
     conf: Agreement,
 ) -> pl.DataFrame:
     """All baselines, long: trace_id, sentence, method, score; NaN = undefined.
 
-    `sentences` as schema.SENTENCES, `tokens` as schema.TOKENS, `rollouts` with trace_id, boundary,
-    arm and answer; further columns are left alone.
+    `sentences` as schema.SENTENCES, `tokens` as schema.TOKENS in pieces that hold whole traces,
+    `rollouts` with trace_id, boundary, arm and answer, which are never in memory at once; further
+    columns are left alone.
     """
     scores = {
         "position": position(sentences),
@@ -81,13 +82,20 @@ def lexicon(sentences: pl.DataFrame, words: Sequence[str]) -> pl.Series:
     return sentences["text"].str.replace_all("’", "'").str.contains(opening)
 
 
-def surprisal(sentences: pl.DataFrame, tokens: pl.DataFrame | None) -> pl.Series:
-    """Mean −log p of the sentence's tokens, in nats; null unless all of them were read."""
-    if tokens is None:
-        return _nothing(sentences)
+def surprisal(sentences: pl.DataFrame, tokens: Iterable[pl.DataFrame]) -> pl.Series:
+    """Mean −log p of the sentence's tokens, in nats; null unless all of them were read.
+
+    The tokens come in pieces, each trace in one of them.
+    """
     spans = sentences.filter(pl.col("stop") > pl.col("start")).sort("start")
+    spans = spans.select(*SENTENCE, "start", "stop")
+    found = [_surprisal(spans, piece) for piece in tokens]
+    return _aligned(sentences, pl.concat(found)) if found else _nothing(sentences)
+
+
+def _surprisal(spans: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
     inside = tokens.sort("token").join_asof(
-        spans.select(*SENTENCE, "start", "stop"),
+        spans,
         left_on="token",
         right_on="start",
         by="trace_id",
@@ -96,11 +104,10 @@ def surprisal(sentences: pl.DataFrame, tokens: pl.DataFrame | None) -> pl.Series
     inside = inside.filter(pl.col("token") < pl.col("stop"))
     complete = pl.col("logprob").count() == pl.col("stop").first() - pl.col("start").first()
     mean = pl.col("logprob").cast(pl.Float64).mean()
-    found = inside.group_by(SENTENCE).agg(pl.when(complete).then(-mean).alias("score"))
-    return _aligned(sentences, found)
+    return inside.group_by(SENTENCE).agg(pl.when(complete).then(-mean).alias("score"))
 
 
-def headroom(sentences: pl.DataFrame, rollouts: pl.DataFrame | None) -> pl.Series:
+def headroom(sentences: pl.DataFrame, rollouts: pl.LazyFrame | None) -> pl.Series:
     """Entropy of the resampled answers at the boundary before the sentence, in nats.
 
     Rollouts without an answer are one outcome more; null where no rollouts were drawn.
@@ -108,10 +115,12 @@ def headroom(sentences: pl.DataFrame, rollouts: pl.DataFrame | None) -> pl.Serie
     if rollouts is None:
         return _nothing(sentences)
     drawn = rollouts.filter(pl.col("arm") == "resample")
-    counts = drawn.group_by("trace_id", pl.col("boundary").alias("sentence"), "answer").len()
+    boundary = pl.col("boundary").alias("sentence")
+    counts = drawn.group_by("trace_id", boundary, "answer").len().collect(engine="streaming")
     share = pl.col("len") / pl.col("len").sum()
-    # the absolute value and not the negative: the entropy of one answer is 0.0, not −0.0
-    entropy = (share * share.log()).sum().abs()
+    # the absolute value and not the negative: the entropy of one answer is 0.0, not −0.0;
+    # sorted, since answers come in any order and equal entropies must be equal to the last bit
+    entropy = (share * share.log()).sort().sum().abs()
     return _aligned(sentences, counts.group_by(SENTENCE).agg(entropy.alias("score")))
 
 

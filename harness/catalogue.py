@@ -190,7 +190,7 @@ _GIVEN = {"tokens": "log-probabilities, kept of all traces", "rollouts": "rollou
 
 def _baselines(conf: Agreement) -> list[Entry]:
     """The baselines by what they compute and need."""
-    computed = baselines.baselines(rows([_SENTENCE], schema.SENTENCES), None, None, conf)
+    computed = baselines.baselines(rows([_SENTENCE], schema.SENTENCES), [], None, conf)
     found: list[Entry] = []
     for name in computed["method"].unique(maintain_order=True):
         function = getattr(baselines, name)

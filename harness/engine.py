@@ -1,7 +1,9 @@
 """What any engine does: turn requests for rollouts into token ids."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal, Protocol, runtime_checkable
 
 from harness.stops import Stops
@@ -83,3 +85,38 @@ class EngineConf(Protocol):
     def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
         """The engine, running."""
         ...
+
+
+@dataclass
+class Late:
+    """An engine that starts when something is sampled, anew after it was closed."""
+
+    start: Callable[[], Running]
+    engine: Running | None = None
+    before: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the engine has counted, those before it included."""
+        total = Counter(self.before)
+        total.update(self.engine.counts if self.engine else {})
+        return total
+
+    def close(self) -> None:
+        """Close the engine, if one runs: its memory is for the readings."""
+        if self.engine is not None:
+            self.before.update(self.engine.counts)
+            self.engine.close()
+            self.engine = None
+
+    def running(self) -> Running:
+        """The engine, started if it does not run."""
+        if self.engine is None:
+            self.engine = self.start()
+        return self.engine
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
+        """The finished requests; for none of them nothing is started."""
+        coming = iter(requests)
+        for first in coming:
+            yield from self.running().sample(chain([first], coming))

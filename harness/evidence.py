@@ -1,7 +1,8 @@
 """Evidence: what the detectors of a job want of a trace, gathered once for all of them."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,9 +37,28 @@ from harness.types import (
 )
 from harness.wanted import held, speaking
 
-Charges = Counter[str | Suppress | ReadRollouts]  # passes by checkpoint or want
+Cause = str | Suppress | ReadRollouts | ReadText | Embed  # a checkpoint, or a want of its own
+OWN = (Suppress, ReadRollouts, ReadText, Embed)
 Vectors = Mapping[tuple[str, str], np.ndarray]
 SMALL = Read(entropy=True, logprob=True)  # of every trace, whoever wants it
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Passes and seconds that went into a trace's evidence, by what they were spent on."""
+
+    passes: dict[Cause, int] = field(default_factory=dict)
+    seconds: dict[Cause, float] = field(default_factory=dict)
+
+    @contextmanager
+    def spent(self, causes: Sequence[Cause], passes: int = 0) -> Generator[None]:
+        """Count what the block takes, time in equal shares, and so many passes for each cause."""
+        start = time.monotonic()
+        yield
+        share = (time.monotonic() - start) / max(1, len(causes))
+        for cause in causes:
+            self.passes[cause] = self.passes.get(cause, 0) + passes
+            self.seconds[cause] = self.seconds.get(cause, 0.0) + share
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,7 @@ class Desk:
     writer: Writer
     references: tuple[Problem, ...]
     texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
-    passes: dict[str, Charges] = field(default_factory=dict)  # not yet charged
+    costs: dict[str, Costs] = field(default_factory=dict)  # by trace, not yet charged
     vectors: dict[str, Vectors] = field(default_factory=dict)  # of traces that wait for draws
 
     def start(self, trace: Trace) -> Evidence:
@@ -100,36 +120,43 @@ class Desk:
                 return have, drawn
             have = self._gather(trace, have, wanted)
 
-    def charged(self, trace: Trace, wanted: Sequence[Want]) -> int:
-        """The passes just made over a trace that serve some wants; the model's own serves all."""
-        passes = self.passes.get(trace.id, Counter())
-        own = [want for want in wanted if isinstance(want, Suppress | ReadRollouts)]
-        return sum(passes[key] for key in {"", *checkpoints(wanted), *own})
+    def charged(self, trace: Trace, wanted: Sequence[Want]) -> tuple[int, float]:
+        """The passes just made over a trace that serve some wants, and the seconds they took.
+
+        What serves several detectors is charged to each. The model's own pass is made of every
+        trace; it counts for all, its time for those who want something of it.
+        """
+        costs = self.costs.get(trace.id, Costs())
+        causes = {*checkpoints(wanted), *(want for want in wanted if isinstance(want, OWN))}
+        seconds = sum((costs.seconds.get(cause, 0.0) for cause in causes), 0.0)
+        return sum(costs.passes.get(cause, 0) for cause in causes | {""}), seconds
 
     def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want]) -> Evidence:
-        subject = self.writer.subject
-        passes = self.passes.setdefault(trace.id, Counter())
-        reads = [w for w in wanted if isinstance(w, PASSES)]
-        if reads:
-            have = gathered(subject, trace, have, reads)
-            passes.update(checkpoints(reads))
+        subject, folder = self.writer.subject, self.writer.folder(trace.id)
+        spent = self.costs.setdefault(trace.id, Costs()).spent
+        if reads := [w for w in wanted if isinstance(w, PASSES)]:
+            with spent(checkpoints(reads), passes=1):
+                have = gathered(subject, trace, have, reads)
             _keep_tokens(self.writer.run, trace, have.reading)
         for want in (w for w in wanted if isinstance(w, Suppress)):
-            found = suppress(subject, trace, want)
+            with spent([want], passes=1 + len(trace.sentences)):
+                found = suppress(subject, trace, want)
             have = replace(have, suppression={**have.suppression, want: found})
-            passes[want] += 1 + len(trace.sentences)
         if begun := [w for w in wanted if isinstance(w, ReadRollouts)]:
-            have = stated(subject, self.writer.folder(trace.id), trace, have, begun)
-            passes.update(begun)
+            with spent(begun, passes=1):
+                have = stated(subject, folder, trace, have, begun)
         if said := [w for w in wanted if isinstance(w, Sentences)]:
             have = _told(self.writer, trace, have, said)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
-                self.texts[want] = read_text(subject, want)
+                with spent([want]):
+                    self.texts[want] = read_text(subject, want)
             have = replace(have, texts={**have.texts, want: self.texts[want]})
         for want in (w for w in wanted if isinstance(w, Embed)):
             new = [t for t in want.texts if (want.model, t) not in have.embeddings]
-            have = replace(have, embeddings={**have.embeddings, **embed(want.model, new)})
+            with spent([want]):
+                found = embed(want.model, new)
+            have = replace(have, embeddings={**have.embeddings, **found})
         return have
 
 

@@ -1,138 +1,42 @@
-"""What the agreement frame says, as rows for tables and as sentences."""
+"""What the agreement frame says, in sentences."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from statistics import median
-from typing import Any
 
 import polars as pl
 
 from harness.agreement.verdict import TOO_FEW
-from harness.plots.style import decimal, interval
+from harness.pairs import Pair, pairs, read_under
+from harness.plots.style import decimal
 
-RAW = "none"
 VERDICTS = ("same", "overlapping", "unrelated", "opposed", "undecided", "unreliable", TOO_FEW)
 
 
-@dataclass(frozen=True)
-class Value:
-    """An agreement from -1 to 1 and its interval; None = undefined."""
+def findings(
+    agreement: pl.DataFrame, detectors: Collection[str], truths: Collection[str]
+) -> list[str]:
+    """What was found, in words, one statement an entry; says so where nothing can be inferred.
 
-    value: float | None
-    low: float | None
-    high: float | None
-
-    @property
-    def text(self) -> str:
-        """The value with two decimals, or n/a."""
-        return decimal(self.value)
-
-    @property
-    def interval(self) -> str:
-        """The interval in brackets, or that there is none."""
-        return interval(self.low, self.high)
-
-
-NOTHING = Value(None, None, None)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two methods by one statistic under every control; the counts are those of the raw row.
-
-    Verdict, ceiling and what is left of noise are those under all controls at once.
+    `truths` are methods that stand for what is known: nothing is claimed of them, but it is said
+    how close the detectors come.
     """
-
-    model: str
-    a: str
-    b: str
-    statistic: str
-    under: Mapping[str, Value]
-    n_problems: int
-    n_traces: int
-    n_sentences: int
-    verdict: str | None
-    ceiling: float | None
-    disattenuated: Value
-    n_problems_needed: int | None
-
-    @property
-    def differs(self) -> bool:
-        """Whether noise alone does not explain that the two are not the same."""
-        high = self.disattenuated.high
-        return self.verdict in ("unrelated", "opposed") or (
-            self.verdict == "overlapping" and high is not None and high < 1
-        )
-
-    @property
-    def raw(self) -> Value:
-        """Without control."""
-        return self.at(RAW)
-
-    def at(self, control: str) -> Value:
-        """Under a control, undefined where that was not computed."""
-        return self.under.get(control, NOTHING)
-
-    def within(self, methods: Collection[str]) -> bool:
-        """Whether both methods are among these."""
-        return self.a in methods and self.b in methods
-
-
-def pairs(agreement: pl.DataFrame, statistic: str) -> list[Pair]:
-    """The pairs of one statistic, strongest raw agreement first, undefined ones last."""
-    part = agreement.filter(pl.col("statistic") == statistic).fill_nan(None)
-    found = [
-        _pair(statistic, rows.rows(named=True))
-        for _, rows in part.group_by("model", "a", "b", maintain_order=True)
-    ]
-    return sorted(found, key=lambda p: 1 if p.raw.value is None else -abs(p.raw.value))
-
-
-def _pair(statistic: str, rows: list[dict[str, Any]]) -> Pair:
-    by_control = {str(row["control"]): row for row in rows}
-    counted = by_control.get(RAW, rows[0])
-    # The verdict rests on all controls at once; a run without that row has a weaker one.
-    judged = next((by_control[c] for c in ("all", "position") if c in by_control), counted)
-    return Pair(
-        str(rows[0]["model"]),
-        str(rows[0]["a"]),
-        str(rows[0]["b"]),
-        statistic,
-        {c: Value(row["value"], row["low"], row["high"]) for c, row in by_control.items()},
-        *(int(counted[f"n_{of}"] or 0) for of in ("problems", "traces", "sentences")),
-        verdict=judged["verdict"],
-        ceiling=judged["ceiling"],
-        disattenuated=Value(*(judged[f"disattenuated{end}"] for end in ("", "_low", "_high"))),
-        n_problems_needed=judged["n_problems_needed"],
-    )
-
-
-def controls(pairs: Iterable[Pair]) -> list[str]:
-    """The controls under which any of these pairs has a value, in the order of the frame."""
-    found = [c for pair in pairs for c, value in pair.under.items() if value.value is not None]
-    return [control for control in dict.fromkeys(found) if control != RAW]
-
-
-def read_under(pairs: Iterable[Pair]) -> str:
-    """The control to read: headroom where any pair has it, else position.
-
-    A shared point after which no sentence matters makes position alone too weak a control.
-    """
-    return "headroom" if "headroom" in controls(pairs) else "position"
-
-
-def findings(agreement: pl.DataFrame, detectors: Collection[str]) -> list[str]:
-    """What was found, in words, one statement an entry; says so where nothing can be inferred."""
     every = pairs(agreement, "spearman")
     between = [pair for pair in every if pair.within(detectors)]
-    if not between:
-        return ["Fewer than two detectors have scores on the same sentences: nothing to compare."]
+    rest = [pair for pair in every if not {pair.a, pair.b} & set(truths)]
+    said = ["Fewer than two detectors have scores on the same sentences: nothing to compare."]
+    if between:
+        said = _between(between, rest, detectors)
+    return [*said, *beside_truth(every, detectors, truths)]
+
+
+def _between(between: list[Pair], rest: list[Pair], detectors: Collection[str]) -> list[str]:
+    """What the detectors have in common with one another and, in `rest`, with baselines."""
     control = read_under(between)
     known = [pair for pair in between if pair.raw.value is not None]
     said = [*_answer(between), _inference(between, control)]
     if known:
         said += [_strongest(known[0], control), _typical(known, control)]
-    said += _beside_baselines(every, detectors)
+    said += _beside_baselines(rest, detectors)
     undefined = len(between) - len(known)
     if undefined:
         said.append(f"{_of(undefined, between, 'pairs')} could not be compared at all.")
@@ -141,22 +45,30 @@ def findings(agreement: pl.DataFrame, detectors: Collection[str]) -> list[str]:
 
 def _answer(between: list[Pair]) -> list[str]:
     """Whether they select the same sentences; nothing where no verdict could be reached."""
-    judged = [p for p in between if p.verdict not in (None, TOO_FEW)]
+    told_of = [p for p in between if p.verdict is not None]
+    judged = [p for p in told_of if p.verdict != TOO_FEW]
     if not judged:
         return []
-    found = [p.verdict for p in between]
+    found = [p.verdict for p in told_of]
     counts = ", ".join(f"{found.count(v)} {v}" for v in VERDICTS if v in found)
-    told = f"Verdicts on the {len(between)} pairs of detectors, all controls on: {counts}."
+    told = f"Verdicts on {_all(told_of, between)} of detectors, all controls on: {counts}."
+    if len(told_of) < len(between):
+        told += " Of the other pairs a control takes one method out."
     same, differing = found.count("same"), sum(p.differs for p in judged)
-    if same == len(between):
+    if same == len(told_of):
         return [f"These methods select the same sentences. {told}"]
     if differing:
-        apart = f"{_of(differing, between, 'pairs')} differ by more than noise"
+        apart = f"{_of(differing, told_of, 'pairs')} differ by more than noise"
         said = "do not all select" if same else "do not select"
         return [f"These methods {said} the same sentences: {apart}. {told}"]
     return [
         f"Whether these methods select the same sentences is not decided. {told}{_needed(judged)}"
     ]
+
+
+def _all(told_of: list[Pair], between: list[Pair]) -> str:
+    every = f"the {len(between)} pairs" if len(between) > 1 else "the one pair"
+    return every if len(told_of) == len(between) else f"{len(told_of)} of {every}"
 
 
 def _needed(judged: list[Pair]) -> str:
@@ -184,19 +96,18 @@ def _inference(between: list[Pair], control: str) -> str:
 
 
 def _strongest(pair: Pair, control: str) -> str:
-    controlled = pair.at(control)
-    return (
-        f"The strongest raw relation is between {pair.a} and {pair.b}: Spearman {pair.raw.text} "
-        f"{pair.raw.interval}; with {control} controlled {controlled.text} {controlled.interval}."
-    )
+    between = f"between {pair.a} and {pair.b}"
+    return f"The strongest raw relation is {between}: {_told(pair, control)}."
+
+
+def _told(pair: Pair, control: str) -> str:
+    raw, under = pair.raw, pair.at(control)
+    controlled = f"with {control} controlled {under.text} {under.interval}"
+    return f"Spearman {raw.text} {raw.interval}; {controlled}"
 
 
 def _typical(known: list[Pair], control: str) -> str:
-    raw = median(pair.raw.value for pair in known if pair.raw.value is not None)
-    values = [v for pair in known if (v := pair.at(control).value) is not None]
-    controlled = decimal(median(values)) if values else "n/a"
-    told = f"{decimal(raw)} raw and {controlled} with {control} controlled"
-    return f"The median pair of detectors has {told}."
+    return f"The median pair of detectors has {_medians(known, control)}."
 
 
 def _beside_baselines(every: list[Pair], detectors: Collection[str]) -> list[str]:
@@ -212,6 +123,28 @@ def _beside_baselines(every: list[Pair], detectors: Collection[str]) -> list[str
     verb = "is" if nearer == 1 else "are"
     said = f"{_of(nearer, closest, 'detectors')} {verb} closer to a baseline than to any detector."
     return [said]
+
+
+def beside_truth(
+    every: Iterable[Pair], detectors: Collection[str], truths: Collection[str]
+) -> list[str]:
+    """Which detector comes closest to what is known, and how close the others come."""
+    beside = [pair for pair in every if pair.joins(detectors, truths)]
+    known = [pair for pair in beside if pair.raw.value is not None]
+    if not known:
+        return []
+    control = read_under(known)
+    best = max(known, key=lambda pair: pair.raw.value or 0.0)
+    name = best.a if best.a in detectors else best.b
+    said = f"Of the detectors {name} agrees best with the truth: {_told(best, control)}."
+    return [f"{said} The median detector has {_medians(known, control)}."]
+
+
+def _medians(known: list[Pair], control: str) -> str:
+    raw = median(pair.raw.value for pair in known if pair.raw.value is not None)
+    values = [v for pair in known if (v := pair.at(control).value) is not None]
+    controlled = decimal(median(values)) if values else "n/a"
+    return f"{decimal(raw)} raw and {controlled} with {control} controlled"
 
 
 def _of(count: int, total: Collection[object], noun: str) -> str:

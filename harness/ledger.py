@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from harness import schema
-from harness.scores import Scored, matrix_frame
+from harness.scores import Scored, matrix_frame, token_frame
 from harness.store import lock, read_json, slug, write_frame, write_json
 from harness.types import Trace, UserError
 
@@ -40,10 +40,14 @@ class Ledger:
     replaces: str | None = None  # option hash of older scores that the first ones replace
 
     def add(self, trace: Trace, scored: Scored, seconds: float) -> None:
-        """Take a trace's scores; its matrix is on disk before them."""
+        """Take a trace's scores; its matrix and what it has by token are on disk before them."""
+        name = f"{slug(trace.id)}.parquet"
         if scored.whole.matrix is not None:
-            path = self.run / "matrices" / self.method / f"{slug(trace.id)}.parquet"
+            path = self.run / "matrices" / self.method / name
             write_frame(path, matrix_frame(trace, scored.whole.matrix))
+        if scored.whole.tokens:
+            path = self.run / "tokens" / self.method / name
+            write_frame(path, token_frame(trace, scored.whole.tokens))
         if np.isnan(scored.whole.score).all():
             self.reasons[scored.whole.reason or "no sentence has what its score needs"] += 1
         self.frames[trace.id] = scored.frame

@@ -81,6 +81,10 @@ class Run:
         """Entropy and log-probability of every token, in nats."""
         return self._parts("tokens/*.parquet", schema.TOKENS)
 
+    def tokens_of(self, method: str) -> pl.LazyFrame:
+        """What a method says of single tokens: trace_id, token, value, peak; empty if nothing."""
+        return self._parts(f"tokens/{method}/*.parquet", schema.METHOD_TOKENS)
+
     def matrix(self, method: str, trace_id: str) -> Float[np.ndarray, "targets sources"]:
         """What a method says of each pair of sentences of a trace; NaN where it says nothing."""
         cells = self._frame(f"matrices/{method}/{slug(trace_id)}")

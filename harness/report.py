@@ -1,7 +1,7 @@
 """The report step: agreement, figures and page from what the run folder holds; loads no model."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +34,20 @@ def report(run: Path, conf: Agreement, page: Report) -> Path:
     with lock(run, "report"):
         base = _baselines(run, conf)
         status = _statuses(run)
-        scores = pl.concat([_scores(run, list(status)), _undrawn(base, "method")])
+        scores = _scores(run, [*status, *base["method"].unique(maintain_order=True)])
         traces = pl.read_parquet(run / "traces.parquet", columns=list(TRACE))
         agreed = agreement(scores, traces, base, _traits(scores, status), conf)
         for name, frame in FRAMES.items():
             write_frame(run / f"{name}.parquet", getattr(agreed, frame))
         for line in lines(agreed.notes):
             print(f"left out: {line}", file=sys.stderr)
-        sentences = pl.read_parquet(run / "sentences.parquet")
-        placed = scores.join(traces, on="trace_id")
-        signed = {name: bool(s["signed"]) for name, s in status.items()}
-        write_frame(run / "enrichment.parquet", enrichment(placed, sentences, signed, conf))
-        methods = _methods(placed, status, _kinds(sentences))
-        write_frame(run / "methods.parquet", _with_reliability(methods, agreed, conf))
+        _describe(run, {n: _placed(n, f, traces) for n, f in scores.items()}, status, agreed, conf)
         draw(run, page)
         return render(run, page)
 
 
 TRACE = ("trace_id", "problem_id", "model")
+FILES = 256  # of tokens in memory at once, one a trace
 FRAMES = {  # of a run, by what agreement calls them
     "agreement": "agreement",
     "agreement_by_problem": "by_problem",
@@ -62,13 +58,42 @@ FRAMES = {  # of a run, by what agreement calls them
 }
 
 
-def _traits(scores: pl.DataFrame, status: Mapping[str, Mapping[str, Any]]) -> dict[str, Trait]:
+def _traits(names: Iterable[str], status: Mapping[str, Mapping[str, Any]]) -> dict[str, Trait]:
     """What is declared of each method; those without status are baselines."""
     baseline = Trait(BASELINE, signed=False, arms=frozenset())
-    return dict.fromkeys(scores["method"].unique(maintain_order=True), baseline) | {
+    return dict.fromkeys(names, baseline) | {
         name: Trait(str(s["family"]), bool(s["signed"]), frozenset(s.get("arms", [])))
         for name, s in status.items()
     }
+
+
+def _placed(name: str, scores: pl.LazyFrame, traces: pl.DataFrame) -> pl.LazyFrame:
+    """A method's scores with model and problem, without those of half samples."""
+    plain = scores.select("trace_id", "sentence", "score", method=pl.lit(name))
+    return plain.join(traces.lazy(), on="trace_id")
+
+
+def _describe(
+    run: Path,
+    scores: Mapping[str, pl.LazyFrame],
+    status: Mapping[str, Mapping[str, Any]],
+    agreed: Agreed,
+    conf: Agreement,
+) -> None:
+    """Enrichment and the table of methods, one method in memory at a time."""
+    sentences = pl.read_parquet(run / "sentences.parquet")
+    signed = {name: bool(s["signed"]) for name, s in status.items()}
+    kinds = _kinds(sentences)
+    enriched = [pl.DataFrame(schema=dict(schema.ENRICHMENT))]
+    found: list[dict[str, Any]] = []
+    for name, frame in scores.items():
+        placed = frame.collect()
+        if len(placed):
+            enriched.append(enrichment(placed, sentences, signed, conf))
+            found.append(_method(name, placed, status.get(name, {}), kinds))
+    write_frame(run / "enrichment.parquet", pl.concat(enriched))
+    methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
+    write_frame(run / "methods.parquet", methods)
 
 
 def _with_reliability(methods: pl.DataFrame, agreed: Agreed, conf: Agreement) -> pl.DataFrame:
@@ -90,22 +115,15 @@ def _statuses(run: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _scores(run: Path, methods: Sequence[str]) -> pl.DataFrame:
-    """The detectors' scores and those of their half samples, long."""
-    empty = pl.DataFrame(schema={"method": pl.String, **schema.SCORES})
-    frames = [
-        pl.read_parquet(file(run, name), columns=list(schema.SCORES)).select(
-            pl.lit(name).alias("method"), *schema.SCORES
-        )
-        for name in methods
-    ]
-    return pl.concat([empty, *frames])
+def _scores(run: Path, methods: Iterable[str]) -> dict[str, pl.LazyFrame]:
+    """The scores of each method and those of its half samples, not yet read."""
+    return {name: pl.scan_parquet(file(run, name)).select(*schema.SCORES) for name in methods}
 
 
-def _undrawn(scores: pl.DataFrame, *first: str) -> pl.DataFrame:
-    """Scores of methods that draw nothing, hence have no half samples."""
+def _undrawn(scores: pl.DataFrame) -> pl.DataFrame:
+    """Scores of a method that draws nothing, hence has no half samples."""
     nothing = pl.lit([], dtype=pl.List(pl.Float64))
-    return scores.with_columns(half_a=nothing, half_b=nothing).select(*first, *schema.SCORES)
+    return scores.with_columns(half_a=nothing, half_b=nothing).select(*schema.SCORES)
 
 
 def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
@@ -115,8 +133,8 @@ def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
     drawn = sorted((run / "rollouts").glob("*/*.parquet"))
     base = baselines(
         sentences,
-        pl.read_parquet(tokens) if tokens else None,
-        _resampled(drawn) if drawn else None,
+        _read(tokens),
+        pl.scan_parquet(drawn) if drawn else None,
         conf,
     )
     for (name,), part in base.group_by("method", maintain_order=True):
@@ -124,9 +142,10 @@ def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
     return base
 
 
-def _resampled(files: Sequence[Path]) -> pl.DataFrame:
-    wanted = pl.scan_parquet(list(files)).filter(pl.col("arm") == "resample")
-    return wanted.select("trace_id", "boundary", "arm", "answer").collect()
+def _read(tokens: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    """What was read of all traces, so many of them at once."""
+    for start in range(0, len(tokens), FILES):
+        yield pl.read_parquet(list(tokens[start : start + FILES]))
 
 
 def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
@@ -134,30 +153,21 @@ def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
     return sentences.drop_nulls("kind") if "kind" in sentences.columns else None
 
 
-def _methods(
-    scores: pl.DataFrame, status: Mapping[str, Mapping[str, Any]], kinds: pl.DataFrame | None
-) -> pl.DataFrame:
-    """One row a method, detectors first."""
-    defined = scores.group_by("method", maintain_order=True).agg(
-        pl.col("score").is_not_nan().mean().alias("coverage")
-    )
-    signed = [name for name, row in status.items() if row["signed"]]
+def _method(
+    name: str, scores: pl.DataFrame, row: Mapping[str, Any], kinds: pl.DataFrame | None
+) -> dict[str, Any]:
+    """The row of a method, with what its status says."""
+    signed = [name] if row.get("signed") else []
     planted = {} if kinds is None else auroc_planted(unsigned(scores, signed), kinds)
-    found: list[dict[str, Any]] = []
-    for name, coverage in defined.iter_rows():
-        row = status.get(name, {})
-        found.append(
-            {
-                "method": name,
-                "family": row.get("family", BASELINE),
-                "coverage": coverage,
-                "arms": ", ".join(row.get("arms", [])),
-                "seconds": row.get("seconds", 0.0),
-                "tokens": int(row.get("tokens", 0)),
-                "auroc_planted": planted.get(name),
-            }
-        )
-    return rows(found, schema.METHODS)
+    return {
+        "method": name,
+        "family": row.get("family", BASELINE),
+        "coverage": scores["score"].is_not_nan().mean(),
+        "arms": ", ".join(row.get("arms", [])),
+        "seconds": row.get("seconds", 0.0),
+        "tokens": int(row.get("tokens", 0)),
+        "auroc_planted": planted.get(name),
+    }
 
 
 def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:

@@ -1,17 +1,15 @@
 """One job: traces, then all sampling, then all reading and scoring."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 
 from harness import folder, traces
 from harness.calibration import Learner, facts, folds
 from harness.draws import requests
-from harness.engine import Finished, Request, Running
+from harness.engine import Late, Running
 from harness.evidence import Desk, wants
 from harness.ledger import Ledger, ledger, status_file
 from harness.progress import Meter, metered
@@ -24,41 +22,6 @@ from harness.subject import subject
 from harness.types import Detector, Draw, Evidence, Fitting, Problem, Trace
 from harness.wanted import only
 from harness.writer import Writer
-
-
-@dataclass
-class Late:
-    """An engine that starts when something is sampled, anew after it was closed."""
-
-    start: Callable[[], Running]
-    engine: Running | None = None
-    before: Counter[str] = field(default_factory=Counter[str])
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """What the engine has counted, those before it included."""
-        total = Counter(self.before)
-        total.update(self.engine.counts if self.engine else {})
-        return total
-
-    def close(self) -> None:
-        """Close the engine, if one runs: its memory is for the readings."""
-        if self.engine is not None:
-            self.before.update(self.engine.counts)
-            self.engine.close()
-            self.engine = None
-
-    def running(self) -> Running:
-        """The engine, started if it does not run."""
-        if self.engine is None:
-            self.engine = self.start()
-        return self.engine
-
-    def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
-        """The finished requests; for none of them nothing is started."""
-        coming = iter(requests)
-        for first in coming:
-            yield from self.running().sample(chain([first], coming))
 
 
 def job(settings: Settings) -> None:
@@ -235,13 +198,15 @@ class Job:
             if draws and self.desk.missing(trace, have, {name: detector}):
                 continue
             wanted = wants(detector, trace, have)
-            self.books[name].count("passes", self.desk.charged(trace, wanted))
+            passes, seconds = self.desk.charged(trace, wanted)
+            self.books[name].count("passes", passes)
+            self.books[name].count("seconds", seconds)
             if name in self.learners:
                 self.learners[name].keep(trace, only(have, wanted))
             else:
                 self.enter(name, detector, trace, have)
         if not draws:
-            self.desk.passes.pop(trace.id, None)
+            self.desk.costs.pop(trace.id, None)
         return draws
 
     def enter(self, name: str, detector: Detector, trace: Trace, have: Evidence) -> None:

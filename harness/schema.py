@@ -58,6 +58,12 @@ TOKENS = {
     "entropy": pl.Float32,
     "logprob": pl.Float32,
 }
+METHOD_TOKENS = {  # what one detector's scores were made of
+    "trace_id": pl.String,
+    "token": pl.Int32,
+    "value": pl.Float32,
+    "peak": pl.Float32,
+}
 ROLLOUTS = {
     "trace_id": pl.String,
     "boundary": pl.Int32,

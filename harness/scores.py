@@ -54,11 +54,24 @@ def matrix_frame(trace: Trace, matrix: Float[np.ndarray, "sentences sentences"])
     return pl.DataFrame({"trace_id": names, **cells}, schema_overrides=dict(schema.MATRICES))
 
 
+def token_frame(trace: Trace, values: Mapping[str, Float[np.ndarray, " tokens"]]) -> pl.DataFrame:
+    """A row for each token at which one of the values is defined."""
+    n = len(trace.token_ids)
+    columns = {"trace_id": [trace.id] * n, "token": range(n), **values}
+    kinds = {"trace_id": pl.String, "token": pl.Int32} | dict.fromkeys(values, pl.Float32)
+    frame = pl.DataFrame(columns, schema=kinds).fill_nan(None)
+    return frame.filter(pl.any_horizontal(pl.col(*values).is_not_null()))
+
+
 def checked(scores: SentenceScores, trace: Trace) -> SentenceScores:
-    """The scores; raises ValueError unless there is one a sentence, finite or NaN."""
+    """The scores; raises ValueError unless there is one a sentence (token), finite or NaN."""
+    n, length = len(trace.sentences), len(trace.token_ids)
+    for name, values in scores.tokens.items():
+        if values.shape != (length,):
+            raise ValueError(f"{name}: {values.shape} values for {length} tokens")
     for name, values in {"score": scores.score, **scores.diagnostics}.items():
-        if values.shape != (len(trace.sentences),):
-            raise ValueError(f"{name}: {values.shape} values for {len(trace.sentences)} sentences")
+        if values.shape != (n,):
+            raise ValueError(f"{name}: {values.shape} values for {n} sentences")
         if np.isinf(values).any():
             raise ValueError(f"{name}: infinite at sentence {int(np.isinf(values).argmax())}")
     return scores

@@ -6,7 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from harness.findings import Pair, findings, pairs, read_under
+from harness.findings import beside_truth, findings
+from harness.pairs import Pair, pairs, read_under
 from harness.plots.source import Source, read
 from harness.plots.style import decimal
 
@@ -20,11 +21,12 @@ def summary(run: Path) -> Table:
     Raises UserError naming the file that the run lacks.
     """
     source = read(run)
-    between = [p for p in pairs(source.agreement, "spearman") if p.within(source.detectors)]
+    every = pairs(source.agreement, "spearman")
+    between = [pair for pair in every if pair.within(source.detectors)]
     control = read_under(between)
     table = Table(
         title=f"Agreement of detectors, within-trace Spearman: {run.name}",
-        caption=caption(run, source, between),
+        caption=caption(run, source, every),
         title_justify="left",
         caption_justify="left",
         box=SIMPLE_HEAD,
@@ -48,11 +50,13 @@ def row(pair: Pair, control: str) -> list[Text]:
     return [Text(cell) for cell in cells]
 
 
-def caption(run: Path, source: Source, between: list[Pair]) -> Text:
+def caption(run: Path, source: Source, every: list[Pair]) -> Text:
     """What was found first, what was left out, and the paths."""
+    between = [pair for pair in every if pair.within(source.detectors)]
     told = f"Controlled for {read_under(between)}; ceiling and verdict with all controls on."
     n = len(between) - MOST_PAIRS
     more = [f"… and {n} further pairs."] if n > 0 else []
-    said = findings(source.agreement, source.detectors)[0]
+    said = findings(source.agreement, source.detectors, source.truths)[:1]
+    said += beside_truth(every, source.detectors, source.truths)
     paths = [f"page   {run / 'report.html'}", f"plots  {run / 'plots'}"]
-    return Text("\n".join([*more, said, told, *paths]))
+    return Text("\n".join([*more, *said, told, *paths]))

@@ -40,13 +40,17 @@ class Design:
     of: Mapping[str, tuple[int, ...]]
 
 
-def designs(controls: Sequence[Control], covariates: Mapping[str, Column]) -> list[Design]:
+def designs(
+    controls: Sequence[Control], covariates: Mapping[str, Column], wording: Sequence[Column]
+) -> list[Design]:
     """The regressors of all controls and of none, as few designs as can be.
 
-    `all` leaves out a covariate that is defined nowhere (headroom without rollouts).
+    `wording` holds further columns of lexicon. `all` leaves out a covariate that is defined nowhere
+    (headroom without rollouts).
     """
     wanted: list[Control] = ["none", *(c for c in controls if c != "none")]
     columns = {name: regressors(name, covariates[name]) for name in COVARIATES}
+    columns["lexicon"] = np.stack([*columns["lexicon"], *wording])
     every = [c for c in COVARIATES if np.isfinite(columns[c]).any()]
     names = {c: {"none": [], "all": every}.get(c, [c]) for c in wanted}
     all_there = np.ones(len(covariates["position"]), bool)
@@ -95,9 +99,10 @@ def regressors(name: str, values: Column) -> Float[np.ndarray, "columns sentence
     return values[None]
 
 
-def takes(control: Control, methods: Iterable[str]) -> bool:
-    """Whether one of the methods is what the control takes out."""
-    taken = set[str]().union(*TAKEN.values()) if control == "all" else TAKEN.get(control, set())
+def takes(control: Control, methods: Iterable[str], wording: Iterable[str]) -> bool:
+    """Whether one of the methods is what the control takes out; `wording` goes with lexicon."""
+    by = TAKEN | {"lexicon": TAKEN["lexicon"].union(wording)}
+    taken = set[str]().union(*by.values()) if control == "all" else by.get(control, set())
     return not taken.isdisjoint(methods)
 
 

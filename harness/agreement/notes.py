@@ -6,58 +6,61 @@ import numpy as np
 import polars as pl
 
 from harness import schema
+from harness.agreement.halves import slices
 from harness.agreement.panel import SENTENCE, Panel
+from harness.agreement.settings import Agreement
 from harness.store import rows
-from harness.types import UserError
 
 REFUSED = "refused: "
 
 
+def marked(scores: pl.LazyFrame) -> pl.DataFrame:
+    """Each row without its half scores: how many it has, and whether any score is infinite."""
+    halves = [pl.col(half).list.eval(pl.element().is_infinite()).list.any() for half in HALVES]
+    infinite = pl.any_horizontal(pl.col("score").is_infinite(), *halves).fill_null(value=False)
+    wanted = scores.select(
+        *SENTENCE, "score", infinite=infinite, splits=pl.col(HALVES[0]).list.len()
+    )
+    return pl.concat([wanted.head(0).collect(), *slices(wanted)])
+
+
 def accepted(
-    scores: pl.DataFrame, traces: pl.DataFrame, covariates: pl.DataFrame
+    method: str, rows: pl.DataFrame, traces: pl.DataFrame, cells: pl.DataFrame
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The scores that can be compared, and notes (schema.NOTES) on those that cannot.
+    """The rows with their cell, null for those that cannot be compared, and notes on these.
 
     Refused are scores of unknown traces and sentences, infinite ones, and all of a sentence that a
     method scores twice: nobody knows which of them is meant.
-    Raises UserError where the traces themselves contradict each other.
     """
-    for name in traces.filter(pl.col("trace_id").is_duplicated())["trace_id"].head(1):
-        raise UserError(f"traces: {name} is there twice; a trace has one problem and one model")
-    halves = [pl.col(half).list.eval(pl.element().is_infinite()).list.any() for half in HALVES]
-    infinite = pl.any_horizontal(pl.col("score").is_infinite(), *halves)
     reasons = {
         "its trace is not in the run": pl.col("in_run").is_null(),
-        "its sentence is not in the run": pl.col("in_trace").is_null(),
-        "given twice": pl.len().over("method", *SENTENCE) > 1,
+        "its sentence is not in the run": pl.col("cell").is_null(),
+        "given twice": pl.len().over(SENTENCE) > 1,
         "infinite": pl.col("infinite"),
     }
     why = pl.coalesce(pl.when(test).then(pl.lit(reason)) for reason, test in reasons.items())
-    cells = covariates.select(*SENTENCE, in_trace=pl.lit(value=True)).unique()
     known = traces.select("trace_id", in_run=pl.lit(value=True))
-    marked = (
-        # halves are long: only what they are checked for goes through the joins
-        scores.select("method", *SENTENCE, infinite=infinite.fill_null(value=False))
-        .join(known, on="trace_id", how="left", maintain_order="left")
-        .join(cells, on=SENTENCE, how="left", maintain_order="left")
+    judged = (
+        rows.join(known, on="trace_id", how="left", maintain_order="left")
+        .join(cells.select(*SENTENCE, "cell"), on=SENTENCE, how="left", maintain_order="left")
         .with_columns(reason=why)
     )
-    bad = marked.filter(pl.col("reason").is_not_null())
-    notes = bad.group_by("method", "reason", maintain_order=True).agg(
+    bad = judged.drop_nulls("reason")
+    notes = bad.group_by("reason", maintain_order=True).agg(
         count=pl.len(),
         first=pl.format("trace {}, sentence {}", "trace_id", "sentence").first(),
     )
-    notes = notes.with_columns(reason=REFUSED + pl.col("reason"))
-    good = scores if bad.is_empty() else scores.filter(marked["reason"].is_null())
-    return good, _schema(notes)
+    notes = notes.with_columns(method=pl.lit(method), reason=REFUSED + pl.col("reason"))
+    used = pl.when(pl.col("reason").is_null()).then("cell")
+    return judged.select("score", "splits", cell=used), _schema(notes)
 
 
 HALVES = ("half_a", "half_b")
 
 
-def observed(panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
+def observed(panel: Panel, table: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
     """Notes on a model's methods and pairs that have nothing to compare."""
-    found = [*_methods(panel), *_pairs(panel, table)]
+    found = [*_methods(panel), *_pairs(panel, table), *_wording(panel, conf)]
     if len(panel.problems) == 1:
         found.append({"reason": "one problem only: nothing can be inferred", "count": 1})
     return rows([{"model": panel.model, **note} for note in found], schema.NOTES)
@@ -89,6 +92,20 @@ def _pairs(panel: Panel, table: pl.DataFrame) -> Iterator[dict[str, object]]:
             yield pair | {"reason": "share rollouts, but have no scores of half samples to compare"}
         elif not row["n_sentences"]:
             yield pair | {"reason": "no sentence in common"}
+
+
+def _wording(panel: Panel, conf: Agreement) -> Iterator[dict[str, object]]:
+    """What the lexicon control does without."""
+    if not {"lexicon", "all"} & set(conf.controls):
+        return
+    for name in conf.wording:
+        score = panel.methods[name].score if name in panel.methods else np.full(panel.size, np.nan)
+        lacking = int(np.isnan(score).sum())
+        reason = "undefined: left out under the lexicon control"
+        if lacking == panel.size:
+            reason = "no scores: the lexicon control goes without it"
+        if lacking:
+            yield {"method": name, "reason": reason, "count": lacking}
 
 
 def _schema(notes: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from harness.agreement.panel import Panel, Vectors
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
 
+CORRECTED = ("spearman", "rbo", "topk")  # the statistics of which noise is taken out
 ByProblem = Float[np.ndarray, "parts problems"]
 
 
@@ -19,16 +20,19 @@ ByProblem = Float[np.ndarray, "parts problems"]
 class Outcome:
     """A pair by one measure: `seen` is what its value rests on, `split` what corrects that.
 
-    The parts are those of harness.agreement.compare. Of a pair without draws both are the same; of
-    one that shares rollouts too, and then they are across halves.
+    The parts are those of harness.agreement.compare; `seen` has all of them where it is carried to
+    whole samples, else the first alone, and `split` has problems where there is something to
+    correct. Of a pair that shares rollouts both are across halves. `taken`: the control takes out
+    one of the pair, and nothing is left to compare.
     """
 
     pair: Pair
     measure: Measure
-    seen: ByProblem
-    split: ByProblem
+    seen: Float[np.ndarray, "seen problems"]
+    split: Float[np.ndarray, "parts corrected"]
     n_traces: Int[np.ndarray, " problems"]
     n_sentences: Int[np.ndarray, " problems"]
+    taken: bool
 
     @property
     def n_problems(self) -> int:
@@ -38,17 +42,16 @@ class Outcome:
     @property
     def carried(self) -> bool:
         """Whether the value is carried from half samples to whole ones: Spearman alone can be."""
-        return self.pair.cross_fit and self.measure.statistic == "spearman"
-
-    @property
-    def taken(self) -> bool:
-        """Whether the control takes out one of the pair: nothing is left to compare."""
-        return taken(self.pair, self.measure)
+        return _carried(self.pair, self.measure)
 
 
-def taken(pair: Pair, measure: Measure) -> bool:
+def _carried(pair: Pair, measure: Measure) -> bool:
+    return pair.cross_fit and measure.statistic == "spearman"
+
+
+def taken(pair: Pair, measure: Measure, conf: Agreement) -> bool:
     """Whether one of a pair is a covariate of the measure's control."""
-    return measure.control != "none" and takes(measure.control, (pair.a, pair.b))
+    return takes(measure.control, (pair.a, pair.b), conf.wording)
 
 
 def measures(conf: Agreement) -> list[Measure]:
@@ -61,35 +64,46 @@ def measures(conf: Agreement) -> list[Measure]:
 
 
 def outcomes(
-    panel: Panel, pairs: Sequence[Pair], wanted: Sequence[Measure], whole: Tallies, split: Tallies
+    panel: Panel,
+    pairs: Sequence[Pair],
+    wanted: Sequence[Measure],
+    whole: Tallies,
+    split: Tallies,
+    conf: Agreement,
 ) -> list[Outcome]:
     """Those that mean anything, pair by pair, in the order of the measures."""
     return [
-        _outcome(panel, pair, measure, whole, split)
+        _outcome(panel, pair, measure, whole, split, conf)
         for pair in pairs
         for measure in wanted
         if pair.both_signed or measure.statistic != "sign"
     ]
 
 
-def _outcome(panel: Panel, pair: Pair, measure: Measure, whole: Tallies, split: Tallies) -> Outcome:
+def _outcome(
+    panel: Panel, pair: Pair, measure: Measure, whole: Tallies, split: Tallies, conf: Agreement
+) -> Outcome:
     drawn = pair.cross_fit or not pair.halved or bool(drawing(panel.methods, [pair]))
     n = len(panel.problem)
     nothing = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
     across = split.get((pair, measure), nothing) if drawn else whole[pair, measure]
     seen = across if pair.cross_fit else whole[pair, measure]
     values = by_problem(panel, seen.mean)
-    if taken(pair, measure):
+    if gone := taken(pair, measure, conf):
         values = np.full_like(values, np.nan)
     known = np.isfinite(seen.mean).all(0) & np.isfinite(values[0, panel.problem])
     count = len(panel.problems)
+    halves = np.empty((PARTS, 0))
+    if measure.statistic in CORRECTED:
+        halves = np.where(np.isfinite(values[:1]), by_problem(panel, across.mean), np.nan)
     return Outcome(
         pair,
         measure,
-        values,
-        np.where(np.isfinite(values[:1]), by_problem(panel, across.mean), np.nan),
+        values if _carried(pair, measure) else values[:1].copy(),
+        halves,
         np.bincount(panel.problem[known], minlength=count),
         np.bincount(panel.problem, seen.n_sentences, minlength=count).astype(np.int64),
+        gone,
     )
 
 

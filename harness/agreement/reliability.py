@@ -84,7 +84,7 @@ def reliability(
             if vectors.splits:
                 half = _mean(by_problem(panel, split[pair, measure].mean)[1])
                 value = float(full_reliability(half)[0])
-            value = np.nan if taken(pair, measure) else value
+            value = np.nan if taken(pair, measure, conf) else value
             rows.append((panel.model, name, control, value))
     return pl.DataFrame(rows, schema=dict(schema.RELIABILITY), orient="row")
 

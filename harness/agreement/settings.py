@@ -33,6 +33,9 @@ class Thresholds:
 class Agreement:
     """How scores are compared; `lexicon` holds the opening words of the baseline of that name.
 
+    `wording` names methods that read the wording alone: where a run has them, the lexicon control
+    takes their scores out with the opening words.
+
     `regressors_per_sentence` bounds the control columns fitted within one trace; a trace that needs
     more takes slopes pooled over traces, one left with fewer than `min_residual_dof` is undefined.
     `fractions` are those of agreement_by_k, `persistence` is the p of the rank-biased overlap, and
@@ -53,6 +56,7 @@ class Agreement:
     min_problems_interval: Annotated[int, Field(ge=2)]
     min_problems_bca: Annotated[int, Field(ge=3)]
     seed: Annotated[int, Field(ge=0)]
+    wording: tuple[str, ...]
     verdict: Thresholds
     lexicon: Annotated[tuple[str, ...], Field(min_length=1)]
 

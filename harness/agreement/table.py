@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -14,9 +16,10 @@ from harness.agreement.concordance import summary
 from harness.agreement.controls import Design, designs
 from harness.agreement.inference import estimate, mean
 from harness.agreement.judged import judged
-from harness.agreement.notes import accepted, observed
-from harness.agreement.outcome import Outcome, drawing, measures, outcomes
-from harness.agreement.panel import Panel, Trait, panels
+from harness.agreement.layout import panels
+from harness.agreement.notes import observed
+from harness.agreement.outcome import CORRECTED, Outcome, drawing, measures, outcomes
+from harness.agreement.panel import Panel, Trait
 from harness.agreement.reliability import itself, lengthened, reliability
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
@@ -42,7 +45,7 @@ class Agreed:
 
 
 def agreement(
-    scores: pl.DataFrame,
+    scores: Mapping[str, pl.LazyFrame],
     traces: pl.DataFrame,
     covariates: pl.DataFrame,
     traits: Mapping[str, Trait],
@@ -50,17 +53,19 @@ def agreement(
 ) -> Agreed:
     """Compare every two methods on each model's traces.
 
-    `scores`: trace_id, sentence, method, score (higher = more of an anchor, NaN = undefined), and
-    half_a and half_b, its scores on pairs of half samples, empty lists where it draws nothing.
+    `scores` by method: trace_id, sentence, score (higher = more of an anchor, NaN = undefined), and
+    half_a and half_b, its scores on pairs of half samples, empty lists where it draws nothing; they
+    are read piece by piece, and the half scores wait in temporary files.
     `traces`: trace_id, problem_id, model. `covariates`: trace_id, sentence, method, score of at
-    least position, length, lexicon and headroom, as `harness.baselines` gives them; it says which
-    sentences there are. Rows that cannot be used are left out and noted.
+    least position, length, lexicon and headroom, as `harness.baselines` gives them; position says
+    which sentences there are. Rows that cannot be used are left out and noted.
     In the frame, `n_sentences` counts those where both methods and the covariates are defined,
     `n_traces` and `n_problems` those with a value.
     Raises UserError where a trace is given twice.
     """
-    accepted_scores, refused = accepted(scores, traces, covariates)
-    found = [_agreed(panel, traits, conf) for panel in panels(accepted_scores, traces, covariates)]
+    with TemporaryDirectory(prefix="agreement-") as folder:
+        laid, refused = panels(scores, traces, covariates, Path(folder))
+        found = [_agreed(panel, traits, conf) for panel in laid]
     empty = Agreed(
         *(pl.DataFrame(schema=dict(s)) for s in (
             schema.AGREEMENT, schema.AGREEMENT_BY_PROBLEM, schema.AGREEMENT_BY_K, schema.SUMMARY,
@@ -74,23 +79,32 @@ def agreement(
 
 
 def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agreed:
+    found, along, reliable = _compared(panel, traits, conf)
+    frame, dots = judged(panel, found, traits, conf), by_problem(panel, found)
+    return Agreed(
+        agreement=frame,
+        by_problem=dots,
+        by_k=along,
+        summary=summary(panel, dots, traits, conf),
+        reliability=reliable,
+        notes=observed(panel, frame, conf),
+    )
+
+
+def _compared(
+    panel: Panel, traits: Mapping[str, Trait], conf: Agreement
+) -> tuple[list[Outcome], pl.DataFrame, pl.DataFrame]:
+    """Outcomes and the frames by_k and reliability; what is known trace by trace ends here."""
     pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
-    designed = designs(conf.controls, panel.covariates)
+    designed = designs(conf.controls, panel.covariates, panel.scored(conf.wording))
     table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
     every = list(dict.fromkeys([*table, *curve]))
     direct = [pair for pair in pairs if not pair.cross_fit]
     complete = tallied(whole(panel.methods), panel, direct, every, designed, conf)
     split = halved(panel, pairs, every, designed, conf)
-    found = outcomes(panel, pairs, table, complete, split)
-    frame, dots = judged(panel, found, traits, conf), by_problem(panel, found)
-    return Agreed(
-        frame,
-        dots,
-        by_k(panel, outcomes(panel, pairs, curve, complete, split), conf),
-        summary(panel, dots, traits, conf),
-        reliability(panel, split, traits, conf),
-        observed(panel, frame),
-    )
+    along = by_k(panel, outcomes(panel, pairs, curve, complete, split, conf), conf)
+    found = outcomes(panel, pairs, table, complete, split, conf)
+    return found, along, reliability(panel, split, traits, conf)
 
 
 def pair_of(panel: Panel, traits: Mapping[str, Trait], a: str, b: str) -> Pair:
@@ -118,7 +132,7 @@ def halved(
 ) -> Tallies:
     """Across halves: all of the pairs that share rollouts, of others what corrects for noise."""
     drawn = drawing(panel.methods, [*pairs, *map(itself, panel.methods)])
-    corrected = [m for m in measures if m.statistic in ("spearman", "rbo") or _main(m, conf)]
+    corrected = [m for m in measures if m.statistic in CORRECTED and _main(m, conf)]
     found: Tallies = {}
     for cross_fit, wanted in ((True, measures), (False, corrected)):
         chosen = [pair for pair in drawn if pair.cross_fit == cross_fit]
@@ -127,7 +141,7 @@ def halved(
 
 
 def _main(measure: Measure, conf: Agreement) -> bool:
-    return measure.statistic == "topk" and measure.fraction == conf.top_fraction
+    return measure.fraction in (None, conf.top_fraction)
 
 
 def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
@@ -155,9 +169,9 @@ def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
 
 def shown(outcome: Outcome) -> Float[np.ndarray, " problems"]:
     """One value a problem; Spearman across halves carried to whole samples."""
-    across, a, b, _ = outcome.seen
     if not outcome.carried:
-        return across
+        return outcome.seen[0]
+    across, a, b, _ = outcome.seen
     known = np.isfinite(across)
     own = [half[known].mean() if known.any() else np.nan for half in (a, b)]
     return across * np.sqrt(np.prod(lengthened(np.array(own))))

@@ -9,12 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.findings import controls, findings, pairs, read_under
+from harness.findings import findings
 from harness.page import tables
 from harness.page.citing import bibliography, methods_text
 from harness.page.figures import figures
@@ -22,12 +21,12 @@ from harness.page.latex import latex
 from harness.page.matrix import matrix
 from harness.page.payload import Payload
 from harness.page.viewer import index
+from harness.pairs import controls, pairs, read_under
 from harness.plots import Report
 from harness.plots.source import Source, read
 from harness.store import write_bytes
 from harness.types import UserError
 
-TRUTH = "truth"  # the family of what is known, which is no detector's opinion
 # Characters that no HTML document may hold; json and models can both deliver them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -65,7 +64,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     drawn = figures(run)
     return {
         "run": run.name,
-        "findings": findings(source.agreement, source.detectors),
+        "findings": findings(source.agreement, source.detectors, source.truths),
         "counts": sizes,
         "pairs": between,
         "several": len({pair.model for pair in between}) > 1,
@@ -93,10 +92,8 @@ def data(
     order = tables.ordered(source)
     _, compared = payload.keep(matrix(source.agreement, order))
     _, pictures = payload.keep({name: svg for name, _, svg in drawn})
-    families = source.methods.select("method", "family")
-    judges = families.filter(pl.col("method").is_in(source.detectors), pl.col("family") != TRUTH)
-    listed = index(run, source, order, judges["method"].to_list(), payload)
-    _, traces = payload.keep(listed | {"families": dict(families.iter_rows())})
+    listed = index(run, source, order, source.detectors, payload)
+    _, traces = payload.keep(listed | {"families": source.families})
     return {"matrix": compared, "figures": pictures, "traces": traces}
 
 

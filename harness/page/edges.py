@@ -30,12 +30,13 @@ def outgoing(run: Path, trace_id: str) -> Outgoing:
 def strongest(matrix: pl.DataFrame) -> dict[str, list[list[Any]]]:
     """Edges by source, strongest first; those below their row's mean are none."""
     above = pl.col("value") - pl.col("value").mean().over("target")
-    edges = matrix.select("source", "target", above).filter(pl.col("value") > 0)
+    edges = matrix.lazy().select("source", "target", above).filter(pl.col("value") > 0)
     edges = edges.sort("source", -pl.col("value"), "target")
-    found: dict[str, list[list[Any]]] = {}
     kept = edges.group_by("source", maintain_order=True).head(STRONGEST)
-    for source, target, value in kept.iter_rows():
-        found.setdefault(str(source), []).append([target, *short([value])])
+    rounded = kept.with_columns(short(pl.col("value")))
+    found: dict[str, list[list[Any]]] = {}
+    for source, target, value in rounded.select("source", "target", "value").collect().iter_rows():
+        found.setdefault(str(source), []).append([target, value])
     return found
 
 

@@ -26,7 +26,8 @@ class Gathered:
     def scores(self) -> Mapping[Any, pl.DataFrame]:
         """A column a method, a row a sentence, by trace."""
         methods = list(self.methods)
-        wide = self.source.scores.pivot("method", on_columns=methods, index=KEY, values="score")
+        rounded = self.source.scores.with_columns(short(pl.col("score")))
+        wide = rounded.pivot("method", on_columns=methods, index=KEY, values="score")
         every = self.source.sentences.select(KEY).join(wide, KEY, how="left").sort(KEY)
         return every.drop("sentence").partition_by("trace_id", as_dict=True, include_key=False)
 
@@ -47,7 +48,7 @@ class Gathered:
             return {}
         scores = self.scores[(name,)]
         return {
-            "scores": {method: short(scores[method]) for method in self.methods},
+            "scores": scores.to_dict(as_series=False),
             "rollouts": alternatives(self.run, name),
             "edges": outgoing(self.run, name),
             "known": self.known.get(name, {}),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from harness.page.payload import short
 
@@ -24,11 +25,12 @@ def matrix(agreement: pl.DataFrame, methods: Sequence[str]) -> dict[str, Any]:
     names = {"method": [name for name in methods if name in compared]}
     for name in ("model", "statistic", "control", "verdict"):
         names[name] = there[name].drop_nulls().unique(maintain_order=True).to_list()
+    rounded = there.with_columns(short(cs.float()))
     columns: dict[str, list[Any]] = {
         key: numbered(there[key], names.get(key, names["method"]))
         for key in ("model", "a", "b", "statistic", "control", "verdict")
     }
-    columns |= {key: short(there[key]) for key in NUMBERS if key in there.columns}
+    columns |= {key: rounded[key].to_list() for key in NUMBERS if key in there.columns}
     columns |= {key: there[key].to_list() for key in COUNTS if key in there.columns}
     return {"names": names, "rows": columns}
 

@@ -2,7 +2,6 @@
 
 import zlib
 from base64 import b64encode
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +66,6 @@ def clean(text: pl.Expr) -> pl.Expr:
     return text.str.replace_all(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\ufffd")
 
 
-def short(values: Iterable[float | None], digits: int = 3) -> list[float | None]:
+def short(values: pl.Expr, digits: int = 3) -> pl.Expr:
     """Numbers with so many significant digits: what the eye can use, in few characters."""
-    return [None if v is None else float(f"{v:.{digits}g}") for v in values]
+    return values.round_sig_figs(digits)

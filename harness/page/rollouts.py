@@ -1,7 +1,6 @@
 """What the model wrote instead of a sentence, and where that led."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice, zip_longest
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,7 @@ from harness.types import Draw
 SHOWN = 12  # alternatives of a sentence
 ARM = Draw(0, 1).arm
 COLUMNS = ("boundary", "arm", "first_sentence", "answer", "correct")
-
-Group = dict[str, Any]
-Said = tuple[str, int]  # a first sentence and how often it came
+GROUP = ("boundary", "answer", "correct")
 
 
 def alternatives(run: Path, trace_id: str) -> dict[str, Any] | None:
@@ -32,38 +29,32 @@ def alternatives(run: Path, trace_id: str) -> dict[str, Any] | None:
         return None
     answered = drawn.group_by("arm").agg(pl.col("answer").count())
     arm = answered.sort(pl.col("arm") != ARM, -pl.col("answer").cast(pl.Int64), "arm")["arm"][0]
-    texts = clean(pl.col("first_sentence").fill_null("").str.strip_chars())
-    counted = (
-        drawn.filter(pl.col("arm") == arm)
-        .group_by("boundary", "answer", "correct", texts)
-        .len()
-        .sort("boundary", "answer", -pl.col("len").cast(pl.Int64), "first_sentence")
-    )
-    boundaries = groupby(counted.iter_rows(), itemgetter(0))
-    return {"arm": arm, "at": {str(boundary): grouped(rows) for boundary, rows in boundaries}}
+    groups = grouped(drawn.filter(pl.col("arm") == arm))
+    boundaries = groupby(groups.iter_rows(named=True), itemgetter("boundary"))
+    return {"arm": arm, "at": {str(at): [told(group) for group in of] for at, of in boundaries}}
 
 
-def grouped(rows: Iterable[tuple[int, str | None, bool | None, str, int]]) -> list[Group]:
-    """One boundary: answers with their counts and a sample of the sentences that led there.
+def grouped(drawn: pl.DataFrame) -> pl.DataFrame:
+    """A row a boundary and answer: `n` rollouts, and of a sample of them `said` and `times`.
 
-    A row: boundary, answer, whether it is correct, first sentence, how often all that was drawn.
+    The sample of a boundary, `SHOWN` first sentences at most, takes turns between its answers, so
+    that none hides the others; from each it takes what came most often.
     """
-    found: dict[tuple[str | None, bool | None], list[Said]] = {}
-    for _, answer, correct, text, n in rows:
-        found.setdefault((answer, correct), []).append((text, n))
-    counts = {key: sum(n for _, n in drawn) for key, drawn in found.items()}
-    order = sorted(found, key=lambda key: -counts[key])
-    said: dict[int, list[Said]] = {i: [] for i in range(len(order))}
-    for at, sentence in sampled([iter(found[key]) for key in order]):
-        said[at].append(sentence)
-    return [
-        {"answer": key[0], "correct": key[1], "n": counts[key], "said": said[i]}
-        for i, key in enumerate(order)
-    ]
+    said, n = pl.col("said"), pl.len().cast(pl.Int64)
+    texts = pl.col("first_sentence").fill_null("").str.strip_chars().alias("said")
+    counted = drawn.lazy().group_by(*GROUP, texts).agg(times=n)
+    ordered = counted.with_columns(n=pl.col("times").sum().over(GROUP)).sort(
+        "boundary", -pl.col("n"), "answer", "correct", -pl.col("times"), "said"
+    )
+    turn = ordered.with_columns(turn=pl.int_range(n).over(GROUP))
+    turns = turn.sort("boundary", "turn", maintain_order=True)
+    shown = (said != "") & ((said != "").cum_sum().over("boundary") <= SHOWN)
+    of_group = turns.with_columns(shown=shown).group_by(*GROUP, maintain_order=True)
+    sample = (clean(said).filter("shown"), pl.col("times").filter("shown"))
+    return of_group.agg(pl.col("n").first(), *sample).collect()
 
 
-def sampled(pools: Sequence[Iterator[Said]]) -> list[tuple[int, Said]]:
-    """The first `SHOWN` sentences, taken in turns so that no answer hides the others."""
-    rounds = zip_longest(*pools)
-    turns = ((i, said) for taken in rounds for i, said in enumerate(taken) if said and said[0])
-    return list(islice(turns, SHOWN))
+def told(group: dict[str, Any]) -> dict[str, Any]:
+    """An answer as the page reads it."""
+    said = list(zip(group["said"], group["times"], strict=True))
+    return {"answer": group["answer"], "correct": group["correct"], "n": group["n"], "said": said}

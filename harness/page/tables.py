@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from harness.findings import Pair, controls
 from harness.page.description import described
+from harness.pairs import Pair, controls
 from harness.plots.source import Source
 
 Status = Mapping[str, Mapping[str, Any]]

@@ -1,10 +1,12 @@
 """Tokens of a trace with their entropies, where they were read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from jaxtyping import Int
 
 from harness.store import slug
 
@@ -23,15 +25,16 @@ def tokens(run: Path, trace: Mapping[str, Any], sentences: pl.DataFrame) -> Toke
         return None
     entropy = pl.read_parquet(path, columns=["token", "entropy"]).sort("token")["entropy"]
     cents = (entropy.fill_nan(None) * 100).round().cast(pl.Int32).to_list()
-    ends = [*starts[1:], len(trace["text"])]
-    pieces = [trace["text"][a:b] for a, b in zip(starts, ends, strict=True)]
-    spans = sentences.select("start", "stop", "text").iter_rows()
-    return [_sentence(pieces[a:b], cents[a:b], text) for a, b, text in spans]
+    text, edges = trace["text"], [*starts, len(trace["text"])]
+    lengths = np.diff(units(text)[edges]).tolist()
+    last = min(len(lengths), len(cents))
+    return [
+        (lengths[a:b], cents[a:b]) if b <= last and text[edges[a] : edges[b]] == said else None
+        for a, b, said in sentences.select("start", "stop", "text").iter_rows()
+    ]
 
 
-def _sentence(
-    pieces: Sequence[str], cents: list[int | None], text: str
-) -> tuple[list[int], list[int | None]] | None:
-    if "".join(pieces) != text or len(cents) != len(pieces):
-        return None
-    return [len(piece.encode("utf-16-le")) // 2 for piece in pieces], cents
+def units(text: str) -> Int[np.ndarray, " boundaries"]:
+    """How many UTF-16 units lie before each character and at the end."""
+    wide = np.frombuffer(text.encode("utf-32-le"), dtype=np.uint32) > 0xFFFF
+    return np.concatenate([[0], np.cumsum(1 + wide)])

@@ -39,7 +39,7 @@ BOTTOM = 0.74
 def correlations(agreement: pl.DataFrame, control: str) -> pl.DataFrame:
     """The rows of the agreement frame that are drawn: Spearman, raw and under one control."""
     drawn = (pl.col("statistic") == "spearman") & pl.col("control").is_in([RAW, control])
-    columns = ["a", "b", "control", "value", "low", "high", "ceiling", "n_problems"]
+    columns = ["a", "b", "control", "value", "low", "high", "ceiling", "n_problems", "verdict"]
     return agreement.filter(drawn).select(columns).fill_nan(None)
 
 
@@ -78,11 +78,18 @@ def figure(
 
 
 def without_controls(rows: pl.DataFrame, families: Mapping[str, str]) -> pl.DataFrame:
-    """The rows without the controlled ones of baselines that the control takes out altogether."""
+    """The rows without the controlled ones of methods that the control takes out altogether.
+
+    Of these no pair has a value nor, where others are judged, a verdict.
+    """
     under = pl.col("control") != RAW
-    valued = rows.filter(under).drop_nulls("value")
-    left = {*valued["a"], *valued["b"]}
-    gone = [name for name, of in families.items() if of == BASELINE and name not in left]
+    valued, judged = (rows.filter(under).drop_nulls(of) for of in ("value", "verdict"))
+    left, said = ({*part["a"], *part["b"]} for part in (valued, judged))
+    gone = [
+        name
+        for name, of in families.items()
+        if name not in left and (of == BASELINE or (said and name not in said))
+    ]
     return rows.filter(~under | ~(pl.col("a").is_in(gone) | pl.col("b").is_in(gone)))
 
 

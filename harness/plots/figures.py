@@ -48,11 +48,11 @@ def of_agreement(source: Source, detectors: list[str]) -> Iterator[Drawn]:
     families, known = source.families, agreement.known(rows, source.families)
     found = clusters(pairs(source.agreement, source.control), source.detectors)
     names = [name for name in found.order if name in known]
-    baselines = [name for name in source.baselines if name in known]
+    rest = [[n for n in part if n in known] for part in (source.truths, source.baselines)]
     for name, drawn in {"agreement": detectors, "agreement_all": source.detectors}.items():
         if name == "agreement" or drawn != detectors:
             groups = by_family([n for n in names if n in drawn], families)
-            figure = agreement.figure(rows, [*groups, baselines], families, source.control)
+            figure = agreement.figure(rows, [*groups, *rest], families, source.control)
             yield name, figure, rows
     if len(found.tree):
         figure = dendrogram.figure(found, families, source.control)
@@ -89,12 +89,13 @@ def of_methods(source: Source, detectors: list[str]) -> Iterator[Drawn]:
             yield "enrichment", enrichment.figure(rows, source.families, total), rows
     curves = position.curves(source.scores, source.sentences)
     if len(curves):
-        yield "position", position.figure(curves, detectors, source.baselines), curves
+        shown = [*detectors, *source.truths]
+        yield "position", position.figure(curves, shown, source.baselines), curves
 
 
-def of_trace(source: Source, detectors: list[str], shown: str | None) -> Iterator[Drawn]:
+def of_trace(source: Source, detectors: list[str], wanted: str | None) -> Iterator[Drawn]:
     """One trace: peaks along it, what its sentences do to one another, all scores."""
-    chosen = trace.choose(source.sentences, source.scores, shown)[0]
+    chosen = trace.choose(source.sentences, source.scores, wanted)[0]
     title = source.title(chosen)
     sentences = source.sentences.filter(pl.col("trace_id") == chosen)
     along = peaks.along(source.run, sentences, source.detectors)
@@ -103,5 +104,6 @@ def of_trace(source: Source, detectors: list[str], shown: str | None) -> Iterato
     effects = matrix.effects(source.run, chosen, detectors)
     if len(effects):
         yield "matrix", matrix.figure(effects, title), effects
+    shown = [*detectors, *source.truths]
     strip = trace.strip(source.scores, source.sentences, chosen)
-    yield "trace", trace.figure(strip, detectors, source.baselines, title), strip
+    yield "trace", trace.figure(strip, shown, source.baselines, title), strip

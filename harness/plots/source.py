@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from harness.agreement.panel import BASELINE, NO_DETECTOR, TRUTH
 from harness.loading import Run
 from harness.types import UserError
 
-BASELINE = "baseline"
 RAW = "none"
 CONTROLS = ("all", "headroom", "position")  # the strongest first
 
@@ -37,8 +37,14 @@ class Source:
 
     @property
     def detectors(self) -> list[str]:
-        """Names of the methods that are no baselines, as the methods file orders them."""
-        return self.methods.filter(pl.col("family") != BASELINE)["method"].to_list()
+        """Names of the methods that claims are made about, as the methods file orders them."""
+        claimed = ~pl.col("family").is_in(NO_DETECTOR)
+        return self.methods.filter(claimed)["method"].to_list()
+
+    @property
+    def truths(self) -> list[str]:
+        """Names of the methods that stand for what is known."""
+        return self.methods.filter(pl.col("family") == TRUTH)["method"].to_list()
 
     @property
     def baselines(self) -> list[str]:
@@ -47,12 +53,12 @@ class Source:
 
     @property
     def methods_in_order(self) -> list[str]:
-        """Detectors, then baselines."""
-        return [*self.detectors, *self.baselines]
+        """Detectors, what is known, then baselines."""
+        return [*self.detectors, *self.truths, *self.baselines]
 
     @property
     def families(self) -> dict[str, str]:
-        """The family of each method, detectors first."""
+        """The family of each method, in this order."""
         of = dict(self.methods.select("method", "family").iter_rows())
         return {name: of[name] for name in self.methods_in_order}
 

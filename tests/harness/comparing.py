@@ -40,6 +40,12 @@ def long(values) -> pl.DataFrame:
     return frame.with_columns(half_a=NOTHING, half_b=NOTHING)
 
 
+def by_method(scores: pl.DataFrame) -> dict[str, pl.LazyFrame]:
+    """Long scores as the comparison takes them."""
+    parts = scores.group_by("method", maintain_order=True)
+    return {str(name): part.drop("method").lazy() for (name,), part in parts}
+
+
 def traces_of(values, model="m") -> pl.DataFrame:
     """The traces of {method: {(problem, trace): vector}}."""
     found = dict.fromkeys(key for traces in values.values() for key in traces)
@@ -61,7 +67,7 @@ def covariates(scores: pl.DataFrame, **given) -> pl.DataFrame:
 
 def compare(values, conf, traits=None) -> Agreed:
     scores = long(values)
-    return agreement(scores, traces_of(values), covariates(scores), traits or {}, conf)
+    return agreement(by_method(scores), traces_of(values), covariates(scores), traits or {}, conf)
 
 
 def one(rows: pl.DataFrame, **where):

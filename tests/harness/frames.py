@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from harness import schema
-from harness.store import slug
+from harness.store import slug, write_frame
 from tests.harness.synthetic import TEXTS, write_provenance, write_texts
 
 CATEGORIES = ("problem_setup", "plan_generation", "active_computation", "uncertainty_management")
@@ -83,11 +83,15 @@ def enrichment_of(names: list[str], seed: int = 0) -> pl.DataFrame:
 
 
 def add_peaks(run: Path, method: str, seed: int = 0) -> None:
-    """Give a method of a run the diagnostic `peaks`."""
-    path = run / "scores" / f"{method}.parquet"
-    scores = pl.read_parquet(path)
-    peaks = np.random.default_rng(seed).poisson(0.3, len(scores)).astype(float)
-    scores.with_columns(peaks=pl.Series(peaks)).write_parquet(path)
+    """Give a method of a run a value a token, and peaks."""
+    rng = np.random.default_rng(seed)
+    sentences = pl.read_parquet(run / "sentences.parquet")
+    for (trace_id,), part in sentences.group_by("trace_id"):
+        n = int(part["stop"].max())
+        value = rng.gamma(1.0, size=n)
+        columns = {"trace_id": [trace_id] * n, "token": range(n), "value": value, "peak": value > 2}
+        frame = pl.DataFrame(columns).cast(schema.METHOD_TOKENS)
+        write_frame(run / "tokens" / method / f"{slug(trace_id)}.parquet", frame)
 
 
 def add_matrix(run: Path, method: str, trace_id: str, values: np.ndarray) -> None:

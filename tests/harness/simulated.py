@@ -21,10 +21,10 @@ DRAWS, SPLITS = 8, 4
 class Shape:
     """Two scores that correlate by `rho` beneath all that they share.
 
-    `trend` and `words`: what position, and sentence length and opening words, add to both, in
-    standard deviations. `auto`: correlation of neighbouring sentences. `zeros`: share of scores set
-    to 0, the others rounded. `converges`: a headroom that runs out scales both. `noise`: standard
-    deviation of the mean of the draws; `shared`: of both methods' draws at once.
+    `trend`, `words` and `grams`: what position, sentence length and opening words, and phrases add
+    to both, in standard deviations. `auto`: correlation of neighbouring sentences. `zeros`: share
+    of scores set to 0, the others rounded. `converges`: a headroom that runs out scales both.
+    `noise`: standard deviation of the mean of the draws; `shared`: of both methods' draws at once.
     """
 
     problems: int = 30
@@ -32,6 +32,7 @@ class Shape:
     rho: float = 0.0
     trend: float = 0.0
     words: float = 0.0
+    grams: float = 0.0
     auto: float = 0.0
     zeros: float = 0.0
     converges: bool = False
@@ -54,6 +55,7 @@ NULLS = {
     "trend, autocorrelation .5": (Shape(trend=2.0, auto=0.5), "position"),
     "trend, autocorrelation .9": (Shape(trend=2.0, auto=0.9), "position"),
     "words, by lexicon and length": (Shape(words=1.0), "all"),
+    "grams": (Shape(grams=2.0), "lexicon"),
     "words and trend": (Shape(words=1.0, trend=2.0), "all"),
     "convergence": (Shape(converges=True), "headroom"),
     "convergence and trend": (Shape(converges=True, trend=1.0), "all"),
@@ -84,6 +86,8 @@ def panel(shape: Shape, rng: np.random.Generator) -> Panel:
     length = rng.integers(3, 40, n).astype(float)
     words = (rng.random(n) < 0.3).astype(float)
     common = shape.trend * place + shape.words * (words + np.log(length))
+    grams = np.maximum(0, rng.uniform(-1, 1, n) if shape.grams else np.zeros(n))
+    common += shape.grams * grams
     beneath = latent(shape, sizes, rng)
     left = np.full(n, np.nan)
     if shape.converges:
@@ -108,6 +112,9 @@ def panel(shape: Shape, rng: np.random.Generator) -> Panel:
         for i in (0, 1)
     ]
     methods = {name: Vectors(seen(i, np.arange(DRAWS)), *halves[i]) for i, name in enumerate("ab")}
+    if shape.grams:
+        nothing = np.empty((0, n), np.float32)
+        methods["gram_coverage"] = Vectors(grams, nothing, nothing)
     covariates = {"position": place, "length": length, "lexicon": words, "headroom": left}
     problem = np.repeat(np.arange(shape.problems), shape.traces)
     names = tuple(map(str, range(shape.problems)))
@@ -134,10 +141,11 @@ def row(shape: Shape, control: str, seed: int, statistics=("spearman",)):
     conf = configured(control, statistics)
     made = panel(shape, np.random.default_rng([7, seed]))
     pair = Pair("a", "b", False, False, False, cross_fit=shape.shared, halved=True)
-    designed, wanted = designs(conf.controls, made.covariates), measures(conf)
+    wording = made.scored(conf.wording)
+    designed, wanted = designs(conf.controls, made.covariates, wording), measures(conf)
     complete = tallied(whole(made.methods), made, [pair], wanted, designed, conf)
     split = halved(made, [pair], wanted, designed, conf)
-    found = outcomes(made, [pair], wanted, complete, split)
+    found = outcomes(made, [pair], wanted, complete, split, conf)
     return judged(made, found, {}, conf).row(0, named=True)
 
 

@@ -11,6 +11,7 @@ from harness.config import build
 from harness.types import UserError
 from tests.harness.comparing import (
     YAML,
+    by_method,
     compare,
     covariates,
     load,
@@ -89,6 +90,37 @@ class TestTable:
             one(rows, a="a", b="b", statistic="spearman", control="position")["value"] is not None
         )
 
+    def wordy(self, *, known):
+        """Two methods that follow the same phrases, and these where they are known."""
+        rng = np.random.default_rng(0)
+        cells = [(f"p{i}", f"t{i}") for i in range(12)]
+        grams = {c: np.maximum(0, rng.uniform(-1, 1, 40)) for c in cells}
+        values = {m: {c: 3 * g + rng.normal(size=40) for c, g in grams.items()} for m in "ab"}
+        scores = long(values | ({"gram_coverage": grams} if known else {}))
+        words = rng.random(12 * 40).round()
+        return agreement(
+            by_method(scores), traces_of(values), covariates(scores, lexicon=words), {}, load()
+        )
+
+    def test_gram_coverage_is_part_of_the_lexicon_control_where_it_is_known(self):
+        found = {known: self.wordy(known=known) for known in (True, False)}
+        value = {
+            known: one(f.agreement, a="a", b="b", control="lexicon")["value"]
+            for known, f in found.items()
+        }
+        assert value[False] > 0.2
+        assert abs(value[True]) < 0.1
+        notes = [f.notes.filter(method="gram_coverage")["reason"].to_list() for f in found.values()]
+        assert notes == [[], ["no scores: the lexicon control goes without it"]]
+
+    def test_under_lexicon_gram_coverage_itself_has_neither_value_nor_verdict(self):
+        rows = self.wordy(known=True).agreement.filter(b="gram_coverage")
+        assert one(rows, control="length")["value"] is None  # no length is known here
+        assert one(rows, control="none", statistic="spearman")["value"] > 0.2
+        for control in ("lexicon", "all"):
+            row = one(rows, control=control)
+            assert (row["value"], row["verdict"], row["q"]) == (None, None, None)
+
     def test_a_constant_trace_is_undefined_and_not_counted(self, conf):
         a = {("p", "t0"): UP, ("p", "t1"): UP}
         b = {("p", "t0"): DOWN, ("p", "t1"): [0.3] * 4}
@@ -112,12 +144,12 @@ class TestTable:
         values = {m: {k: rng.normal(size=20) for k in keys} for m in "ab"}
         scores, traces = long(values), traces_of(values)
         known = covariates(scores)
-        first = agreement(scores, traces, known, {}, full)
+        first = agreement(by_method(scores), traces, known, {}, full)
         bent = scores.with_columns(score=pl.col("score").exp())
         mixed = bent.sort("method", pl.col("trace_id").reverse(), "sentence")
         mixed = mixed.sort("method", maintain_order=True)
         shuffled = (f.sample(fraction=1, shuffle=True, seed=0) for f in (traces, known))
-        second = agreement(mixed, *shuffled, {}, full)
+        second = agreement(by_method(mixed), *shuffled, {}, full)
         for name in ("agreement", "by_problem", "by_k", "summary"):
             numbers, again = (
                 getattr(found, name).fill_null(np.nan).select(pl.col(pl.Float64)).to_numpy()
@@ -145,7 +177,7 @@ class TestTable:
         here, there = {m: {("p", "t"): UP} for m in "ab"}, {"a": {("p", "s"): UP}}
         scores = pl.concat([long(here), long(there)])
         traces = pl.concat([traces_of(here), traces_of(there, model="other")])
-        rows = agreement(scores, traces, covariates(scores), {}, conf).agreement
+        rows = agreement(by_method(scores), traces, covariates(scores), {}, conf).agreement
         rows = rows.filter(statistic="spearman").select("model", "value", "n_sentences").rows()
         assert rows == [("m", pytest.approx(1), 4), ("other", None, 0)]
 
@@ -211,14 +243,16 @@ class TestBadInput:
         scores = long(self.values()).with_columns(
             score=pl.when(pl.col("sentence") > 0).then(pl.col("score"))
         )
-        rows = agreement(scores, traces_of(self.values()), covariates(scores), {}, conf).agreement
+        rows = agreement(
+            by_method(scores), traces_of(self.values()), covariates(scores), {}, conf
+        ).agreement
         assert rows["n_sentences"].to_list() == [3] * 6
 
     def test_one_method_or_none_gives_no_rows(self, conf):
         scores, traces = long(self.values()), traces_of(self.values())
         known = covariates(scores)
         for few in (scores.filter(method="a"), scores.clear()):
-            found = agreement(few, traces, known, {}, conf)
+            found = agreement(by_method(few), traces, known, {}, conf)
             for frame, columns in (
                 (found.agreement, schema.AGREEMENT),
                 (found.by_problem, schema.AGREEMENT_BY_PROBLEM),
@@ -247,7 +281,7 @@ class TestBadInput:
             case "its sentence":
                 odd = pl.when(here).then(99).otherwise("sentence").cast(pl.Int32)
                 scores = scores.with_columns(sentence=odd)
-        return agreement(scores, traces_of(values), covariates(long(values)), {}, load())
+        return agreement(by_method(scores), traces_of(values), covariates(long(values)), {}, load())
 
     @pytest.mark.parametrize(
         ("how", "count"),
@@ -276,7 +310,7 @@ class TestBadInput:
     def test_a_trace_given_twice_is_refused(self, conf):
         scores, traces = long(self.values()), traces_of(self.values())
         with pytest.raises(UserError, match="traces: t is there twice"):
-            agreement(scores, pl.concat([traces, traces]), covariates(scores), {}, conf)
+            agreement(by_method(scores), pl.concat([traces, traces]), covariates(scores), {}, conf)
 
     @pytest.mark.parametrize(
         ("key", "value"),

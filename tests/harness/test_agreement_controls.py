@@ -108,7 +108,7 @@ class TestControls:
     def test_each_control_has_the_columns_of_its_covariates(self):
         _, _, covariates = self.example()
         covariates["headroom"] = np.where(self.trace < 2, covariates["position"], np.nan)
-        plain, partly = designs(("none", "position", "all", "length", "headroom"), covariates)
+        plain, partly = designs(("none", "position", "all", "length", "headroom"), covariates, [])
         assert {c: len(i) for c, i in plain.of.items()} == {"none": 0, "position": 3, "length": 1}
         assert {c: len(i) for c, i in partly.of.items()} == {"all": 7, "headroom": 2}
         assert plain.known.all()
@@ -118,10 +118,22 @@ class TestControls:
 
     def test_all_leaves_out_what_is_defined_nowhere(self):
         _, _, covariates = self.example()
-        whole, none = designs(("all", "headroom"), covariates)
+        whole, none = designs(("all", "headroom"), covariates, [])
         assert set(whole.of) == {"none", "all"}
         assert len(whole.of["all"]) == 5
         assert not none.known.any()
+
+    def test_further_wording_is_part_of_lexicon_and_of_all(self):
+        _, _, covariates = self.example()
+        grams = np.where(self.trace < 2, covariates["position"], np.nan)
+        plain, partly = designs(("lexicon", "all", "length"), covariates, [grams])
+        assert {c: len(i) for c, i in partly.of.items()} == {"lexicon": 2, "all": 6}
+        assert set(plain.of) == {"none", "length"}
+        assert partly.known.tolist() == (self.trace < 2).tolist()
+        found = partly.columns[list(partly.of["lexicon"])][:, self.trace < 2]
+        assert found.tolist() == [
+            v[self.trace < 2].tolist() for v in (covariates["lexicon"], grams)
+        ]
 
     def test_length_is_in_logs_and_zero_tokens_undefined(self):
         found = regressors("length", np.array([0, 1, np.e]))

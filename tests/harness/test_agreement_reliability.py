@@ -7,7 +7,7 @@ from scipy import stats
 
 from harness.agreement import agreement
 from harness.agreement.reliability import ceiling, disattenuated, full_length, scaled
-from tests.harness.comparing import covariates, load, long, one, traces_of, trait
+from tests.harness.comparing import by_method, covariates, load, long, one, traces_of, trait
 
 SPLITS, N = 3, 14
 CELLS = [(f"p{i}", f"t{i}{j}") for i in range(12) for j in range(2)]
@@ -91,7 +91,7 @@ def compared(values, traits):
     scores = frame(values)
     conf = replace(load(), controls=("none", "position", "all"))
     known = covariates(scores, length=np.random.default_rng(9).integers(3, 30, len(CELLS) * N))
-    return agreement(scores, traces_of(values), known, traits, conf)
+    return agreement(by_method(scores), traces_of(values), known, traits, conf)
 
 
 def slow(a, b):

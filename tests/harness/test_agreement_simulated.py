@@ -17,14 +17,14 @@ from tests.harness.simulated import (
 RUNS = 40
 
 
-@pytest.mark.parametrize("name", ["trend, short", "convergence", "shared draws"])
+@pytest.mark.parametrize("name", ["trend, short", "grams", "convergence", "shared draws"])
 def test_nothing_is_found_where_nothing_is(name):
     shape, control = NULLS[name]
     found = round(RUNS * rejected(shape, control, range(RUNS)))
     assert stats.binomtest(found, RUNS, 0.05).pvalue > 0.002
 
 
-@pytest.mark.parametrize("name", ["trend, short", "convergence"])
+@pytest.mark.parametrize("name", ["trend, short", "grams", "convergence"])
 def test_without_its_control_it_is(name):
     assert rejected(NULLS[name][0], "none", range(5)) == 1
 

@@ -129,13 +129,13 @@ def test_lexicon_takes_words_literally():
 def test_surprisal_is_the_mean_over_the_sentence():
     sentences = frame([[2, 3]], start=1)
     read = tokens("t0", [-9.0, -1.0, -2.0, -3.0, -3.0, -6.0, -99.0])
-    assert surprisal(sentences, read).to_list() == [1.5, 4.0]
+    assert surprisal(sentences, [read]).to_list() == [1.5, 4.0]
 
 
 def test_surprisal_is_undefined_without_all_tokens():
     sentences = frame([[2, 0, 2], [1], [1]])
     read = pl.concat([tokens("t0", [-1.0, -1.0, -1.0]), tokens("t1", [np.nan])])
-    scores = surprisal(sentences, read).fill_null(np.nan).to_list()
+    scores = surprisal(sentences, [read]).fill_null(np.nan).to_list()
     assert scores == pytest.approx([1.0, np.nan, np.nan, np.nan, np.nan], nan_ok=True)
 
 
@@ -152,7 +152,7 @@ def test_surprisal_against_a_loop(lengths):
         -logprobs[t][start:stop].mean() if stop > start else np.nan
         for t, start, stop in sentences.select("trace_id", "start", "stop").iter_rows()
     ]
-    fast = surprisal(sentences, read).cast(pl.Float64).fill_null(np.nan).to_list()
+    fast = surprisal(sentences, [read]).cast(pl.Float64).fill_null(np.nan).to_list()
     assert fast == pytest.approx(slow, rel=1e-6, nan_ok=True)
 
 
@@ -160,14 +160,14 @@ def test_headroom_is_the_entropy_of_the_resampled_answers():
     drawn = [("t0", 0, "resample", a) for a in ("4", "5", "4", "<none>")]
     drawn += [("t0", 1, "resample", "4"), ("t0", 1, "resample", "4")]
     drawn += [("t0", 2, "forced", "4"), ("t0", 1, "forced", "6"), ("t1", 0, "resample", "4")]
-    scores = headroom(frame([[1, 1, 1]]), rollouts(drawn)).to_list()
+    scores = headroom(frame([[1, 1, 1]]), rollouts(drawn).lazy()).to_list()
     assert scores == [pytest.approx(1.5 * np.log(2)), 0.0, None]
     assert not np.signbit(scores[1])
 
 
 def test_all_baselines_in_one_long_frame(conf):
     sentences = frame([[1, 1], [1]]).with_columns(problem_id=pl.lit("p"))
-    scores = baselines(sentences, None, None, conf)
+    scores = baselines(sentences, [], None, conf)
     types = {"trace_id": pl.String, "sentence": pl.Int32, "method": pl.String, "score": pl.Float64}
     assert dict(scores.schema) == types
     names = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
@@ -178,4 +178,4 @@ def test_all_baselines_in_one_long_frame(conf):
 
 
 def test_no_sentences_no_scores(conf):
-    assert len(baselines(pl.DataFrame(schema=schema.SENTENCES), None, None, conf)) == 0
+    assert len(baselines(pl.DataFrame(schema=schema.SENTENCES), [], None, conf)) == 0

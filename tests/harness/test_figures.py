@@ -29,6 +29,7 @@ from harness.plots.figures import NAMES, figures
 from harness.plots.pairs import among, informative, pairs, selection
 from harness.plots.source import read, variants
 from harness.plots.style import ONE_COLUMN, SMALL, styled
+from harness.store import slug
 from tests.harness.frames import (
     add_matrix,
     agreement_of,
@@ -109,8 +110,8 @@ def test_a_figure_without_numbers_is_left_out_and_taken_away(tmp_path: Path):
     )
     for path in [*run.glob("matrices/*/*"), run / "matrices" / "edges.parquet"]:
         path.unlink()
-    scores = pl.read_parquet(run / "scores" / "a.parquet")
-    scores.drop("peaks").write_parquet(run / "scores" / "a.parquet")
+    for path in run.glob("tokens/a/*"):
+        path.unlink()
     left = {"agreement", "forest", "dendrogram", "control", "position", "trace"}
     assert {path.stem for path in draw(run, CONF)} == left
     assert {path.stem for path in (run / "plots").iterdir()} == left
@@ -278,14 +279,16 @@ def test_peaks_are_drawn_of_detectors_that_declare_them(tmp_path: Path):
     sentences = source.sentences.filter(pl.col("trace_id") == trace_id)
     found = peaks.along(run, sentences, ["b", "a"])
     assert found["method"].unique().to_list() == ["a"]
-    stored = pl.read_parquet(run / "scores" / "a.parquet").filter(pl.col("trace_id") == trace_id)
-    assert found["peaks"].to_list() == stored["peaks"].to_list()
-    assert found["stop"].to_list() == sentences["stop"].to_list()
+    path = run / "tokens" / "a" / f"{slug(trace_id)}.parquet"
+    stored = pl.read_parquet(path)
+    assert found["value"].to_list() == stored["value"].to_list()
+    assert found["token"].to_list() == list(range(len(stored)))
+    inside = (found["start"] <= found["token"]) & (found["token"] < found["stop"])
+    assert inside.all()
     with styled():
         figure = peaks.figure(found, "title")
     marks = figure.axes[0].lines[-1].get_xdata()
-    holding = found.filter(pl.col("peaks") > 0)
-    assert list(marks) == ((holding["start"] + holding["stop"]) / 2).to_list()
+    assert list(marks) == stored.filter(pl.col("peak") > 0)["token"].to_list()
     assert len(marks) > 0
 
 

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from harness import schema
 from harness.config import build
-from harness.findings import findings, pairs, read_under
+from harness.findings import findings
 from harness.page import render
 from harness.page.document import Payload
+from harness.pairs import pairs, read_under
 from harness.plots import Report
 from harness.plots.source import read
 from harness.summary import summary
@@ -206,7 +207,7 @@ def test_findings_count_intervals_on_one_side_of_zero():
         {"a": "b", "b": "base", "value": -0.9},
         {"a": "base", "b": "c", "value": None},
     ]
-    said = findings(agreement(rows), ["a", "b", "c"])
+    said = findings(agreement(rows), ["a", "b", "c"], [])
     assert said[0].startswith("1 of the 3 pairs of detectors agrees beyond chance with position")
     assert "1 oppose each other" in said[0]
     assert "between a and c: Spearman −.70 [−.80, −.60]; with position controlled −.30" in said[1]
@@ -227,7 +228,7 @@ def test_headroom_is_read_where_it_is_known():
 
 def test_a_control_nobody_has_makes_no_claim():
     raw = {"a": "a", "b": "b", "value": 0.5, "low": 0.4, "high": 0.6}
-    assert findings(agreement([raw]), ["a", "b"])[0].startswith(
+    assert findings(agreement([raw]), ["a", "b"], [])[0].startswith(
         "No pair of detectors has an interval"
     )
 
@@ -236,7 +237,7 @@ def test_undefined_pairs_come_last_and_are_counted():
     rows = [{"a": "a", "b": "b", "value": None}, {"a": "a", "b": "c", "value": -0.1}]
     frame = agreement(rows)
     assert [p.b for p in pairs(frame, "spearman")] == ["c", "b"]
-    assert findings(frame, "abc")[-1] == "1 of the 2 pairs could not be compared at all."
+    assert findings(frame, "abc", "")[-1] == "1 of the 2 pairs could not be compared at all."
 
 
 def test_the_verdict_is_that_under_all_controls():
@@ -250,10 +251,46 @@ def test_the_verdict_is_that_under_all_controls():
 
 
 def test_one_detector_has_nothing_to_agree_with():
-    said = findings(agreement([{"a": "a", "b": "base", "value": 0.5}]), ["a"])
+    said = findings(agreement([{"a": "a", "b": "base", "value": 0.5}]), ["a"], [])
     assert said == [
         "Fewer than two detectors have scores on the same sentences: nothing to compare."
     ]
+
+
+def test_the_truth_is_no_detector_and_has_a_sentence_of_its_own():
+    rows = [
+        {"a": "a", "b": "b", "value": 0.5, "control": "all", "verdict": "overlapping",
+         "disattenuated_high": 0.9},
+        {"a": "a", "b": "b", "value": 0.5},
+        {"a": "a", "b": "truth", "value": 0.9, "low": 0.8, "high": 1.0},
+        {"a": "a", "b": "truth", "value": 0.6, "control": "position"},
+        {"a": "truth", "b": "b", "value": -0.7, "verdict": "opposed"},
+        {"a": "truth", "b": "base", "value": 0.99},
+        {"a": "b", "b": "base", "value": 0.6},
+    ]  # fmt: skip
+    said = findings(agreement(rows), "ab", ["truth"])
+    assert "Verdicts on the one pair of detectors, all controls on: 1 overlapping." in said[0]
+    assert "1 of the 2 detectors is closer to a baseline than to any detector." in said
+    assert said[-1] == (
+        "Of the detectors a agrees best with the truth: Spearman .90 [.80, 1.00]; with position "
+        "controlled .60 no interval. The median detector has .10 raw and .60 with position "
+        "controlled."
+    )
+    assert not any("truth" in entry for entry in said[:-1])
+    alone = findings(agreement(rows), "a", ["truth"])
+    assert alone[0].startswith("Fewer than two detectors")
+    assert alone[1].startswith("Of the detectors a agrees best with the truth")
+
+
+def test_pairs_of_which_a_control_takes_one_out_have_no_verdict_and_are_counted_apart():
+    rows = [
+        {"a": "a", "b": "b", "value": 0.5, "control": "all", "verdict": "same"},
+        {"a": "a", "b": "grams", "value": None, "control": "all"},
+        {"a": "b", "b": "grams", "value": None, "control": "all"},
+    ]
+    said = findings(agreement(rows), ["a", "b", "grams"], [])[0]
+    assert said.startswith("These methods select the same sentences. Verdicts on 1 of the 3 pairs")
+    assert said.endswith("Of the other pairs a control takes one method out.")
 
 
 VERDICTS = [  # of three pairs; what is said first
@@ -272,7 +309,7 @@ def test_whether_they_select_the_same_sentences_comes_first(verdicts, first):
          "disattenuated_high": 0.9, "n_problems_needed": 40 if verdict == "undecided" else None}
         for (a, b), verdict in zip(names, verdicts, strict=True)
     ]  # fmt: skip
-    said = findings(agreement(rows), "abc")[0]
+    said = findings(agreement(rows), "abc", "")[0]
     assert said.startswith(first)
     counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
     assert sorted(counts.split(", ")) == sorted(
@@ -284,7 +321,7 @@ def test_whether_they_select_the_same_sentences_comes_first(verdicts, first):
 
 def test_an_overlap_that_may_be_the_whole_is_no_difference():
     row = {"a": "a", "b": "b", "value": 0.5, "verdict": "overlapping", "disattenuated_high": 1.1}
-    assert findings(agreement([row]), "ab")[0].startswith("Whether these methods")
+    assert findings(agreement([row]), "ab", "")[0].startswith("Whether these methods")
 
 
 def test_the_summary_fits_eighty_columns(run: Path):

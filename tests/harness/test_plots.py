@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 
 from harness import schema
 from harness.plots import Report, agreement, draw, position, trace
+from harness.plots.figures import figures
 from harness.plots.ranks import with_ranks
 from harness.plots.saving import save
 from harness.plots.source import read
@@ -193,6 +194,28 @@ def test_a_baseline_without_any_value_is_left_out_and_a_detector_is_not():
     rows = [row("a", "b", "none", 0.5), row("a", "x", "none", None), row("a", "c", "none", None)]
     figure = heat_map(rows, "abc", "x")
     assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_a_method_that_the_control_takes_out_has_no_hatched_cells():
+    rows = [row("a", "b", "none", 0.5), row("a", "b", "position", None) | {"verdict": "undecided"}]
+    rows += [row("a", "c", "none", 0.25), row("a", "c", "position", None)]
+    hatched = heat_map(rows, "abc").axes[0].collections[2]
+    assert [path.get_extents().min.tolist() for path in hatched.get_paths()] == [[0, 1]]
+
+
+def test_the_truth_is_drawn_apart_and_is_no_detector(tmp_path: Path):
+    folder = write_run(tmp_path / "run")
+    methods = pl.read_parquet(folder / "methods.parquet")
+    truth = pl.when(pl.col("method") == "mi").then(pl.lit("truth")).otherwise("family")
+    methods.with_columns(family=truth).write_parquet(folder / "methods.parquet")
+    source = read(folder)
+    assert "mi" not in source.detectors
+    assert source.truths == ["mi"]
+    assert source.methods_in_order[len(source.detectors)] == "mi"
+    frames = {name: rows for name, _, rows in figures(source, None)}
+    for name in ("forest", "control"):
+        assert "mi" not in {*frames[name]["a"], *frames[name]["b"]}
+    assert "mi" in set(frames["trace"]["method"])
 
 
 def test_an_empty_agreement_frame_draws_an_empty_figure():

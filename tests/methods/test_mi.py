@@ -13,10 +13,11 @@ from omegaconf import OmegaConf
 from scipy.linalg import helmert
 from threadpoolctl import threadpool_limits
 
-import methods.mi
+import harness.dependence
 from harness import NO_ANSWER, Evidence, Problem, Read, Reading, ReadText, Sentence, Trace
 from harness.config import target
-from methods.mi import MI, _break_ties, _factor, nhsic, squared_correlation
+from harness.dependence import _factor, nhsic, squared_correlation
+from methods.mi import MI, _break_ties
 
 SIGMA, EPSILON = 50.0, 1e-5
 RNG = np.random.default_rng(2506)
@@ -150,7 +151,7 @@ def test_block_boundaries_do_not_move_values(monkeypatch):
     x[::5] *= 20
     whole = nhsic(x, y, SIGMA, EPSILON)
     for rows in (1, 4, 7):
-        monkeypatch.setattr(methods.mi, "_BLOCK", rows * 96)
+        monkeypatch.setattr(harness.dependence, "_BLOCK", rows * 96)
         assert nhsic(x, y, SIGMA, EPSILON) == pytest.approx(whole, abs=1e-7)
     alone = np.concatenate([nhsic(row[None], y, SIGMA, EPSILON) for row in x])
     assert alone == pytest.approx(whole, abs=1e-7)
@@ -233,6 +234,10 @@ def test_peaks_and_a1_by_hand():
     assert made.diagnostics["peaks"].tolist() == [1, 0, 0]
     assert made.diagnostics["A1"] == pytest.approx([25 / 4, 3 / 4, 2 / 4], abs=1e-4)
     assert made.score == pytest.approx([25 / 4, 3 / 4, 2 / 4], abs=1e-4)
+    kept = made.tokens["value"][1:10] * 100
+    assert kept == pytest.approx(RIGHT[1:10], abs=1e-3)
+    assert np.isnan(made.tokens["value"][[0, 10]]).all()
+    assert np.flatnonzero(made.tokens["peak"] == 1).tolist() == [2]
     lower = replace(DETECTOR, iqr=0.125)  # peaks above 7.5: the 8 is one too
     made = lower.score(trace, evidence_of(lower, trace, REFERENCES, series(1, 3)))
     assert made.diagnostics["peaks"].tolist() == [1, 1, 0]

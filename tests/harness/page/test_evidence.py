@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from harness import schema
 from harness.page.edges import known, outgoing, strongest
 from harness.page.evidence import Gathered
-from harness.page.rollouts import SHOWN, alternatives, grouped, sampled
+from harness.page.rollouts import SHOWN, alternatives, grouped
 from harness.page.tokens import tokens
 from harness.plots.source import read
 from harness.store import add_part, slug, write_frame
@@ -49,21 +49,29 @@ def test_without_the_shared_arm_the_one_with_most_answers_is_shown(tmp_path: Pat
     assert found["arm"] == "rl"
 
 
-@given(st.lists(st.lists(st.integers(1, 9), max_size=30), max_size=6))
+@given(st.lists(st.lists(st.integers(1, 4), max_size=30), min_size=1, max_size=6))
 def test_the_sample_takes_turns_between_answers(sizes: list[list[int]]):
-    pools = [iter([(f"{i}-{j}", n) for j, n in enumerate(pool)]) for i, pool in enumerate(sizes)]
-    found = sampled(pools)
-    assert len(found) == min(SHOWN, sum(map(len, sizes)))
-    taken = [sum(at == i for at, _ in found) for i in range(len(sizes))]
-    left = [n for n, pool in zip(taken, sizes, strict=True) if n < len(pool)]
-    assert all(n >= max(taken, default=0) - 1 for n in left)  # none that has more is left behind
+    rows = [
+        (0, f"{i}-{j}", str(i), True, "resample")
+        for i, pool in enumerate(sizes)
+        for j, n in enumerate(pool)
+        for _ in range(n)
+    ]
+    found = {int(r["answer"]): r for r in grouped(drawn(*rows)).iter_rows(named=True)}
+    shown = [len(found[i]["said"]) if i in found else 0 for i in range(len(sizes))]
+    assert sum(shown) == min(SHOWN, sum(map(len, sizes)))
+    left = [n for n, pool in zip(shown, sizes, strict=True) if n < len(pool)]
+    assert all(n >= max(shown) - 1 for n in left)  # none that has more is left behind
+    for i, group in found.items():
+        assert group["n"] == sum(sizes[i])
+        assert group["times"] == sorted(sizes[i], reverse=True)[: shown[i]]
 
 
-def test_every_rollout_is_counted_once():
-    rows = [(0, "1", True, "a", 5), (0, None, False, "a", 9), (0, "1", True, "b", 2)]
-    groups = grouped(rows)
-    assert [(g["answer"], g["n"]) for g in groups] == [(None, 9), ("1", 7)]
-    assert sum(n for g in groups for _, n in g["said"]) == 16
+def test_every_rollout_is_counted_once_the_most_frequent_answer_first():
+    rows = [(0, "a", "1", True, "resample")] * 5 + [(0, "a", None, False, "resample")] * 9
+    groups = grouped(drawn(*rows, *[(0, "b", "1", True, "resample")] * 2))
+    assert groups.select("answer", "n").rows() == [(None, 9), ("1", 7)]
+    assert groups["times"].explode().sum() == 16
 
 
 def test_edges_are_above_the_mean_of_their_row():

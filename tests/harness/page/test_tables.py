@@ -4,11 +4,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from harness.findings import Pair, Value
 from harness.page.citing import bibliography, flat, library, methods_text, stated
 from harness.page.description import UNKNOWN, described
 from harness.page.figures import figures
 from harness.page.tables import beside, enrichment, explained, missing, ordered, summary
+from harness.pairs import Pair, Value
 from harness.plots.source import read
 from tests.harness.evident import add_frames
 from tests.harness.synthetic import write_run
