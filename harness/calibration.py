@@ -5,7 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.store import derive
-from harness.types import Detector, Evidence, Fitting, Stating, Trace
+from harness.types import Detector, Evidence, Fitting, Stating, Trace, UserError
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Detectors that learn are fitted on the problems of all folds but that of the trace."""
+
+    folds: int
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise UserError(f"calibration.folds: must be at least 2, got {self.folds}")
 
 
 def folds(problems: Iterable[str], n: int) -> dict[str, int]:

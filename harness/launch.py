@@ -3,7 +3,7 @@
 import sys
 import traceback
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ def attempt(config: Any) -> None:
     todo = settings(config)
     sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
-        job(todo)
+        with todo.mirror.kept(todo.folder) if todo.mirror else nullcontext():
+            job(todo)
     except UserError as error:
         print(f"error: {', '.join(todo.entries)}: {error}", file=sys.stderr)
         if not sweep:

@@ -144,7 +144,7 @@ def _differing(a: Settings, b: Settings) -> str | None:
 
 def _kept(job: Settings, detectors: set[str]) -> Mapping[str, Any]:
     nodes = {key: job.values[key] for key in ("model", *job.values)}
-    for key in ("method", "options", "run", "results", "shard", "worker"):
+    for key in ("method", "options", "run", "results", "shard", "mirror", "worker"):
         nodes.pop(key, None)
     return flat(nodes | {"method": {name: job.values["method"][name] for name in detectors}})
 
@@ -154,6 +154,8 @@ def _check_alone(job: Settings) -> None:
     folder.check_place(job.folder)
     if not job.overwrite:
         folder.check(job)
+    if job.mirror:
+        job.mirror.check(job.run, job.identity, overwrite=job.overwrite)
     # Cheap before dear: the model's tokenizer comes last.
     _ = job.segmentation.segmenter
     problems = job.problems.load()

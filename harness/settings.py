@@ -12,9 +12,11 @@ from omegaconf import OmegaConf
 
 from harness.agreement import Agreement
 from harness.assumed import Assumed
+from harness.calibration import Calibration
 from harness.config import build, check, flat, plain, serving, shown
 from harness.engine import EngineConf
 from harness.labels import Labels
+from harness.mirror import Mirror, mirror
 from harness.planted import Selftest
 from harness.plots import Report
 from harness.sample import REFERENCES, checkpoints, wanted
@@ -67,17 +69,6 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Detectors that learn are fitted on the problems of all folds but that of the trace."""
-
-    folds: int
-
-    def __post_init__(self) -> None:
-        if self.folds < 2:
-            raise UserError(f"calibration.folds: must be at least 2, got {self.folds}")
-
-
-@dataclass(frozen=True)
 class Settings:
     """Everything a job needs to know, checked; `values` is what it was made from.
 
@@ -89,6 +80,7 @@ class Settings:
     run: str
     overwrite: bool
     shard: Shard | None
+    mirror: Mirror | None
     problems: ProblemSet
     segmentation: Segmentation
     labels: Labels
@@ -122,7 +114,7 @@ class Settings:
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
-    *("shard", "worker"),
+    *("shard", "mirror", "worker"),
 }
 
 
@@ -144,7 +136,7 @@ def settings(config: Any) -> Settings:
     for key in values:
         if key not in _KNOWN:
             raise UserError(f"{key}: no such key; there are {', '.join(sorted(_KNOWN))}")
-    for key in sorted(_KNOWN - {"options", "shard"}):
+    for key in sorted(_KNOWN - {"options", "shard", "mirror"}):
         if values.get(key) is None:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
     sampling = build(Sampling, values["sampling"], "sampling")
@@ -161,6 +153,7 @@ def settings(config: Any) -> Settings:
         run=_run(values["run"]),
         overwrite=check(bool, values["overwrite"], "overwrite"),
         shard=part(values.get("shard")),
+        mirror=mirror(values.get("mirror")),
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
         labels=build(Labels, values["labels"], "labels"),

@@ -40,7 +40,7 @@ class Process:
     ) -> None:
         self.arguments, self.environment, self.sampling = arguments, environment, sampling
         self.counts: Mapping[str, int] = {}
-        self.context = 0
+        self.started: asyncio.Future[int] | None = None  # tokens of prompt and rollout that fit
         self.process: subprocess.Popen[bytes] | None = None
         self.pipe, self.theirs = Pipe()
         self.log = Path(tempfile.gettempdir(), f"harness-vllm-{uuid.uuid4().hex}.log")
@@ -53,15 +53,17 @@ class Process:
     ) -> list[Completion]:
         """Continuations in the order of their noise; raises UserError where vLLM fails."""
         loop = asyncio.get_running_loop()
-        if self.process is None:
+        if self.started is None:
+            self.started = loop.create_future()
             self._start(seed)
             loop.add_reader(self.pipe.fileno(), self._receive)
+        context = await asyncio.shield(self.started)
         if self.failed:
             raise self.failed
-        if len(prefix) + most > self.context:
+        if len(prefix) + most > context:
             raise UserError(
                 f"sampling.max_tokens: a prefix of {len(prefix)} tokens and {most} more exceed the "
-                f"{self.context} that fit; lower it, or raise engine.max_length or engine.memory"
+                f"{context} that fit; lower it, or raise engine.max_length or engine.memory"
             )
         number, future = next(self.numbers), loop.create_future()
         self.waiting[number] = future
@@ -78,7 +80,7 @@ class Process:
         self.log.unlink(missing_ok=True)
 
     def _start(self, seed: int) -> None:
-        """Start it and wait until it can be asked; raises UserError with vLLM's reason."""
+        """Start it; it says when it can be asked, so that several start at once."""
         handle = self.theirs.fileno()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -91,29 +93,37 @@ class Process:
                 start_new_session=True,  # an interrupt at the terminal is not for it
             )
         self.theirs.close()
-        try:
+        with suppress(BrokenPipeError):  # its death is told by the reader
             self.pipe.send((self.arguments | {"seed": seed % 2**32}, self.sampling))
-            self.context = self.pipe.recv()
-        except (EOFError, OSError):
-            raise UserError(f"engine=vllm: it does not start ({self._reason()})") from None
 
     def _receive(self) -> None:
-        """Take a finished request, or notice that the process is gone."""
+        """Take what it says: first the tokens that fit, then finished requests, or its end."""
+        assert self.started is not None
         try:
-            number, found, self.counts = self.pipe.recv()
+            said = self.pipe.recv()
         except (EOFError, OSError):
             self._fail()
             return
+        if not self.started.done():
+            self.started.set_result(said)
+            return
+        number, found, self.counts = said
         future = self.waiting.pop(number)
         if not future.done():
             future.set_result([Completion(ids, reason == "stop") for ids, reason in found])
 
     def _fail(self) -> None:
+        """Tell all who wait, with vLLM's reason, that it does not start or has died."""
         asyncio.get_running_loop().remove_reader(self.pipe.fileno())
-        self.failed = UserError(f"engine=vllm: its process died ({self._reason()}); {KEPT}")
-        for future in self.waiting.values():
-            if not future.done():
-                future.set_exception(self.failed)
+        assert self.started is not None
+        lost = [future for future in self.waiting.values() if not future.done()]
+        if self.started.done():
+            self.failed = UserError(f"engine=vllm: its process died ({self._reason()}); {KEPT}")
+        else:
+            self.failed = UserError(f"engine=vllm: it does not start ({self._reason()})")
+            lost.append(self.started)
+        for future in lost:
+            future.set_exception(self.failed)
 
     def _ended(self) -> int:
         """Its exit code, once all of its group is gone: a killed one would leave vLLM's workers."""

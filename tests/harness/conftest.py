@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from harness.draws import Writer
+from harness.preflight import plan
 from harness.problems import Jsonl
 from harness.segmentation import Segmentation
 from harness.settings import Sampling, Screen
 from harness.subject import Model, Subject
+from tests.harness.together import line
 
 SAMPLING = Sampling(
     draws=5, schedule="fixed", stretch=8, chunk=2, temperature=1.0, top_p=1.0, max_tokens=60,
@@ -27,3 +29,13 @@ def subject(tiny: Path) -> Subject:
 def writer(tmp_path: Path, subject: Subject, questions: Path) -> Writer:
     problems = Jsonl("q", str(questions), 3, 5, None, "", r"total is (\d)")
     return Writer(tmp_path, subject, problems, Segmentation("default", 5).segmenter, SAMPLING)
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process makes of a job of all kinds of detectors."""
+    from harness.run import job
+
+    results = tmp_path_factory.mktemp("alone")
+    job(plan(line(results)).jobs[0])
+    return results

@@ -26,15 +26,15 @@ class Scene:
     written: tuple[int, ...]
     cuts: tuple[int, ...]
 
-    def requests(self, cut: int, draws: int, **changes: object) -> list[Request]:
-        """Rollouts that keep so many tokens, in chunks of 25."""
+    def requests(self, cut: int, draws: int, chunk: int = 25, **changes: object) -> list[Request]:
+        """Rollouts that keep so many tokens, in chunks."""
         fields = {"extra": (), "until": "end", "max_length": len(self.prompt) + 384} | changes
         base = self.prompt + self.written
-        chunks = [tuple(range(i, min(i + 25, draws))) for i in range(0, draws, 25)]
+        chunks = [tuple(range(i, min(i + chunk, draws))) for i in range(0, draws, chunk)]
         return [
-            Request(("organism", "a", str(cut), str(chunk[0])), base, cut, draws=chunk,
-                    seed=derive(cut, chunk[0]), **fields)
-            for chunk in chunks
+            Request(("organism", "a", str(cut), str(ids[0])), base, cut, draws=ids,
+                    seed=derive(cut, ids[0]), **fields)
+            for ids in chunks
         ]  # fmt: skip
 
 

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import test_sharing
-from tests.harness.test_sharing import check_alike, line
-
-alone = test_sharing.alone  # the fixture
+from tests.harness.together import check_alike, line
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,18 @@ def engine() -> Iterator[Completing]:
     running.close()
 
 
+@pytest.fixture(scope="module")
+def cold() -> Iterator[Completing]:
+    """One at temperature 0, with room for a trace and no more."""
+    running = started((0.0, 1.0), max_length=len(scene().prompt) + 384)
+    yield running
+    running.close()
+
+
 def family(engine: Completing) -> list[psutil.Process]:
-    """The processes of an engine."""
-    process = engine.completers[0].process
-    assert process is not None
-    own = psutil.Process(process.pid)
-    return [own, *own.children(recursive=True)]
+    """The processes of an engine, those of its first copy first."""
+    owned = [psutil.Process(each.process.pid) for each in engine.completers]
+    return [member for own in owned for member in (own, *own.children(recursive=True))]
 
 
 def gone(processes: Sequence[psutil.Process], seconds: float) -> bool:
@@ -58,9 +64,10 @@ def gone(processes: Sequence[psutil.Process], seconds: float) -> bool:
 
 
 def test_answers_are_distributed_as_those_of_the_hf_engine(engine: Completing) -> None:
+    """All rollouts of a boundary at once, so that the seed alone decides what is drawn."""
     where = scene()
-    for cut in where.cuts[:2]:
-        todo = where.requests(cut, 400)
+    for cut in (where.cuts[4], where.cuts[6]):
+        todo = where.requests(cut, 400, chunk=400)
         ours, theirs = answers(hf(where.subject, where.stops), todo), answers(engine, todo)
         assert ours.total() == theirs.total() == 400
         assert len([answer for answer in ours if ours[answer] > 20]) > 1
@@ -85,60 +92,48 @@ def test_the_first_sentence_and_the_answer_end_rollouts(engine: Completing) -> N
         assert until in done.finish_reason
 
 
-def test_greedy_rollouts_are_those_of_the_hf_engine() -> None:
+def test_greedy_rollouts_are_those_of_the_hf_engine(cold: Completing) -> None:
     from harness.hf import HF
 
-    where, cold = scene(), (0.0, 1.0)
+    where = scene()
     todo = [where.requests(cut, 2)[0] for cut in where.cuts]
-    running = started(cold)
-    found = sorted(running.sample(todo), key=lambda done: todo.index(done.request))
-    running.close()
-    ours = HF(64, 4096).start(where.subject, where.stops, cold).sample(todo)
+    found = sorted(cold.sample(todo), key=lambda done: todo.index(done.request))
+    ours = HF(64, 4096).start(where.subject, where.stops, (0.0, 1.0)).sample(todo)
     assert found == sorted(ours, key=lambda done: todo.index(done.request))
 
 
-def test_what_was_finished_is_kept_when_its_process_is_killed(engine: Completing) -> None:
-    """Also that the rest of its group goes with it, and that another engine goes on."""
+def test_a_prefix_that_is_too_long_is_named(cold: Completing) -> None:
+    (longer,) = scene().requests(scene().cuts[0], 1, max_length=len(scene().prompt) + 385)
+    with pytest.raises(
+        UserError, match=r"more exceed the \d+ that fit; lower it, or raise engine\."
+    ):
+        list(cold.sample([longer]))
+
+
+def test_copies_share_the_work_and_what_was_finished_survives_one(engine: Completing) -> None:
+    """Also that closing gives all memory back, that of a killed one too, and another goes on."""
     where = scene()
-    todo = [r for cut in where.cuts for r in where.requests(cut, 100)]
-    doomed, members = started(slots=16), list[psutil.Process]()
+    one = [r for cut in where.cuts[4:] for r in where.requests(cut, 50)]
+    todo = [*one, *(replace(r, base=r.base[:-1], key=("other", *r.key)) for r in one)]
+    doomed, members = started(slots=16, data_parallel=2), list[psutil.Process]()
     finished: list[Finished] = []
 
     def sampled() -> None:
         for done in doomed.sample(todo):
             finished.append(done)
-            if len(finished) == 3:
+            if not members and all(each.counts for each in doomed.completers):
                 members.extend(family(doomed))
                 members[0].send_signal(signal.SIGKILL)
 
     with pytest.raises(UserError, match=r"its process died .*; what is finished is kept") as caught:
         sampled()
     assert "\n" not in str(caught.value)
-    assert 3 <= len(finished) < len(todo)
-    assert members
-    assert gone(members, 10)
+    assert 2 <= len(finished) < len(todo)
     doomed.close()
+    assert members
+    assert gone(members, 0)
     rest = [request for request in todo if request not in [done.request for done in finished]]
     assert sorted(d.request.key for d in engine.sample(rest)) == sorted(r.key for r in rest)
-
-
-def test_closing_gives_its_memory_back() -> None:
-    running = started()
-    list(running.sample(scene().requests(scene().cuts[0], 1)))
-    members = family(running)
-    running.close()
-    assert gone(members, 0)
-
-
-def test_several_copies_share_the_work() -> None:
-    where = scene()
-    other = [replace(r, base=r.base[:-1]) for r in where.requests(where.cuts[0], 50)]
-    todo = [*where.requests(where.cuts[0], 50), *other]
-    running = started(data_parallel=2)
-    assert len(list(running.sample(todo))) == len(todo)
-    each = [completer.counts["prompt_tokens"] for completer in running.completers]
-    running.close()
-    assert all(n > 0 for n in each)
 
 
 @pytest.mark.parametrize(
@@ -159,13 +154,6 @@ def test_what_keeps_it_from_starting_is_one_line(change: dict[str, Any], words: 
     broken.close()
 
 
-def test_a_prefix_that_is_too_long_is_named() -> None:
-    short = started(max_length=100)
-    with pytest.raises(UserError, match=r"exceed the 100 that fit; lower it, or raise engine\."):
-        list(short.sample(scene().requests(scene().cuts[0], 1)))
-    short.close()
-
-
 LINE = [
     sys.executable, "-m", "harness", "engine=vllm", "method=[resampling_plain]", "run=v",
     "problems.limit=2", "problems.reference=5", "engine.cpu_memory=1",
@@ -173,21 +161,46 @@ LINE = [
 ]  # fmt: skip
 
 
-def test_a_run_goes_on_after_it_was_killed_and_leaves_nothing_running(tmp_path: Path) -> None:
-    with subprocess.Popen([*LINE, "sampling.draws=400"], cwd=tmp_path) as killed:
-        while not (tmp_path / "results/v/traces.parquet").exists() and killed.poll() is None:
-            time.sleep(0.2)
-        time.sleep(3)
-        members = psutil.Process(killed.pid).children(recursive=True)
-        killed.send_signal(signal.SIGKILL)
-    assert members
-    assert gone(members, 30)
+def workers(run: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(run.pid).children(recursive=True)
+
+
+def begun(run: subprocess.Popen[str], folder: Path) -> None:
+    """Wait until rollouts of a trace's own are recorded."""
+    while not list(folder.glob("rollouts/*-0-*/*")):
+        assert run.poll() is None
+        time.sleep(0.1)
+
+
+def test_a_run_goes_on_after_its_engine_was_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "results/v"
+    more = ["sampling.draws=400"]
+    with subprocess.Popen([*LINE, *more], cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+        begun(run, folder)
+        workers(run)[0].send_signal(signal.SIGKILL)
+        _, said = run.communicate()
+    assert run.returncode == 2
+    (line,) = [line for line in said.splitlines() if "error" in line]
+    assert "engine=vllm: its process died (killed by signal 9); what is finished is kept" in line
+    before = recorded(folder)
     done = subprocess.run(
         [*LINE, "sampling.draws=50"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    keys = [row[:4] for row in recorded(tmp_path / "results/v")]
-    assert len(keys) == len(set(keys))
-    status = read_json(tmp_path / "results/v/status/resampling_plain.json")
+    after = recorded(folder)
+    assert {str(row) for row in before} <= {str(row) for row in after}
+    assert len({row[:4] for row in after}) == len(after)
+    status = read_json(folder / "status/resampling_plain.json")
     assert status["state"] == "done"
     assert status["engine"]["cached_tokens"] > 0
+
+
+def test_a_run_that_is_killed_leaves_nothing_running(tmp_path: Path) -> None:
+    with subprocess.Popen(LINE, cwd=tmp_path, text=True, stderr=subprocess.DEVNULL) as run:
+        while not (tmp_path / "results/v/traces.parquet").exists():
+            assert run.poll() is None
+            time.sleep(0.1)
+        members = workers(run)
+        run.send_signal(signal.SIGKILL)
+    assert members
+    assert gone(members, 30)
