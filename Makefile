@@ -61,7 +61,7 @@ selftest: install
 	$(BIN)/python -m harness.selftest
 
 test: dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM_BIN)/python -m pytest tests/harness/vllm
