@@ -116,7 +116,9 @@ class Process:
         """Tell all who wait, with vLLM's reason, that it does not start or has died."""
         asyncio.get_running_loop().remove_reader(self.pipe.fileno())
         assert self.started is not None
-        lost = [future for future in self.waiting.values() if not future.done()]
+        lost: list[asyncio.Future[Any]] = [
+            future for future in self.waiting.values() if not future.done()
+        ]
         if self.started.done():
             self.failed = UserError(f"engine=vllm: its process died ({self._reason()}); {KEPT}")
         else:
