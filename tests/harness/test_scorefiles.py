@@ -63,7 +63,10 @@ def test_a_file_that_is_no_table_is_named(run: Path, content: bytes):
         score_files(run, ["mi"])
 
 
-@pytest.mark.parametrize(("text", "said"), [("{", "is no JSON"), ('{"state": "done"}', "family")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("{", "is no JSON"), ("[]", "no JSON object"), ('{"state": "done"}', "family")],
+)
 def test_a_broken_status_is_named(run: Path, text: str, said: str):
     (run / "status" / "mi.json").write_text(text)
     with pytest.raises(UserError, match=rf"mi\.json: .*{said}"):
