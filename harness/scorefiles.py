@@ -30,10 +30,8 @@ def statuses(run: Path) -> dict[str, dict[str, Any]]:
 def _status(path: Path) -> dict[str, Any]:
     try:
         found = read_json(path)
-    except ValueError:
-        raise UserError(f"{path}: is no JSON; delete it and run the method again") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: is no JSON object; delete it and run the method again")
+    except (ValueError, TypeError):
+        raise UserError(f"{path}: is no JSON object; delete it and run the method again") from None
     lacking = [key for key in NEEDED if key not in found and found.get("state") != "failed"]
     if lacking:
         raise UserError(f"{path}: has no {lacking[0]}; delete it and run the method again")

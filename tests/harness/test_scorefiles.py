@@ -65,7 +65,7 @@ def test_a_file_that_is_no_table_is_named(run: Path, content: bytes):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("{", "is no JSON"), ("[]", "no JSON object"), ('{"state": "done"}', "family")],
+    [("{", "is no JSON"), ("[1]", "is no JSON"), ('{"state": "done"}', "family")],
 )
 def test_a_broken_status_is_named(run: Path, text: str, said: str):
     (run / "status" / "mi.json").write_text(text)
