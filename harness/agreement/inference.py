@@ -24,7 +24,8 @@ LEAST = 1e-9  # of the variance that a t statistic is divided by, as a share of 
 def interval(values: Means, conf: Agreement) -> tuple[float, float]:
     """Confidence interval of the mean over problems; (NaN, NaN) where there are too few.
 
-    BCa bootstrap over problems (Efron 1987) from `min_problems_bca` up, Student's t below.
+    BCa bootstrap over problems (Efron 1987), widened for few problems (Hesterberg 2015), from
+    `min_problems_bca` up, Student's t below.
     """
     bounds = estimate(values[None, None], mean, [conf.confidence], conf)[1]
     return float(bounds[0, 0, 0]), float(bounds[0, 0, 1])
@@ -75,7 +76,8 @@ def _estimate(
             elif draws is None or n[row] < conf.min_problems_bca:
                 bounds[i, row] = _student(float(value[row]), left, level)
             else:
-                bounds[i, row] = bca(float(value[row]), draws[:, row], left, level)
+                reach = _widened(int(n[row]), level)
+                bounds[i, row] = bca(float(value[row]), draws[:, row], left, reach)
     return value, bounds
 
 
@@ -95,19 +97,30 @@ def _student(value: float, jackknife: Means, level: float) -> tuple[float, float
     return value - reach, value + reach
 
 
+def _widened(n: int, level: float) -> float:
+    """How far a bootstrap interval of n problems reaches, in standard deviations of its draws.
+
+    Draws vary by (n - 1) / n of what they stand for and take their own spread for known; Student's
+    t and that factor make up for both (Hesterberg 2015, "What Teachers Should Know About the
+    Bootstrap", 5.3). Without it 30 problems of unlike lengths are covered .91 of the time.
+    """
+    return float(np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
+
+
 def bca(
-    value: float, draws: Float[np.ndarray, " draws"], jackknife: Means, confidence: float
+    value: float, draws: Float[np.ndarray, " draws"], jackknife: Means, reach: float
 ) -> tuple[float, float]:
     """Bias-corrected and accelerated interval from bootstrap draws and leave-one-out values.
 
-    Draws in which the expression is undefined are left out.
+    It reaches as many standard deviations to either side as `reach` says, 1.96 for 95 % of a normal
+    distribution. Draws in which the expression is undefined are left out.
     """
     draws = draws[np.isfinite(draws)]
     below = ((draws < value).mean() + (draws <= value).mean()) / 2
     bias = ndtri(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
     away = jackknife.mean() - jackknife
     skew = (away**3).sum() / (6 * (away**2).sum() ** 1.5)
-    z = bias + ndtri([(1 - confidence) / 2, (1 + confidence) / 2])
+    z = bias + np.array([-reach, reach])
     low, high = np.quantile(draws, ndtr(bias + z / (1 - skew * z)))
     return float(low), float(high)
 

@@ -35,13 +35,16 @@ class TestInterval:
         values = np.random.default_rng(seed).exponential(size=25)
         theirs = stats.bootstrap((values,), np.mean, n_resamples=500, random_state=seed)
         jackknife = np.array([np.delete(values, i).mean() for i in range(25)])
-        ours = bca(values.mean(), theirs.bootstrap_distribution, jackknife, 0.95)
+        ours = bca(values.mean(), theirs.bootstrap_distribution, jackknife, stats.norm.ppf(0.975))
         assert ours == pytest.approx(tuple(theirs.confidence_interval), rel=1e-12)
 
-    def test_from_twenty_problems_bca(self, conf):
+    def test_from_twenty_problems_bca_as_wide_as_student_s_t(self, conf):
         values = np.random.default_rng(0).exponential(size=20)
         conf = replace(conf, draws=20000)
-        theirs = stats.bootstrap((values,), np.mean, n_resamples=20000, random_state=1)
+        level = 2 * stats.norm.cdf(np.sqrt(20 / 19) * stats.t.ppf(0.975, 19)) - 1
+        theirs = stats.bootstrap(
+            (values,), np.mean, n_resamples=20000, random_state=1, confidence_level=level
+        )
         assert interval(values, conf) == pytest.approx(
             tuple(theirs.confidence_interval), abs=0.03 * values.std()
         )
