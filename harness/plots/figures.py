@@ -86,7 +86,8 @@ def of_methods(source: Source, detectors: list[str]) -> Iterator[Drawn]:
         rows = enrichment.strongest(source.enrichment)
         total = source.enrichment["method"].n_unique()
         if len(rows):
-            yield "enrichment", enrichment.figure(rows, source.families, total), rows
+            groups = (source.detectors, source.truths, source.baselines)
+            yield "enrichment", enrichment.figure(rows, groups, source.families, total), rows
     curves = position.curves(source.scores, source.sentences)
     if len(curves):
         shown = [*detectors, *source.truths]

@@ -262,14 +262,35 @@ def test_reliabilities_leave_out_methods_without_any():
     assert reliability.reliabilities(without)["reliability_controlled"].null_count() == 2
 
 
-def test_the_most_enriched_methods_are_drawn_and_the_infinite_left_out():
-    rows = enrichment_of([f"m{i}" for i in range(15)])
+def test_the_most_enriched_methods_are_drawn_and_the_infinite_are_null():
+    rows = enrichment_of([f"m{i}" for i in range(30)])
     found = enrichment.strongest(rows)
     finite = rows.filter(pl.col("value").is_finite())
     size = dict(finite.group_by("method").agg(pl.col("value").abs().mean()).iter_rows())
     best = sorted(size, key=lambda name: -size[name])[: enrichment.MOST]
     assert found["method"].unique(maintain_order=True).to_list() == best
-    assert found["value"].is_finite().all()
+    assert len(found) == enrichment.MOST * rows["category"].n_unique()
+    assert found["value"].drop_nulls().is_finite().all()
+
+
+def test_each_category_of_each_method_is_coloured_framed_or_hatched():
+    names = ["a", "b", "c"]
+    rows = enrichment.strongest(enrichment_of(names))
+    with styled():
+        figure = enrichment.figure(rows, [["a"], ["b", "c"]], dict.fromkeys(names, "rl"), 3)
+    hatched, coloured, framed = (list(c.get_paths()) for c in figure.axes[0].collections)
+    sure = rows.filter((pl.col("low") > 0) | (pl.col("high") < 0)).drop_nulls("value")
+    assert (len(hatched), len(coloured), len(framed)) == (1, len(rows) - 1, len(sure))
+    shown = [t.get_text() for t in figure.axes[0].texts]
+    assert sorted(shown) == sorted(map(enrichment.tenths, rows["value"].drop_nulls()))
+    assert [enrichment.tenths(v) for v in (-0.04, 0.26, -1.0, 12.0)] == [".0", ".3", "−1.0", "12.0"]
+
+
+def test_an_interval_excludes_nothing_where_there_is_none():
+    assert enrichment.excludes(0.1, 0.3)
+    assert enrichment.excludes(-0.3, -0.1)
+    assert not enrichment.excludes(-0.1, 0.3)
+    assert not enrichment.excludes(None, None)
 
 
 def test_peaks_are_drawn_of_detectors_that_declare_them(tmp_path: Path):
