@@ -45,7 +45,9 @@ def _first(error: Exception) -> str:
 def _model(name: str) -> Any:
     """The embedder: packaged, a local folder, or a hub id; raises UserError if there is none."""
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     try:
         return SentenceTransformer(_located(name))
     except (OSError, ValueError) as error:

@@ -23,6 +23,7 @@ from harness.page.payload import Payload
 from harness.page.viewer import index
 from harness.pairs import controls, pairs, read_under
 from harness.plots import Report
+from harness.plots.agreement import known
 from harness.plots.source import Source, read
 from harness.store import write_bytes
 from harness.types import UserError
@@ -90,7 +91,8 @@ def data(
 ) -> dict[str, int]:
     """Fill the payload; returns the lines at which the script starts to read."""
     order = tables.ordered(source)
-    _, compared = payload.keep(matrix(source.agreement, order))
+    there = known(source.agreement, source.families)
+    _, compared = payload.keep(matrix(source.agreement, [name for name in order if name in there]))
     _, pictures = payload.keep({name: svg for name, _, svg in drawn})
     listed = index(run, source, order, source.detectors, payload)
     _, traces = payload.keep(listed | {"families": source.families})

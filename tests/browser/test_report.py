@@ -130,7 +130,7 @@ def test_filters_and_disagreement(opened: Any, report: Path):
     assert page.locator("#listed").inner_text().endswith("of 12 traces")
     page.fill("#problem", "p3")
     assert page.locator("#listed").inner_text().endswith("of 1 traces")
-    assert "p3-0" in page.locator("#current").inner_text()
+    until(page, "document.getElementById('current').innerText.includes('p3-0')")
     page.select_option("#label", label="active computation")
     part = pl.read_parquet(report.parent / "sentences.parquet").filter(
         pl.col("trace_id") == "p3-0", pl.col("category") == "active_computation"

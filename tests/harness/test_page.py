@@ -126,6 +126,18 @@ def test_failures_are_told_not_hidden(run: Path):
     assert counts["traces, 12 correct"] == "24"
 
 
+def test_a_baseline_without_a_value_has_no_row_of_the_matrix(tmp_path: Path):
+    folder = write_run(tmp_path / "run", n_problems=3)
+    frame = pl.read_parquet(folder / "agreement.parquet")
+    of = (pl.col("a") == "position") | (pl.col("b") == "position")
+    nothing = pl.when(~of).then("value").alias("value")
+    frame.with_columns(nothing).write_parquet(folder / "agreement.parquet")
+    found = Document(page(folder)).payload
+    names = next(c["names"]["method"] for c in found if isinstance(c, dict) and "names" in c)
+    assert "position" not in names
+    assert {"mi", "resampling"} <= set(names)
+
+
 def test_frames_of_other_steps_are_shown_where_they_are(run: Path, hostile: str):
     html = (run / "report.html").read_text(encoding="utf-8")
     assert "plan generation</th>" in html
