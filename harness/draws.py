@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
+from pathlib import Path
 from typing import Any
 
 from harness import schema
-from harness.coupling import couples, due
+from harness.coupling import Place, anew, couples, due
 from harness.engine import Engine, Finished, Request
 from harness.progress import Meter
-from harness.recorded import AGAIN, Key, keys, written
+from harness.recorded import AGAIN, Key, keys, load, written
 from harness.store import add_part, derive, rows
 from harness.types import Cut, Draw
 from harness.writer import Site, Writer
@@ -77,17 +78,29 @@ def requests(writer: Writer, site: Site, wanted: Sequence[Draw]) -> Iterator[Req
     """
     folder, missing = writer.folder(site.owner), list[tuple[Draw, list[Cut]]]()
     recorded, sampling = keys(folder), writer.sampling
-    asked, places = set(recorded), {(want.arm, want.boundary) for want in wanted}
+    asked, most = set(recorded), _due(writer, folder, wanted)
     for want in wanted:
         cuts = want.after or [Cut(draw) for draw in range(want.n)]
         if couples(sampling.schedule, want):
-            cuts = due(want, places, recorded, sampling.stretch)
+            cuts = anew(want, most, recorded, sampling.stretch)
         missing.append((want, [c for c in cuts if (want.arm, want.boundary, c) not in asked]))
         asked.update((want.arm, want.boundary, c) for c in cuts)
     tokens = written(folder, {key for want, cuts in missing for key in _ancestors(want, cuts)})
     for want, cuts in missing:
         for _, group in groupby(cuts, key=lambda cut: _number(writer, cut)):
             yield _request(writer, site, want, list(group), tokens)
+
+
+def _due(writer: Writer, folder: Path, wanted: Sequence[Draw]) -> dict[Place, int]:
+    """How many draws each boundary of coupled ones is to have for now."""
+    sampling, found = writer.sampling, dict[Place, int]()
+    there = load(folder) if sampling.enough else {}
+    for want in wanted:
+        if couples(sampling.schedule, want):
+            place = (want.arm, want.boundary)
+            n = due(want, there.get(place), sampling.enough)
+            found[place] = max(n, found.get(place, 0))
+    return found
 
 
 def _request(

@@ -82,6 +82,7 @@ class Desk:
             continued=recorded.continued(folder),
             reading=_kept_tokens(self.writer.run, trace),
             embeddings=self.vectors.get(trace.id, {}),
+            settled=self.writer.sampling.enough,
         )
 
     def missing(

@@ -44,8 +44,9 @@ class Sampling:
     """What conf/sampling says; lengths in tokens."""
 
     draws: int
-    schedule: Literal["fixed", "coupled"]
+    schedule: Literal["fixed", "coupled", "adaptive"]
     stretch: int
+    settled: int
     chunk: int
     temperature: float
     top_p: float
@@ -60,12 +61,17 @@ class Sampling:
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(("draws", "stretch", "chunk", "answer_tokens", "traces"), 1)
-        least |= {"max_tokens": 2, "attempts": self.traces, "splits": 0}
+        least |= {"settled": 2, "max_tokens": 2, "attempts": self.traces, "splits": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
                 raise UserError(f"sampling.{key}: must be at least {low}, got {getattr(self, key)}")
         if self.temperature < 0 or not 0 < self.top_p <= 1:
             raise UserError("sampling: temperature must be at least 0 and top_p in (0, 1]")
+
+    @property
+    def enough(self) -> int:
+        """Draws of one answer alone after which a boundary gets no more; 0 = it gets them all."""
+        return self.settled if self.schedule == "adaptive" else 0
 
 
 @dataclass(frozen=True)
@@ -235,6 +241,8 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
         found.pop(key)
     if sampling.schedule == "fixed":  # as in runs made before there was another
         del found["sampling.schedule"], found["sampling.stretch"]
+    if sampling.schedule != "adaptive":
+        del found["sampling.settled"]
     return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from harness.coupling import due
 from harness.recorded import Key
 from harness.types import (
     Attend,
@@ -48,7 +49,7 @@ def _drawn(want: Draw, have: Evidence) -> bool:
         return False
     if want.after:
         return set(want.after) <= set(found.cuts)
-    return set(range(want.n)) <= set(found.draw.tolist())
+    return set(range(due(want, found, have.settled))) <= set(found.draw.tolist())
 
 
 def _covers(reading: Reading, want: Read) -> bool:

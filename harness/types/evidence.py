@@ -65,7 +65,8 @@ class Evidence:
     `reading` is of the model that wrote the trace, `others` of further checkpoints by name: NaN
     after the reasoning and beyond a checkpoint's context, and so is their `divergence`, in nats a
     token. `suppression` is KL(plain || masked) in nats of every token (row) when a sentence
-    (column) is masked, NaN up to where the mask begins.
+    (column) is masked, NaN up to where the mask begins. A boundary whose first `settled` draws give
+    one answer has enough of them; 0 = none has.
     """
 
     draws: int
@@ -85,6 +86,7 @@ class Evidence:
     )
     texts: Mapping[ReadText, Float[np.ndarray, " width"]] = field(default_factory=dict)
     embeddings: Mapping[tuple[str, str], Float[np.ndarray, " dims"]] = field(default_factory=dict)
+    settled: int = 0
 
     def reading_of(self, checkpoint: str) -> Reading:
         """The reading of a checkpoint by name, "" for the model that wrote the trace."""

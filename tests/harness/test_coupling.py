@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from harness import recorded, traces
-from harness.coupling import couples, due, passed
+from harness.coupling import anew, couples, due, passed
 from harness.draws import Writer, gather
 from harness.evidence import Desk
 from harness.ledger import ledger
@@ -19,6 +19,7 @@ from harness.schema import ROLLOUTS
 from harness.scores import halves
 from harness.store import parts
 from harness.types import Cut, Draw, Evidence, Rollouts, SentenceScores, Trace, Want
+from harness.wanted import held
 from tests.harness.test_pipeline import engine, written
 
 STOPS, IDS = (0, 2, 3, 5), (7, 8, 9, 4, 5, 6)
@@ -50,16 +51,55 @@ def test_only_draws_that_go_on_are_coupled():
     for want in (Draw(0, 1, "sentence"), Draw(0, 1, append="x"), Draw(0, 1, after=(Cut(0, (1,)),))):
         assert not couples("coupled", want)
     assert not couples("fixed", Draw(0, 1))
+    assert couples("adaptive", Draw(0, 1))
 
 
 def test_a_draw_is_due_once_the_one_before_it_is_there():
-    wanted = {("resample", k) for k in range(4)}
+    most = {("resample", k): 2 for k in range(4)}
     there = {("resample", 0, Cut(1)), ("resample", 1, Cut(0))}
-    assert due(Draw(0, 2), wanted, there, 8) == [Cut(0), Cut(1)]
-    assert due(Draw(1, 2), wanted, there, 8) == [Cut(1)]
-    assert due(Draw(2, 2), wanted, there, 8) == [Cut(0)]
-    assert due(Draw(2, 2), wanted, there, 2) == [Cut(0), Cut(1)]
-    assert due(Draw(3, 2), wanted - {("resample", 2)}, there, 8) == [Cut(0), Cut(1)]
+    assert anew(Draw(0, 2), most, there, 8) == [Cut(0), Cut(1)]
+    assert anew(Draw(1, 2), most, there, 8) == [Cut(1)]
+    assert anew(Draw(2, 2), most, there, 8) == [Cut(0)]
+    assert anew(Draw(2, 2), most, there, 2) == [Cut(0), Cut(1)]
+    del most["resample", 2]
+    assert anew(Draw(3, 2), most, there, 8) == [Cut(0), Cut(1)]
+
+
+def test_behind_a_settled_boundary_what_it_will_not_have_is_drawn_at_once():
+    most = {("resample", 0): 2, ("resample", 1): 4}
+    there = {("resample", 0, Cut(0))}
+    assert anew(Draw(1, 4), most, there, 8) == [Cut(0), Cut(2), Cut(3)]
+
+
+def drawn(*answers: str, first: int = 0) -> Rollouts:
+    n = len(answers)
+    return Rollouts(np.arange(first, first + n), answers, np.zeros(n, bool), ("",) * n)
+
+
+@pytest.mark.parametrize(
+    ("there", "n"),
+    [
+        (None, 3),
+        (drawn("a", "a"), 3),
+        (drawn("a", "b"), 3),  # the others wait for the first three
+        (drawn("a", "a", "a"), 3),
+        (drawn("a", "a", "b"), 8),
+        (drawn("a", "a", "a", "b"), 3),  # one that only passes through tells nothing
+        (drawn("b", "b", "a", "b", first=2), 3),
+    ],
+)
+def test_a_boundary_of_one_answer_is_settled(there: Rollouts | None, n: int):
+    assert due(Draw(0, 8), there, 3) == n
+    have = Evidence(8, "", (), {("resample", 0): there} if there else {}, settled=3)
+    assert held(Draw(0, 8), have) == (there is not None and set(range(n)) <= {*there.draw})
+
+
+def test_nothing_is_settled_that_is_not_drawn_on_from_its_boundary():
+    same = drawn("a", "a", "a")
+    assert due(Draw(0, 8), same, 0) == 8
+    assert due(Draw(0, 2), same, 3) == 2
+    for want in (Draw(0, 8, "sentence"), Draw(0, 8, append="x"), Draw(0, 8, after=(Cut(0, (1,)),))):
+        assert due(want, same, 3) == 8
 
 
 # A chain whose exact answers are known: every sentence is one of two tokens, the answer the last.
@@ -160,7 +200,11 @@ def test_every_boundary_has_all_its_draws_and_says_where_they_are_from(coupled: 
     assert books["sweep"].frames[made[0].id]["score"].unique().to_list() == [n]
 
 
-def test_what_was_cut_off_goes_on_as_if_it_had_not_been(coupled: Writer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", ["coupled", "adaptive"])
+def test_what_was_cut_off_goes_on_as_if_it_had_not_been(
+    schedule: str, coupled: Writer, tmp_path: Path
+) -> None:
+    coupled = replace(coupled, sampling=replace(coupled.sampling, schedule=schedule))
     trace = written(coupled)[0]
     wanted = [Draw(k, 6) for k in range(len(trace.sentences) + 1)]
     site = traces.site(trace)
@@ -172,14 +216,37 @@ def test_what_was_cut_off_goes_on_as_if_it_had_not_been(coupled: Writer, tmp_pat
         frame = parts(writer.folder(trace.id), ROLLOUTS).sort("boundary", "draw")
         return list(frame.select("boundary", "draw", "origin", "token_ids").iter_rows())
 
-    def missing(writer: Writer, want: Draw) -> set[int]:
-        there = recorded.load(writer.folder(trace.id)).get(("resample", want.boundary))
-        return set(range(want.n)) - set(there.draw.tolist() if there else ())
+    def missing(writer: Writer, want: Draw) -> bool:
+        return not held(want, Desk(writer, ()).start(trace))
 
     whole = rounds(coupled, wanted)
     other = replace(coupled, run=tmp_path / "other")
     some = [Draw(k, 2) for k in range(len(trace.sentences) + 1)]
     assert rounds(other, some, wanted) == whole
+
+
+def test_settled_boundaries_get_no_more_and_the_others_all(coupled: Writer, tmp_path: Path) -> None:
+    sampling = replace(coupled.sampling, schedule="adaptive")
+    adaptive = replace(coupled, sampling=sampling, run=tmp_path / "adaptive")
+    made, tokens = written(coupled), dict[str, int]()
+    for writer in (coupled, adaptive):
+        books = {"sweep": ledger(writer.run, "sweep", "x")}
+        Job(Desk(writer, ()), engine(writer), made, {"sweep": Sweep()}, books, 2).run()
+        tokens[writer.sampling.schedule] = books["sweep"].status["tokens"]
+    few = 0
+    for trace in made:
+        there = recorded.load(adaptive.folder(trace.id))
+        every = recorded.load(coupled.folder(trace.id))
+        for place, found in there.items():
+            first = found.take(found.draw < sampling.settled)
+            assert first.draw.tolist() == list(range(sampling.settled))
+            assert first.answer == every[place].answer[: sampling.settled]
+            if len(found) < sampling.draws:
+                assert len(set(first.answer)) == 1
+                few += 1
+        assert there.keys() == every.keys()
+    assert few > 0
+    assert tokens["adaptive"] < tokens["coupled"]
 
 
 def test_a_shared_rollout_is_in_one_half_at_both_boundaries() -> None:

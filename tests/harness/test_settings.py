@@ -28,10 +28,14 @@ def changed(config: Any, changes: Mapping[str, Any]) -> Settings:
 
 def test_another_schedule_is_another_run_and_the_default_is_that_of_older_ones(config: Any) -> None:
     before = settings(config).identity
-    assert not {"sampling.schedule", "sampling.stretch"} & set(before)
+    assert not {"sampling.schedule", "sampling.stretch", "sampling.settled"} & set(before)
     assert changed(config, {"sampling.stretch": 4}).identity == before
     coupled = {"sampling.schedule": "coupled", "sampling.stretch": 8}
     assert changed(config, coupled).identity == {**before, **coupled}
+    adaptive = {"sampling.schedule": "adaptive", "sampling.stretch": 8, "sampling.settled": 25}
+    assert changed(config, adaptive).identity == {**before, **adaptive}
+    assert changed(config, adaptive).sampling.enough == 25
+    assert changed(config, coupled).sampling.enough == 0
 
 
 def test_the_defaults_are_settings(config: Any) -> None:
