@@ -237,12 +237,11 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     model = {k: v for k, v in values["model"].items() if k not in ("checkpoints", "series")}
     nodes = {k: values[k] for k in ("problems", "segmentation")}
     found = flat({"model": model, **nodes, "sampling": fixed})
-    for key in ("sampling.draws", "sampling.chunk", "model.device"):
-        found.pop(key)
-    if sampling.schedule == "fixed":  # as in runs made before there was another
-        del found["sampling.schedule"], found["sampling.stretch"]
-    if sampling.schedule != "adaptive":
-        del found["sampling.settled"]
+    del found["model.device"]
+    # what a schedule does not use; a fixed one is as in runs made before there was another
+    idle = {"fixed": ("schedule", "stretch", "settled"), "coupled": ("settled",), "adaptive": ()}
+    for key in ("draws", "chunk", *idle[sampling.schedule]):
+        del found[f"sampling.{key}"]
     return found
 
 
