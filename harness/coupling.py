@@ -4,8 +4,8 @@ Given that it wrote the next sentence as the trace has it, a rollout is distribu
 behind that sentence. So draw d of a boundary is made anew only where draw d of the boundary before
 left the trace, and every boundary has as many independent draws as it had without coupling.
 
-Where the first draws of a boundary all give one answer it may be settled, and gets no more: what
-its importance could still gain in precision is next to nothing.
+Where the first draws of a boundary all give one answer it may be settled, and gets no more: that
+costs next to no precision where the answer is decided, and some where it only seems to be.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -102,7 +102,7 @@ def _widened(n: int, level: float) -> float:
 
     Draws vary by (n - 1) / n of what they stand for and take their own spread for known; Student's
     t and that factor make up for both (Hesterberg 2015, "What Teachers Should Know About the
-    Bootstrap", 5.3). Without it 30 problems of unlike lengths are covered .91 of the time.
+    Bootstrap"). Without it 30 problems of unlike lengths are covered .91 of the time.
     """
     return float(np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
 
