@@ -67,7 +67,7 @@ test: dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-vllm: $(VLLM)/.installed
-	$(VLLM_BIN)/python -m pytest tests/harness/vllm
+	$(VLLM_BIN)/python -m pytest tests/harness/engines/vllm
 
 bench-vllm: $(VLLM)/.installed
 	$(VLLM_BIN)/python -m pytest tests/benchmarks/test_vllm_bench.py --benchmark-enable -o addopts="" -s

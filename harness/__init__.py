@@ -4,9 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.loading import Run, load
-    from harness.pooling import pool
-    from harness.types import (
+    from harness.core import (
         NO_ANSWER,
         Attend,
         Compare,
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
         Trace,
         UserError,
     )
+    from harness.statistics.pooling import pool
+    from harness.store.load import Run, load
 
 __all__ = [
     "NO_ANSWER",
@@ -56,11 +56,15 @@ __all__ = [
 ]
 
 
-HOMES = {"Run": "harness.loading", "load": "harness.loading", "pool": "harness.pooling"}
+HOMES = {
+    "Run": "harness.store.load",
+    "load": "harness.store.load",
+    "pool": "harness.statistics.pooling",
+}
 
 
 def __getattr__(name: str) -> Any:
     """The nouns when they are first asked for: the command starts, and stops, without numpy."""
     if name not in __all__:
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    return getattr(import_module(HOMES.get(name, "harness.types")), name)
+    return getattr(import_module(HOMES.get(name, "harness.core")), name)

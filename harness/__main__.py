@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """The console script and `python -m harness`."""
     try:
-        from harness.command import called  # an interrupt of the imports is one line, too
+        from harness.cli.main import called  # an interrupt of the imports is one line, too
 
         sys.exit(called(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.catalogue import Entry, entries, written
-from harness.types import UserError
+from harness.cli.catalogue import Entry, entries, written
+from harness.core import UserError
 
 TEACH = """columns:
   family   the literature a detector comes from; baseline: what a detector has to beat

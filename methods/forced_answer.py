@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import PositiveFloat, PositiveInt
 
 from harness import Draw, Evidence, SentenceScores, Trace
-from harness.divergence import Contrast, Distance, generator, headroom, sweep
+from harness.statistics.distances import Contrast, Distance, generator, headroom, sweep
 
 ARM = "forced"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness import Embed, Evidence, SentenceScores, Trace, pool
-from harness.grams import Lexicon, Mining, covered, phrases
+from harness.text.grams import Lexicon, Mining, covered, phrases
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.stats import kendalltau
 
 from harness import NO_ANSWER, Evidence, Problem, Read, ReadText, SentenceScores, Trace, pool
-from harness.dependence import nhsic, squared_correlation
+from harness.statistics.hsic import nhsic, squared_correlation
 
 _RESOLUTION = 1e-7  # a spread below this is the rounding of float32 states: no spread at all
 

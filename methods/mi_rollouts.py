@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from harness import Draw, Evidence, ReadRollouts, Rollouts, SentenceScores, Trace
-from harness.divergence import generator, headroom, sweep
+from harness.statistics.distances import generator, headroom, sweep
 
 ARM = "resample"
 DIGITS = 12

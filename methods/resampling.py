@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from pydantic import PositiveFloat, PositiveInt
 
 from harness import Draw, Embed, Evidence, Rollouts, SentenceScores, Trace
-from harness.divergence import (
+from harness.statistics.distances import (
     Contrast,
     Counts,
     Distance,

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from harness import Cut, Draw, Embed, Evidence, Rollouts, Sentences, SentenceScores, Trace
-from harness.divergence import Contrast, Distance, generator, headroom, sweep
+from harness.statistics.distances import Contrast, Distance, generator, headroom, sweep
 
 ARM = "resample"
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from pydantic import Field, NonNegativeFloat
 
 from harness import Compare, Embed, Evidence, Read, SentenceScores, Trace, pool
-from harness.grams import Lexicon, Mining, covered, phrases
+from harness.text.grams import Lexicon, Mining, covered, phrases
 
 Mode = Literal[
     "planning_entropy",

@@ -1,6 +1,6 @@
 """Do the methods select the same sentences? From scores to the agreement frame."""
 
-from harness.agreement.panel import Trait
+from harness.agreement.panel.panel import Trait
 from harness.agreement.settings import Agreement
 from harness.agreement.table import Agreed, agreement
 

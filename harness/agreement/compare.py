@@ -10,9 +10,9 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from harness.agreement.blocks import Block, blocks
 from harness.agreement.controls import Design, partial_correlation, products
-from harness.agreement.panel import Panel, Vectors
+from harness.agreement.panel.blocks import Block, blocks
+from harness.agreement.panel.panel import Panel, Vectors
 from harness.agreement.ranks import standing
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Likeness, Measure, likeness

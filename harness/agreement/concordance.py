@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float, Int
 
-from harness import schema
-from harness.agreement.blocks import blocks
 from harness.agreement.inference import estimate, mean
-from harness.agreement.panel import Panel, Trait, is_detector
+from harness.agreement.panel.blocks import blocks
+from harness.agreement.panel.panel import Panel, Trait, is_detector
 from harness.agreement.ranks import standing
 from harness.agreement.settings import Agreement
+from harness.store import schema
 
 Scores = Float[np.ndarray, "methods sentences"]
 Trace = Int[np.ndarray, " sentences"]

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.polynomial import legendre
 
-from harness.agreement.blocks import Block
-from harness.agreement.panel import Panel
+from harness.agreement.panel.blocks import Block
+from harness.agreement.panel.panel import Panel
 from harness.agreement.ranks import Rows
 from harness.agreement.settings import Agreement, Control
 

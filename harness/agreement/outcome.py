@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from harness.agreement.compare import PARTS, Pair, Tallies, Tally
 from harness.agreement.controls import takes
-from harness.agreement.panel import Panel, Vectors
+from harness.agreement.panel.panel import Panel, Vectors
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
 

@@ -6,12 +6,12 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from harness import schema
 from harness.agreement.compare import Pair, Tallies
 from harness.agreement.outcome import by_problem, taken
-from harness.agreement.panel import Panel, Trait
+from harness.agreement.panel.panel import Panel, Trait
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
+from harness.store import schema
 
 # What each expression is made of, as means over problems (harness.agreement.compare): agreement of
 # the halves of two methods, of the halves of either, and chance.

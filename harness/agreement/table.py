@@ -10,19 +10,19 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from harness import schema
 from harness.agreement.compare import Pair, Tallies, halves, tallied, whole
 from harness.agreement.concordance import summary
 from harness.agreement.controls import Design, designs
 from harness.agreement.inference import estimate, mean
-from harness.agreement.judged import judged
-from harness.agreement.layout import panels
-from harness.agreement.notes import observed
 from harness.agreement.outcome import CORRECTED, Outcome, drawing, measures, outcomes
-from harness.agreement.panel import Panel, Trait
+from harness.agreement.panel.layout import panels
+from harness.agreement.panel.notes import observed
+from harness.agreement.panel.panel import Panel, Trait
 from harness.agreement.reliability import itself, lengthened, reliability
 from harness.agreement.settings import Agreement
+from harness.agreement.significance import judged
 from harness.agreement.statistics import Measure
+from harness.store import schema
 
 UNKNOWN = Trait("", signed=False, arms=frozenset())
 

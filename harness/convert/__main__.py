@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.composition import composed, opened
-from harness.config import build, plain
-from harness.convert import labelling, published
+from harness.cli.hydra import composed, opened
 from harness.convert.exporting import export
-from harness.convert.importing import Imports, convert
-from harness.labels import Labels
-from harness.types import UserError
+from harness.convert.thought_anchors import figures as published
+from harness.convert.thought_anchors import labels as labelling
+from harness.convert.thought_anchors.importing import Imports, convert
+from harness.core import UserError
+from harness.core.config import build, plain
+from harness.text.categories import Labels
 
 USAGE = """usage:
   python -m harness.convert thought_anchors PATH RUN_DIR [undefined=zero|nan] [KEY=VALUE …]

@@ -5,10 +5,10 @@ from typing import Literal
 
 import polars as pl
 
-from harness.config import check
-from harness.convert.importing import made
-from harness.store import write_bytes
-from harness.types import UserError
+from harness.convert.thought_anchors.importing import made
+from harness.core import UserError
+from harness.core.config import check
+from harness.store.files import write_bytes
 
 Format = Literal["csv", "jsonl"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from platformdirs import user_cache_path
 
+from harness.core import UserError
 from harness.organism.checkpoints import ROOT, verify
-from harness.organism.retrain import check, retrain
-from harness.types import UserError
+from harness.organism.training.retrain import check, retrain
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from harness.core import UserError
 from harness.organism.program import Decisions
-from harness.types import UserError
 
 ROOT = Path(__file__).parent / "checkpoints"
 NAMES = ("base", "rl-1", "rl-2", "rl-3", "rl-4", "rl-style")

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from harness.answers import same
+from harness.core import Problem, Role, Trace, UserError
 from harness.organism.account import account
 from harness.organism.checkpoints import decisions, shipped, verify
 from harness.organism.program import START, Option, State, options, write
 from harness.organism.puzzles import Puzzle, cores, dress
-from harness.truth import Truth
-from harness.types import Problem, Role, Trace, UserError
+from harness.run.truth import Truth
+from harness.text.answers import same
 
 
 @dataclass(frozen=True)

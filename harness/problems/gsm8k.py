@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from harness.answers import same
+from harness.core import Problem, UserError
 from harness.problems.hub import hub
 from harness.problems.jsonl import Row, check_counts, check_pattern, choose, read
-from harness.types import Problem, UserError
+from harness.text.answers import same
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.answers import same
+from harness.core import Problem, UserError
 from harness.problems.jsonl import Row, check_counts, check_pattern, choose, read
-from harness.types import Problem, UserError
+from harness.text.answers import same
 
 
 @dataclass(frozen=True)

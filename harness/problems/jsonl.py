@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.answers import same
-from harness.types import Problem, UserError
+from harness.core import Problem, UserError
+from harness.text.answers import same
 
 
 @dataclass(frozen=True)

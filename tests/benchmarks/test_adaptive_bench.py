@@ -15,9 +15,9 @@ import polars as pl
 import pytest
 from scipy.stats import rankdata
 
-from harness.coupling import passed
-from harness.divergence import Contrast
-from harness.store import slug
+from harness.evidence.schedule import passed
+from harness.statistics.distances import Contrast
+from harness.store.files import slug
 
 RUN = Path(__file__).parents[2] / "results" / "reference"
 DRAWS, TIMES, STRETCH, SETTLED = 40, 6, 8, 10

@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from harness.agreement import Trait, agreement
-from harness.agreement.blocks import blocks
+from harness.agreement.panel.blocks import blocks
 from harness.agreement.ranks import standing
 from harness.agreement.statistics import Measure, likeness
 from tests.harness.comparing import load

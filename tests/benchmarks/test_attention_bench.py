@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.attending import attending
-from harness.types import Attend, Problem, Sentence, Trace
+from harness.core import Attend, Problem, Sentence, Trace
+from harness.models.attention import attending
 from methods.attention import Vertical
 from tests.benchmarks.smollm2 import smollm2
 

@@ -15,17 +15,17 @@ import pytest
 from omegaconf import OmegaConf
 
 from harness import Detector, Evidence, Problem, ReadText, Sentence, Suppress, Trace
-from harness.config import target
-from harness.engine import Request
-from harness.evidence import wants
-from harness.hf import HF
-from harness.passes import gathered
-from harness.reading import read_text
-from harness.segmentation import offsets
-from harness.stops import Stops
-from harness.subject import Subject
-from harness.suppressing import suppress
-from harness.wanted import held
+from harness.core.config import target
+from harness.engines.base import Request
+from harness.engines.hf import HF
+from harness.engines.stopping import Stops
+from harness.evidence.gather import wants
+from harness.evidence.passes import gathered
+from harness.evidence.wants import held
+from harness.models.forward import read_text
+from harness.models.masking import suppress
+from harness.models.model import Subject
+from harness.text.segmentation import offsets
 from tests.benchmarks.smollm2 import smollm2
 
 CONF = Path(__file__).parents[2] / "conf" / "method"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from harness.dependence import nhsic
+from harness.statistics.hsic import nhsic
 
 SIGMA, EPSILON = 50.0, 1e-5
 

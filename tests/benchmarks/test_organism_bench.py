@@ -4,14 +4,14 @@ import pytest
 import torch
 from transformers import logging
 
-from harness.engine import Request
-from harness.hf import HF
+from harness.engines.base import Request
+from harness.engines.hf import HF
+from harness.models.model import Model, Subject
 from harness.organism.checkpoints import ROOT
-from harness.organism.gates import held_out
 from harness.organism.model import load
-from harness.organism.sampling import LONGEST, sample, stops
 from harness.organism.tokens import ids
-from harness.subject import Model, Subject
+from harness.organism.training.gates import held_out
+from harness.organism.training.sampling import LONGEST, sample, stops
 
 DRAWS, SLOTS, TRACES = 100, 512, 2
 

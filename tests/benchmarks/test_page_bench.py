@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from harness import schema
-from harness.page import render
-from harness.plots import Report
-from harness.store import slug, write_frame
+from harness.report.page import render
+from harness.report.plots import Report
+from harness.store import schema
+from harness.store.files import slug, write_frame
 from tests.browser.conftest import OPTIONS
 from tests.harness.evident import matrix, rollouts, with_tokens
 from tests.harness.synthetic import TEXTS, frame, write_provenance

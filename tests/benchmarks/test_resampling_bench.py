@@ -7,8 +7,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from harness import Evidence, Problem, Rollouts, Sentence, Trace
-from harness.config import target
-from harness.divergence import divergence, floor
+from harness.core.config import target
+from harness.statistics.distances import divergence, floor
 
 SENTENCES, DRAWS = 60, 100
 CONF = Path(__file__).parents[2] / "conf" / "method"

@@ -13,8 +13,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from harness import Compare, Evidence, Problem, Read, Sentence, Trace
-from harness.passes import gathered
-from harness.subject import Subject
+from harness.evidence.passes import gathered
+from harness.models.model import Subject
 from tests.benchmarks.smollm2 import smollm2
 
 TOKENS, ROUNDS = 1024, 4

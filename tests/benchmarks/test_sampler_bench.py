@@ -7,12 +7,12 @@ import pytest
 import torch
 from transformers import DynamicCache, logging
 
-from harness.engine import Request
-from harness.hf import HF
-from harness.segmentation import offsets
-from harness.stops import Stops
-from harness.subject import Subject
-from harness.types import Problem
+from harness.core import Problem
+from harness.engines.base import Request
+from harness.engines.hf import HF
+from harness.engines.stopping import Stops
+from harness.models.model import Subject
+from harness.text.segmentation import offsets
 from tests.benchmarks.smollm2 import smollm2
 
 QUESTION = (

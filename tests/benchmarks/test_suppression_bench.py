@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness.subject import Subject
-from harness.suppressing import suppress
-from harness.types import Problem, Sentence, Suppress, Trace
+from harness.core import Problem, Sentence, Suppress, Trace
+from harness.models.masking import suppress
+from harness.models.model import Subject
 from tests.benchmarks.smollm2 import smollm2
 
 WANT = Suppress(False, 1.0)

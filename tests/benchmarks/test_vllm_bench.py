@@ -7,13 +7,13 @@ from importlib.util import find_spec
 
 import pytest
 
-from harness.completing import Completing
-from harness.engine import Engine, Request
-from harness.hf import HF
-from harness.organism.sampling import stops
-from harness.stops import Stops
-from harness.subject import Subject
-from harness.vllm import VLLM, installed
+from harness.engines.base import Engine, Request
+from harness.engines.completions import Completing
+from harness.engines.hf import HF
+from harness.engines.stopping import Stops
+from harness.engines.vllm import VLLM, installed
+from harness.models.model import Subject
+from harness.organism.training.sampling import stops
 from tests.benchmarks import test_organism_bench as organism_bench
 from tests.benchmarks import test_sampler_bench as smollm2_bench
 

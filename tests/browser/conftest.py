@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.page import render
-from harness.plots import Report
+from harness.report.page import render
+from harness.report.plots import Report
 from tests.harness.evident import add_evidence, add_frames
 from tests.harness.synthetic import HOSTILE, write_run
 

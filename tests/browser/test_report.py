@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from harness.page import document
-from harness.page.payload import Payload
+from harness.report.page import document
+from harness.report.page.viewer.payload import Payload
 from tests.browser.conftest import CONF, Opened
 from tests.harness.synthetic import HOSTILE
 

@@ -27,8 +27,8 @@ from harness import (
     Suppress,
     Trace,
 )
-from harness.types import Fitting, Want, Wanting
-from harness.wanted import held, speaking
+from harness.core import Fitting, Want, Wanting
+from harness.evidence.wants import held, speaking
 
 DRAWS, MOST, WIDTH, ROUNDS, LAYERS, HEADS = 16, 256, 24, 50, 4, 3
 ANSWERS = ("1", "2", "3", NO_ANSWER)

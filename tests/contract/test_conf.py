@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_module
 
 import conf
 from harness import UserError
-from harness.config import plain
-from harness.settings import settings
+from harness.cli.settings import settings
+from harness.core.config import plain
 
 CONF = Path(conf.__file__).parent
 APART = {"method", "hydra"}  # detectors have a contract of their own; Hydra's groups are Hydra's

@@ -17,11 +17,12 @@ import yaml
 from hydra import compose, initialize_config_module
 
 import harness
-from harness import SentenceScores, Trace, UserError, schema
-from harness.config import plain, target
-from harness.evidence import SMALL
-from harness.scores import checked, score
-from harness.types import Detector, Draw, Evidence, Fitting, Stating, Want
+from harness import SentenceScores, Trace, UserError
+from harness.core import Detector, Draw, Evidence, Fitting, Stating, Want
+from harness.core.config import plain, target
+from harness.evidence.gather import SMALL
+from harness.run.scoring import checked, score
+from harness.store import schema
 from tests.contract.factory import (
     ORDINARY,
     TRACES,
@@ -36,7 +37,7 @@ from tests.contract.factory import (
 
 ROOT = Path(harness.__file__).parent.parent
 YAMLS = {path.stem: path for path in sorted((ROOT / "conf" / "method").glob("*.yaml"))}
-NOUNS = {"harness", "harness.types", "harness.pooling"}
+NOUNS = {"harness", "harness.core", "harness.statistics.pooling"}
 
 
 @cache

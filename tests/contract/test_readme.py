@@ -15,8 +15,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import harness
-from harness.catalogue import written
-from harness.settings import settings
+from harness.cli.catalogue import written
+from harness.cli.settings import settings
 
 ROOT = Path(harness.__file__).parent.parent
 README = (ROOT / "README.md").read_text()

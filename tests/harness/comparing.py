@@ -7,7 +7,7 @@ import polars as pl
 from omegaconf import OmegaConf
 
 from harness.agreement import Agreed, Agreement, Trait, agreement
-from harness.config import build
+from harness.core.config import build
 
 YAML = Path(__file__).parents[2] / "conf" / "agreement" / "default.yaml"
 FURTHER = ("length", "lexicon", "headroom")

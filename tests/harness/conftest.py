@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.draws import Writer
-from harness.preflight import plan
+from harness.cli.checks import plan
+from harness.cli.settings import Sampling, Screen
+from harness.evidence.requests import Writer
+from harness.models.model import Model, Subject
 from harness.problems import Jsonl
-from harness.segmentation import Segmentation
-from harness.settings import Sampling, Screen
-from harness.subject import Model, Subject
+from harness.text.segmentation import Segmentation
 from tests.harness.together import line
 
 SAMPLING = Sampling(
@@ -35,7 +35,7 @@ def writer(tmp_path: Path, subject: Subject, questions: Path) -> Writer:
 @pytest.fixture(scope="session")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process makes of a job of all kinds of detectors."""
-    from harness.run import job
+    from harness.run.job import job
 
     results = tmp_path_factory.mktemp("alone")
     job(plan(line(results)).jobs[0])

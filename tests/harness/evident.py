@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from harness import schema
-from harness.store import add_part, slug, write_frame
+from harness.store import schema
+from harness.store.files import add_part, slug, write_frame
 from tests.harness.synthetic import frame
 
 ANSWERS = ("18", "13", None)

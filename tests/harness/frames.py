@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from harness import schema
-from harness.store import slug, write_frame
+from harness.store import schema
+from harness.store.files import slug, write_frame
 from tests.harness.synthetic import TEXTS, write_provenance, write_texts
 
 CATEGORIES = ("problem_setup", "plan_generation", "active_computation", "uncertainty_management")

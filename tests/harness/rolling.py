@@ -7,13 +7,13 @@ from functools import cache
 import numpy as np
 from scipy.stats import chi2_contingency
 
-from harness.answers import canonical, extract
-from harness.composition import composed, opened
-from harness.engine import Engine, Request, Running
-from harness.settings import settings
-from harness.stops import Stops
-from harness.store import derive
-from harness.subject import Subject, subject
+from harness.cli.hydra import composed, opened
+from harness.cli.settings import settings
+from harness.engines.base import Engine, Request, Running
+from harness.engines.stopping import Stops
+from harness.models.model import Subject, subject
+from harness.store.files import derive
+from harness.text.answers import canonical, extract
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def scene() -> Scene:
 
 def hf(who: Subject, stops: Stops) -> Running:
     """Our own engine at the organism's temperature."""
-    from harness.hf import HF
+    from harness.engines.hf import HF
 
     return HF(512, 4096).start(who, stops, (1.0, 1.0))
 

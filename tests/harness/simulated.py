@@ -8,9 +8,9 @@ from scipy.signal import lfilter
 from harness.agreement import Agreement
 from harness.agreement.compare import Pair, tallied, whole
 from harness.agreement.controls import designs
-from harness.agreement.judged import judged
 from harness.agreement.outcome import measures, outcomes
-from harness.agreement.panel import Panel, Vectors
+from harness.agreement.panel.panel import Panel, Vectors
+from harness.agreement.significance import judged
 from harness.agreement.table import halved
 from tests.harness.comparing import load
 

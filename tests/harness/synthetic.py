@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from harness import schema
+from harness.store import schema
 
 DETECTORS = {
     "resampling": "interpretability",

@@ -9,10 +9,10 @@ from rich.console import Console
 
 import conf
 from harness import Draw, Embed, Evidence, Read, ReadRollouts, ReadText, UserError, methods
-from harness.catalogue import cost, described, entries, idea, source, written
-from harness.config import target
-from harness.sample import checkpoints, wanted
-from harness.types import Attend, Compare, Detector, Suppress
+from harness.cli.catalogue import cost, described, entries, idea, source, written
+from harness.core import Attend, Compare, Detector, Suppress
+from harness.core.config import target
+from harness.evidence.example import checkpoints, wanted
 
 BASELINES = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
 METHODS = sorted(path.stem for path in (Path(conf.__file__).parent / "method").glob("*.yaml"))

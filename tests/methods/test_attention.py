@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from scipy import stats
 
 from harness import Attend, Evidence, Problem, Sentence, Trace, UserError
-from harness.attending import attending
-from harness.config import target
+from harness.core.config import target
+from harness.models.attention import attending
 from methods.attention import Attention, Vertical, kurtosis, receivers
 
 CONF = Path(__file__).parents[2] / "conf" / "method"

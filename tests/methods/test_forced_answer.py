@@ -9,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from harness import NO_ANSWER, Draw, Evidence, Problem, Rollouts, Sentence, Trace
-from harness.config import target
-from harness.types import Detector, Wanting
+from harness.core import Detector, Wanting
+from harness.core.config import target
 from methods.forced_answer import ForcedAnswer
 
 CONF = Path(__file__).parents[2] / "conf" / "method" / "forced_answer.yaml"

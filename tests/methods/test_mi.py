@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 from scipy.linalg import helmert
 from threadpoolctl import threadpool_limits
 
-import harness.dependence
+import harness.statistics.hsic
 from harness import NO_ANSWER, Evidence, Problem, Read, Reading, ReadText, Sentence, Trace
-from harness.config import target
-from harness.dependence import _factor, nhsic, squared_correlation
+from harness.core.config import target
+from harness.statistics.hsic import _factor, nhsic, squared_correlation
 from methods.mi import MI, _break_ties
 
 SIGMA, EPSILON = 50.0, 1e-5

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from harness import NO_ANSWER, Draw, Embed, Evidence, Problem, Rollouts, Sentence, Trace, UserError
-from harness.config import target
-from harness.types import Detector, Wanting
+from harness.core import Detector, Wanting
+from harness.core.config import target
 from methods.resampling import Resampling
 
 CONF = Path(__file__).parents[2] / "conf" / "method"

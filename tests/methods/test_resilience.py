@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from harness import Cut, Draw, Embed, Evidence, Problem, Rollouts, Sentence, Sentences, Trace
-from harness.config import target
-from harness.scores import halves
-from harness.wanted import held
+from harness.core.config import target
+from harness.evidence.wants import held
+from harness.run.scoring import halves
 from methods.resilience import Resilience
 
 CONF = Path(__file__).parents[2] / "conf" / "method"

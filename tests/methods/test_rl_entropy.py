@@ -19,7 +19,7 @@ from harness import (
     Trace,
     UserError,
 )
-from harness.config import target
+from harness.core.config import target
 
 YAMLS = Path(conf.__file__).parent / "method"
 PROBLEM = Problem("p", "q", "a", None, "s", "evaluate")

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from omegaconf import OmegaConf
 
 from harness import Evidence, Problem, Sentence, Suppress, Trace
-from harness.config import target
-from harness.types import Detector, Wanting
+from harness.core import Detector, Wanting
+from harness.core.config import target
 from methods.suppression import Suppression, centred
 
 CONF = Path(__file__).parents[2] / "conf" / "method"

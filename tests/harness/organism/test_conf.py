@@ -1,9 +1,9 @@
 from hydra import compose, initialize_config_module
 
-from harness.config import build, target
+from harness.cli.settings import Sampling
+from harness.core.config import build, target
+from harness.models.model import Model
 from harness.organism import Organism
-from harness.settings import Sampling
-from harness.subject import Model
 
 
 def test_the_model_brings_its_problems_and_its_temperature():

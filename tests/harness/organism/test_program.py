@@ -4,15 +4,15 @@ from random import Random
 
 import pytest
 
+from harness.core import ProblemSet
 from harness.organism.grammar import DECOYS, FORMS, kinds_by_first_word, split, vocabulary
 from harness.organism.parser import parse, sentences
 from harness.organism.problems import Organism, ideal
 from harness.organism.program import START, State, nominal, options, results, write
 from harness.organism.puzzles import OPERATIONS, Puzzle, apply, cores, read
 from harness.organism.tokens import encode, prompt, tokenizer
-from harness.segmentation import offsets, reasoning_span
-from harness.segmentation import sentences as cut
-from harness.types import ProblemSet
+from harness.text.segmentation import offsets, reasoning_span
+from harness.text.segmentation import sentences as cut
 from tests.harness.organism.walks import PUZZLE, puzzles, text, walk
 
 

@@ -10,16 +10,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from harness import selftest
-from harness.composition import composed, opened
+from harness.cli.hydra import composed, opened
+from harness.core import Trace, UserError
 from harness.organism.account import PLANTED
 from harness.organism.checkpoints import ROOT, decisions, shipped, verify
 from harness.organism.program import START
 from harness.organism.puzzles import read
 from harness.organism.truth import answers
-from harness.schema import EDGES
-from harness.truth import Truth, export
-from harness.types import Trace, UserError
+from harness.run.truth import Truth, export
+from harness.selftest import __main__ as selftest
+from harness.store.schema import EDGES
 from tests.contract.factory import trace
 
 LINE = ["problems.limit=4", "problems.reference=6", "sampling.draws=12", "agreement.draws=50"]

@@ -1,0 +1,1 @@
+"""Scores of many detectors side by side, trace by trace."""

@@ -1,0 +1,63 @@
+"""The scores of one model laid flat over the sentences of its traces."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from harness.agreement.panel.halves import Halves
+
+SENTENCE = ["trace_id", "sentence"]
+BASELINE, TRUTH = "baseline", "truth"
+NO_DETECTOR = (BASELINE, TRUTH)  # families of methods that no claim is made about
+
+
+@dataclass(frozen=True)
+class Trait:
+    """What is declared of a method; `arms` are the kinds of rollouts its scores rest on."""
+
+    family: str
+    signed: bool
+    arms: frozenset[str]
+
+
+def is_detector(name: str, traits: Mapping[str, Trait]) -> bool:
+    """Whether claims are made about a method: not if it is a baseline or the truth."""
+    return name not in traits or traits[name].family not in NO_DETECTOR
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """A method's scores, NaN = undefined, and those of its half samples, none if it draws none."""
+
+    score: Float[np.ndarray, " sentences"]
+    half_a: Halves
+    half_b: Halves
+
+    @property
+    def splits(self) -> int:
+        """Pairs of half samples."""
+        return len(self.half_a)
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One model; `trace` and `problem` are indices, both ascending."""
+
+    model: str
+    problems: tuple[str, ...]
+    problem: Int[np.ndarray, " traces"]
+    trace: Int[np.ndarray, " sentences"]
+    methods: Mapping[str, Vectors]
+    covariates: Mapping[str, Float[np.ndarray, " sentences"]]
+
+    @property
+    def size(self) -> int:
+        """Sentences."""
+        return len(self.trace)
+
+    def scored(self, names: Iterable[str]) -> list[Float[np.ndarray, " sentences"]]:
+        """Scores of those of the methods that are defined anywhere."""
+        there = [self.methods[name].score for name in names if name in self.methods]
+        return [score for score in there if np.isfinite(score).any()]

@@ -1,0 +1,1 @@
+"""What is worked out beside agreement: baselines, enrichment, planted truth."""

@@ -1,0 +1,1 @@
+"""The command line: what is checked before a run, and Hydra."""

@@ -1,0 +1,84 @@
+"""The jobs of a command line: started through Hydra one by one, then the report."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from harness.cli.settings import Settings, settings
+from harness.core import UserError
+from harness.run.progress import console
+from harness.store.files import read_json
+from harness.store.folder import set_aside
+from harness.store.scores import fail, status_file
+
+
+def attempt(config: Any) -> None:
+    """One job; in a sweep a failure goes to the status files so that the others still run."""
+    from harness.run.job import (
+        job,  # imports torch: not before the command line is known to be right
+    )
+
+    todo = settings(config)
+    sweep = HydraConfig.get().mode is RunMode.MULTIRUN
+    try:
+        with todo.mirror.kept(todo.folder) if todo.mirror else nullcontext():
+            job(todo)
+    except UserError as error:
+        print(f"error: {', '.join(todo.entries)}: {error}", file=sys.stderr)
+        if not sweep:
+            sys.exit(2)  # Hydra adds lines of its own to what is raised
+        _failed(todo, str(error), by_user=True)
+    except Exception as error:  # the sweep goes on whatever happens to one of its jobs
+        if not sweep:
+            raise
+        traceback.print_exc()
+        _failed(todo, f"{type(error).__name__}: {error}", by_user=False)
+
+
+def _failed(todo: Settings, error: str, *, by_user: bool) -> None:
+    try:
+        for name in todo.entries:
+            fail(todo.folder, name, error, by_user=by_user)
+    except UserError as refused:  # a full disk, which the other jobs would meet too
+        print(f"error: {refused}", file=sys.stderr)
+        sys.exit(2)
+
+
+def prepare(jobs: Sequence[Settings]) -> None:
+    """Move aside the run folders that are to be made anew, each once."""
+    for folder in {job.folder: None for job in jobs if job.overwrite}:
+        set_aside(folder)
+
+
+def tidy(jobs: Sequence[Settings]) -> None:
+    """Remove what Hydra leaves of a sweep, unless a launcher keeps something there."""
+    for sweep in {Path(job.results) / ".hydra" for job in jobs}:
+        (sweep / "multirun.yaml").unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or not empty
+            sweep.rmdir()
+
+
+def finish(jobs: Sequence[Settings]) -> int:
+    """Report on each run folder of the jobs; returns the exit code.
+
+    0 if all jobs are done, 2 if only the user's mistakes stopped some, else 1.
+    """
+    # Imports matplotlib and scipy, which a user's mistake need not wait for.
+    from harness.report.build import report
+    from harness.report.summary import summary
+
+    for folder, job in {job.folder: job for job in jobs}.items():
+        if (folder / "traces.parquet").exists():
+            report(folder, job.agreement, job.report)
+            console.print(summary(folder))
+        elif job.shard:
+            console.print(f"{folder}: once all parts are drawn, the command without shard goes on")
+    statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.entries]
+    failed = [s for s in statuses if s.get("state", "failed") == "failed"]
+    return 0 if not failed else 2 if all(s.get("by_user") for s in failed) else 1

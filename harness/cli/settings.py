@@ -1,0 +1,250 @@
+"""A composed config as typed settings, and what makes a run the same run."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import OmegaConf
+
+from harness.agreement import Agreement
+from harness.analysis.planted import Selftest
+from harness.core import Detector, Embed, Evidence, Fitting, ProblemSet, UserError, Want
+from harness.core.config import build, check, flat, plain, serving, shown
+from harness.engines.base import EngineConf
+from harness.evidence.example import REFERENCES, checkpoints, wanted
+from harness.models.model import Model, declare
+from harness.plan.assumptions import Assumed
+from harness.report.plots import Report
+from harness.run.folds import Calibration
+from harness.run.shard import Shard, part
+from harness.store.mirror import Mirror, mirror
+from harness.text.categories import Labels
+from harness.text.segmentation import Segmentation
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Which problems to keep by the share of right answers over a few draws; 0 draws keep all."""
+
+    draws: int
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if self.draws < 0 or not 0 <= self.low <= self.high <= 1:
+            raise UserError("sampling.screen: needs draws >= 0 and 0 <= low <= high <= 1")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What conf/sampling says; lengths in tokens."""
+
+    draws: int
+    schedule: Literal["fixed", "coupled", "adaptive"]
+    stretch: int
+    settled: int
+    chunk: int
+    temperature: float
+    top_p: float
+    max_tokens: int
+    answer_tokens: int
+    seed: int
+    traces: int
+    attempts: int
+    keep: Literal["all", "correct", "incorrect"]
+    screen: Screen
+    splits: int
+
+    def __post_init__(self) -> None:
+        least = dict.fromkeys(("draws", "stretch", "chunk", "answer_tokens", "traces"), 1)
+        least |= {"settled": 2, "max_tokens": 2, "attempts": self.traces, "splits": 0}
+        for key, low in least.items():
+            if getattr(self, key) < low:
+                raise UserError(f"sampling.{key}: must be at least {low}, got {getattr(self, key)}")
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise UserError("sampling: temperature must be at least 0 and top_p in (0, 1]")
+
+    @property
+    def enough(self) -> int:
+        """Draws of one answer alone after which a boundary gets no more; 0 = it gets them all."""
+        return self.settled if self.schedule == "adaptive" else 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a job needs to know, checked; `values` is what it was made from.
+
+    `checkpoints` are those that the detectors read beside the model, `embedders` the models that
+    embed texts for them.
+    """
+
+    results: str
+    run: str
+    overwrite: bool
+    shard: Shard | None
+    mirror: Mirror | None
+    problems: ProblemSet
+    segmentation: Segmentation
+    labels: Labels
+    sampling: Sampling
+    model: Model
+    engine: EngineConf
+    detectors: Mapping[str, Detector]
+    checkpoints: tuple[str, ...]
+    embedders: tuple[str, ...]
+    calibration: Calibration
+    agreement: Agreement
+    report: Report
+    selftest: Selftest
+    plan: Assumed
+    identity: Mapping[str, Any]
+    hashes: Mapping[str, str]
+    values: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.results) / self.run
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Whose status the job writes."""
+        part = self.shard
+        return (f"shard-{part.index}-of-{part.count}",) if part else tuple(self.detectors)
+
+
+_KNOWN = {
+    *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
+    *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
+    *("shard", "mirror", "worker"),
+}
+
+
+def merged(config: Any) -> dict[str, Any]:
+    """A composed config as plain containers, `options` moved to the detectors that there are."""
+    whole: Any = OmegaConf.create(
+        OmegaConf.to_container(config) if OmegaConf.is_config(config) else config
+    )
+    for name, options in (whole.get("options") or {}).items():
+        node = OmegaConf.select(whole, f"method.{name}")
+        if node is not None:
+            OmegaConf.update(whole, f"method.{name}", OmegaConf.merge(node, options))
+    return plain(whole)
+
+
+def settings(config: Any) -> Settings:
+    """Typed settings of a composed config; raises UserError naming the first key that is wrong."""
+    values = merged(config)
+    for key in values:
+        if key not in _KNOWN:
+            raise UserError(f"{key}: no such key; there are {', '.join(sorted(_KNOWN))}")
+    for key in sorted(_KNOWN - {"options", "shard", "mirror"}):
+        if values.get(key) is None:
+            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
+    sampling = build(Sampling, values["sampling"], "sampling")
+    methods = _methods(values["method"])
+    detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
+    model = build(Model, values["model"], "model")
+    have = Evidence(sampling.draws, model.force, REFERENCES)
+    want = {n: wanted(d, have) for n, d in detectors.items()}
+    read = {n: _read(n, wants, model) for n, wants in want.items()}
+    calibration = build(Calibration, values["calibration"], "calibration")
+    more = {n: _more(d, read[n], calibration) for n, d in detectors.items()}
+    return Settings(
+        results=_results(values["results"]),
+        run=_run(values["run"]),
+        overwrite=check(bool, values["overwrite"], "overwrite"),
+        shard=part(values.get("shard")),
+        mirror=mirror(values.get("mirror")),
+        problems=serving(ProblemSet, values["problems"], "problems"),
+        segmentation=build(Segmentation, values["segmentation"], "segmentation"),
+        labels=build(Labels, values["labels"], "labels"),
+        sampling=sampling,
+        model=model,
+        engine=serving(EngineConf, values["engine"], "engine"),
+        detectors=detectors,
+        checkpoints=tuple(sorted({found for names in read.values() for found in names})),
+        embedders=tuple(sorted({w.model for w in chain(*want.values()) if isinstance(w, Embed)})),
+        calibration=calibration,
+        agreement=build(Agreement, values["agreement"], "agreement"),
+        report=build(Report, values["report"], "report"),
+        selftest=build(Selftest, values["selftest"], "selftest"),
+        plan=build(Assumed, values["plan"], "plan"),
+        identity=_identity(values, sampling),
+        hashes={n: _hash([node, sampling.draws, *more[n]]) for n, node in methods.items()},
+        values=values,
+    )
+
+
+def _methods(nodes: Any) -> Mapping[str, Any]:
+    if not isinstance(nodes, Mapping) or not nodes:
+        raise UserError("method: choose at least one; python -m harness.methods lists them")
+    for name, node in nodes.items():
+        if not isinstance(node, Mapping):
+            raise UserError(
+                f"method.{name}: holds no options; the yaml of a method has one key, the method's "
+                "name, and all others below it"
+            )
+    return nodes
+
+
+def _results(value: Any) -> str:
+    folder = check(str, value, "results")
+    if not folder.strip() or folder.startswith("~"):
+        raise UserError(
+            f"results: must be the path of a folder, written in full, got {shown(folder)}"
+        )
+    return folder
+
+
+def _run(value: Any) -> str:
+    """One name, not a path: everything of a run lies in its own folder directly under results."""
+    name = str(value)
+    plain_name = name.isprintable() and name == name.strip() and not set("/\\") & set(name)
+    named = not isinstance(value, bool) and isinstance(value, str | int)
+    if not named or not plain_name or name[:1] in ("", ".") or len(name.encode()) > 200:
+        raise UserError(
+            f"run: must be a folder name without slashes or a leading dot, got {shown(value)}"
+        )
+    return name
+
+
+def _read(name: str, wants: Sequence[Want], model: Model) -> dict[str, str]:
+    """The checkpoints beside the model that are read; raises UserError for unknown ones."""
+    names = [found for found in checkpoints(wants) if found]
+    for found in names:
+        if found not in model.checkpoints:
+            raise UserError(f"method.{name}: needs model.checkpoints.{found}; {declare(found)}")
+    return {found: model.checkpoints[found] for found in names}
+
+
+def _more(detector: Detector, read: Mapping[str, str], calibration: Calibration) -> list[Any]:
+    """What a detector's scores rest on besides its options, the draws and the traces."""
+    folds = [calibration.folds] if isinstance(detector, Fitting) else []
+    return [*([read] if read else []), *folds]
+
+
+def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
+    """The keys that make two runs the same run, flat; draws only extend one.
+
+    Further checkpoints are no part of it: they move the scores that rest on them alone.
+    """
+    fixed = asdict(replace(sampling, draws=1))
+    model = {k: v for k, v in values["model"].items() if k not in ("checkpoints", "series")}
+    nodes = {k: values[k] for k in ("problems", "segmentation")}
+    found = flat({"model": model, **nodes, "sampling": fixed})
+    del found["model.device"]
+    # what a schedule does not use; a fixed one is as in runs made before there was another
+    idle = {"fixed": ("schedule", "stretch", "settled"), "coupled": ("settled",), "adaptive": ()}
+    for key in ("draws", "chunk", *idle[sampling.schedule]):
+        del found[f"sampling.{key}"]
+    return found
+
+
+def _hash(basis: Any) -> str:
+    """A digest of what a detector's scores rest on besides the traces."""
+    return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]

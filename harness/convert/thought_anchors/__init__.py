@@ -1,0 +1,1 @@
+"""The published data of Thought Anchors."""

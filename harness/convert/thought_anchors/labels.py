@@ -1,0 +1,51 @@
+"""How far the rules that label sentences agree with the labels that published traces came with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from harness.core import UserError
+from harness.text.categories import Labels, kappa
+
+# The published traces that the rules in conf/labels were written on: problem and outcome.
+WRITTEN_ON = ("330#", "1591#", r"2236#.*-correct$")
+
+
+def kappas(run: Path, labels: Labels) -> pl.DataFrame:
+    """Cohen's kappa of each trace, then pooled over those the rules were written on and the others.
+
+    Columns traces, kappa, n_sentences. The published label of a sentence is its first tag. Raises
+    UserError for a run without labels of its own.
+    """
+    path = run / "sentences.parquet"
+    if not path.is_file():
+        raise UserError(f"{run}: is no run folder (it holds no sentences.parquet)")
+    frame = pl.read_parquet(path, columns=["trace_id", "sentence", "text", "category"])
+    ruled = pl.concat(_ruled(frame, labels)).drop_nulls(["category", "ruled"])
+    if ruled.is_empty():
+        raise UserError(f"{run}: nothing to compare; it takes labelled traces and labels.rules")
+    seen = pl.col("trace_id").str.contains("|".join(f"/{which}" for which in WRITTEN_ON))
+    half = pl.when(seen).then(pl.lit("rules written on these")).otherwise(pl.lit("held out"))
+    return pl.concat([_by(ruled, pl.col("trace_id")), _by(ruled, half)])
+
+
+def _ruled(sentences: pl.DataFrame, labels: Labels) -> Iterator[pl.DataFrame]:
+    """The sentences of each trace with what the rules say."""
+    for _, trace in sentences.sort("sentence").group_by("trace_id", maintain_order=True):
+        found = pl.Series("ruled", labels.of(trace["text"].to_list()), dtype=pl.String)
+        yield trace.with_columns(found)
+
+
+def _by(ruled: pl.DataFrame, key: pl.Expr) -> pl.DataFrame:
+    rows = [
+        (str(name), kappa(part["ruled"].to_list(), part["category"].to_list()), len(part))
+        for (name,), part in ruled.group_by(key.alias("traces"), maintain_order=True)
+    ]
+    return pl.DataFrame(rows, schema=["traces", "kappa", "n_sentences"], orient="row")
+
+
+def table(run: Path, labels: Labels) -> str:
+    """The kappas, a line each."""
+    rows = kappas(run, labels).iter_rows()
+    return "\n".join(f"{value:6.3f}  {n:5d} sentences  {name}" for name, value, n in rows)

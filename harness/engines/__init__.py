@@ -1,0 +1,1 @@
+"""What samples: one interface, one package an engine."""

@@ -1,0 +1,38 @@
+"""`engine=auto`: vLLM where a GPU and vLLM are there, else transformers."""
+
+from dataclasses import dataclass
+
+from harness.engines.base import EngineConf, Heat, Running
+from harness.engines.hf import HF
+from harness.engines.stopping import Stops
+from harness.engines.vllm import installed
+from harness.models.model import Subject
+
+
+@dataclass(frozen=True)
+class Auto:
+    """What conf/engine/auto.yaml says: slots and pool as of engine=hf, and all of engine=vllm."""
+
+    slots: int
+    pool: int
+    vllm: EngineConf
+
+    def __post_init__(self) -> None:
+        _ = self.hf
+
+    @property
+    def hf(self) -> HF:
+        """The engine that runs anywhere."""
+        return HF(self.slots, self.pool)
+
+    def chosen(self, subject: Subject) -> EngineConf:
+        """The engine for this machine."""
+        return self.vllm if subject.device == "cuda" and installed() else self.hf
+
+    def check(self, subject: Subject) -> None:
+        """Check the engine that was chosen."""
+        self.chosen(subject).check(subject)
+
+    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
+        """Start the engine that was chosen."""
+        return self.chosen(subject).start(subject, stops, heat)

@@ -1,0 +1,183 @@
+"""Rollouts from engines that only complete token ids: order, pieces and ends are kept here."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count, groupby
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from harness.engines.base import Finish, Finished, Request
+from harness.engines.stopping import Stops
+from harness.store.files import derive
+
+PIECE = 64  # tokens asked for first where a rollout may end before the model ends it
+
+
+class Completion(NamedTuple):
+    """Token ids as written, and whether the model ended them; if not, all asked for are there."""
+
+    token_ids: tuple[int, ...]
+    ended: bool
+
+
+@runtime_checkable
+class Completer(Protocol):
+    """Continues token ids, and knows nothing of sentences and answers."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What it has counted so far."""
+        ...
+
+    async def complete(
+        self, prefix: tuple[int, ...], n: int, most: int, seed: int
+    ) -> Sequence[Completion]:
+        """`n` continuations of at most `most` tokens; the i-th has the noise of seed + i."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+@dataclass(eq=False)
+class Completing:
+    """An engine over completers, each of which is asked for at most `limit` rollouts at once.
+
+    Requests of one base go to one completer, in their order, so that it has their prefix at hand.
+    `greedy` asks for one rollout where all would be the same.
+    """
+
+    completers: Sequence[Completer]
+    stops: Stops
+    limit: int
+    greedy: bool
+    runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What the completers have counted together."""
+        total = Counter[str]()
+        for completer in self.completers:
+            total.update(completer.counts)
+        return total
+
+    def close(self) -> None:
+        """Close the completers."""
+        for completer in self.completers:
+            self.runner.run(completer.close())
+        self.runner.close()
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
+        """Each request as soon as all its rollouts are complete; what fails comes last."""
+        lanes, running = self._dealt(requests), dict[asyncio.Task[Finished], Lane]()
+        loop, first = self.runner.get_loop(), asyncio.FIRST_COMPLETED
+        try:
+            while True:
+                for lane in lanes:
+                    for request in lane.next(self.limit):
+                        running[loop.create_task(lane.finish(request))] = lane
+                if not running:
+                    return
+                done, _ = self.runner.run(asyncio.wait(running, return_when=first))
+                for task in sorted(done, key=lambda task: task.exception() is not None):
+                    lane, finished = running.pop(task), task.result()
+                    lane.asked -= len(finished.request.draws)
+                    yield finished
+        finally:
+            self._abandon(running)
+
+    def _dealt(self, requests: Iterable[Request]) -> list["Lane"]:
+        """The requests of each base with the completer that has the least to do."""
+        lanes = [Lane(each, self.stops, self.greedy) for each in self.completers]
+        given = [0] * len(lanes)
+        for _, group in groupby(requests, key=lambda request: request.base):
+            least = given.index(min(given))
+            members = list(group)
+            lanes[least].waiting.extend(members)
+            given[least] += sum(len(request.draws) for request in members)
+        return lanes
+
+    def _abandon(self, tasks: Iterable[asyncio.Task[Finished]]) -> None:
+        """Cancel what still runs, so that what it holds is let go of."""
+        left = [task for task in tasks if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            self.runner.run(asyncio.wait(left))
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()  # asyncio prints what nobody looked at
+
+
+@dataclass(eq=False)
+class Lane:
+    """One completer: the requests that wait for it, and how many rollouts it is asked for."""
+
+    completer: Completer
+    stops: Stops
+    greedy: bool
+    waiting: deque[Request] = field(default_factory=deque[Request])
+    asked: int = 0
+
+    def next(self, limit: int) -> Iterator[Request]:
+        """Requests to begin now; one alone may exceed the limit."""
+        while self.waiting:
+            more = len(self.waiting[0].draws)
+            if self.asked and self.asked + more > limit:
+                return
+            self.asked += more
+            yield self.waiting.popleft()
+
+    async def finish(self, request: Request) -> Finished:
+        """All rollouts of a request."""
+        room = request.max_length - len(request.prefix)
+        first = room if request.until == "end" else min(PIECE, room)
+        parts = await asyncio.gather(
+            *(self._begin(request, draws, first) for draws in _neighbours(request.draws))
+        )
+        begun = zip(request.draws, (piece for part in parts for piece in part), strict=True)
+        done = await asyncio.gather(*(self._rollout(request, *each) for each in begun))
+        tokens, reasons = zip(*done, strict=True)
+        return Finished(request, tokens, reasons)
+
+    async def _begin(
+        self, request: Request, draws: Sequence[int], most: int
+    ) -> Sequence[Completion]:
+        """The first tokens of neighbouring draws, each with its own noise."""
+        n = 1 if self.greedy else len(draws)
+        found = await self.completer.complete(request.prefix, n, most, request.seed + draws[0])
+        return [*found] * len(draws) if self.greedy else found
+
+    async def _rollout(
+        self, request: Request, draw: int, piece: Completion
+    ) -> tuple[tuple[int, ...], Finish]:
+        """A rollout from its first piece to its end, each further piece doubling it."""
+        tokens, prefix = list[int](), request.prefix
+        room = request.max_length - len(prefix)
+        while (finish := self._take(request, tokens, piece, room)) is None:
+            most = min(len(tokens), room - len(tokens))
+            seed = derive(request.seed, draw, len(tokens))
+            (piece,) = await self.completer.complete((*prefix, *tokens), 1, most, seed)
+        return tuple(tokens), finish
+
+    def _take(
+        self, request: Request, tokens: list[int], piece: Completion, room: int
+    ) -> Finish | None:
+        """Append a piece up to where the rollout ends; says why it ended, if it did."""
+        for token in piece.token_ids:
+            if token in self.stops.eos:
+                return "stop"
+            tokens.append(token)
+            if self.stops.reached(request.until, request.extra, tokens):
+                return "answer" if request.until == "answer" else "sentence"
+            if len(tokens) >= room:
+                return "length"
+        return "stop" if piece.ended else None
+
+
+def _neighbours(draws: Sequence[int]) -> Iterator[list[int]]:
+    """Draws in runs without gaps, as the i-th of a call has the noise of its seed + i."""
+    for _, group in groupby(zip(draws, count(), strict=False), key=lambda pair: pair[0] - pair[1]):
+        yield [draw for draw, _ in group]

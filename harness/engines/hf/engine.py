@@ -1,0 +1,79 @@
+"""`engine=hf`: rollouts through transformers, the batch kept full."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count, groupby
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from harness.engines.base import Finished, Request
+from harness.engines.hf.batch import Base, Batch, Row, Work
+from harness.engines.hf.sampler import sample
+from harness.engines.stopping import Stops
+
+
+class HFEngine:
+    """Samples from one transformers model; a slot is refilled as soon as its rollout ends."""
+
+    def __init__(self, model: Any, stops: Stops, heat: tuple[float, float], slots: int, pool: int):
+        self.model, self.stops, self.slots, self.pool = model, stops, slots, pool
+        self.temperature, self.top_p = heat
+        self.counts: Mapping[str, int] = {}
+
+    def close(self) -> None:
+        """Nothing to give back: the weights are the subject's."""
+
+    def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
+        """Each request as soon as all its rollouts are complete."""
+        batch = Batch(self.model, self.slots, self.pool)
+        waiting = _rows(requests)
+        following = next(waiting, None)
+        while following or batch.running:
+            batch.retire()
+            started: list[tuple[int, Float[Tensor, " vocab"]]] = []
+            while following and batch.room(following.work.base):
+                started.append(batch.start(following))
+                following = next(waiting, None)
+            if started:
+                yield from self._advance(
+                    batch, [s for s, _ in started], torch.stack([x for _, x in started])
+                )
+                continue
+            batch.compact()
+            slots = batch.running
+            yield from self._advance(batch, slots, batch.step()[slots])
+
+    def _advance(
+        self, batch: Batch, slots: Sequence[int], logits: Float[Tensor, "rows vocab"]
+    ) -> Iterator[Finished]:
+        """One token for the rollouts in these slots; yields the requests that this completes."""
+        rows = [row for slot in slots if (row := batch.slots[slot])]
+
+        def uniform(pending: Int[Tensor, " pending"]) -> Float[Tensor, " pending"]:
+            draws = [rows[i].rng.random() for i in pending.tolist()]
+            return torch.tensor(draws, dtype=torch.float64, device=logits.device)
+
+        tokens = sample(logits, self.temperature, self.top_p, uniform).tolist()
+        for slot, row, token in zip(slots, rows, tokens, strict=True):
+            finish = row.take(token, self.stops)
+            if finish:
+                row.work.done[row.draw] = (tuple(row.tokens), finish)
+                batch.free(slot)
+                if row.work.complete:
+                    yield row.work.finished()
+
+
+def _rows(requests: Iterable[Request]) -> Iterator[Row]:
+    """The rollouts of all requests, those of one base together."""
+    for number, (tokens, group) in zip(
+        count(), groupby(requests, key=lambda r: r.base), strict=False
+    ):
+        members = list(group)
+        base = Base(number, tokens, tuple(sorted({r.cut for r in members})))
+        for request in members:
+            work = Work(request, base)
+            for draw in request.draws:
+                yield Row(work, draw, np.random.default_rng([request.seed, draw]))

@@ -1,0 +1,196 @@
+"""The key-value store of the sampler: shared prefixes once, and one slot a running rollout.
+
+Every rollout of a trace continues a cut of the same tokens, so their keys and values are kept once,
+in a pool that all rows read with one matrix product; only what a rollout adds lies in its own slot.
+Keys are stored transposed, which makes both products of a decode step read memory in order.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.cache_utils import CacheLayerMixin, DynamicLayer
+
+from harness.core import UserError
+
+NAME = "harness_slots"
+GROW = 64  # columns by which slots grow: small enough to keep the padding low
+STEP = 16  # columns by which the part in use does; GROW is a multiple of it
+
+
+@dataclass(eq=False)
+class View:
+    """Which keys each row may see in one decode step."""
+
+    owner: Int[Tensor, " rows"]  # the base whose prefix a row continues
+    cut: Int[Tensor, " rows"]  # tokens of that base it sees
+    length: Int[Tensor, " rows"]  # tokens in its slot, this step's included
+    pool_owner: Int[Tensor, " pool"]
+    pool_position: Int[Tensor, " pool"]
+    width: int  # columns of the slots in use
+    dtype: torch.dtype
+    masks: dict[int | None, Float[Tensor, "rows 1 1 keys"]] = field(default_factory=dict)
+
+    def visible(self, window: int | None) -> Bool[Tensor, "rows keys"]:
+        """True where a row may attend: pool columns first, then its slot."""
+        column = torch.arange(self.width, device=self.cut.device)
+        pool = (self.pool_owner == self.owner[:, None]) & (self.pool_position < self.cut[:, None])
+        slot = column < self.length[:, None]
+        if window is None:
+            return torch.cat([pool, slot], dim=1)
+        now = (self.cut + self.length - 1)[:, None]
+        near_pool = now - self.pool_position < window
+        near_slot = now - (self.cut[:, None] + column) < window
+        return torch.cat([pool & near_pool, slot & near_slot], dim=1)
+
+    def mask(self, window: int | None) -> Float[Tensor, "rows 1 1 keys"]:
+        """The additive mask of `visible`, made once a step and window."""
+        if window not in self.masks:
+            hidden = ~self.visible(window)
+            mask = torch.zeros(hidden.shape, dtype=self.dtype, device=hidden.device)
+            self.masks[window] = mask.masked_fill_(hidden, -torch.inf)[:, None, None]
+        return self.masks[window]
+
+
+class SlotLayer(CacheLayerMixin):
+    """One layer's pool and slots: keys (…, dims, tokens), values (…, tokens, dims)."""
+
+    is_sliding = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.columns: Tensor = torch.empty(0, dtype=torch.long)
+        self.pool_keys: Tensor = torch.empty(0)
+        self.pool_values: Tensor = torch.empty(0)
+
+    def start(self, prefill: DynamicLayer) -> None:
+        """Empty pool and slots with the shapes of a prefilled layer."""
+        keys, values = prefill.keys, prefill.values
+        assert keys is not None
+        assert values is not None
+        groups, width, out = keys.shape[1], keys.shape[3], values.shape[3]
+        self.pool_keys = keys.new_empty(groups, width, 0)
+        self.pool_values = values.new_empty(groups, 0, out)
+        self.keys = keys.new_zeros(0, groups, width, 0)
+        self.values = values.new_zeros(0, groups, 0, out)
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Never needed: `start` makes the buffers."""
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Write this step's keys and values into each row's own column."""
+        assert self.keys is not None
+        assert self.values is not None
+        rows = torch.arange(len(self.columns), device=self.columns.device)
+        self.keys[rows, :, :, self.columns] = key_states[:, :, 0]
+        self.values[rows, :, self.columns] = value_states[:, :, 0]
+        return key_states, value_states
+
+    def fit(self, rows: int, columns: int) -> None:
+        """Make room for at least so many rows and columns."""
+        assert self.keys is not None
+        assert self.values is not None
+        more_rows = max(0, rows - len(self.values))
+        more = max(0, columns - self.values.shape[2])
+        if more_rows or more:
+            self.keys = pad(self.keys, (0, more, 0, 0, 0, 0, 0, more_rows))
+            self.values = pad(self.values, (0, 0, 0, more, 0, 0, 0, more_rows))
+
+    def keep_rows(self, rows: Int[Tensor, " rows"]) -> None:
+        """Keep only these slots, in this order."""
+        assert self.keys is not None
+        assert self.values is not None
+        self.keys, self.values = self.keys[rows], self.values[rows]
+
+    def admit(self, prefill: DynamicLayer) -> None:
+        """Append a prefilled base to the pool."""
+        assert prefill.keys is not None
+        assert prefill.values is not None
+        keys, values = prefill.keys[0].transpose(1, 2), prefill.values[0]
+        self.pool_keys = torch.cat([self.pool_keys, keys], dim=2)
+        self.pool_values = torch.cat([self.pool_values, values], dim=1)
+
+    def retire(self, keep: Bool[Tensor, " pool"]) -> None:
+        """Keep only some of the pool's columns."""
+        self.pool_keys, self.pool_values = self.pool_keys[:, :, keep], self.pool_values[:, keep]
+
+    def products(
+        self, q: Float[Tensor, "rows groups share dims"], width: int
+    ) -> Float[Tensor, "rows groups share keys"]:
+        """Queries times keys, of the pool and then of each row's slot."""
+        assert self.keys is not None
+        pooled = _together(q, self.pool_keys)
+        return torch.cat([pooled, torch.matmul(q, self.keys[: len(q), ..., :width])], dim=-1)
+
+    def mix(
+        self, weights: Float[Tensor, "rows groups share keys"], width: int
+    ) -> Float[Tensor, "rows groups share dims"]:
+        """Values weighted by the attention to pool and slot."""
+        assert self.values is not None
+        split = self.pool_keys.shape[2]
+        pooled = _together(weights[..., :split], self.pool_values)
+        own = torch.matmul(weights[..., split:], self.values[: len(weights), :, :width])
+        return pooled + own
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """No mask is built outside of `attend`."""
+        return query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Positions are given to the model explicitly."""
+        return 0
+
+    def get_max_length(self) -> int:
+        """No limit."""
+        return -1
+
+
+def _together(
+    left: Float[Tensor, "rows groups share inner"], right: Float[Tensor, "groups inner outer"]
+) -> Float[Tensor, "rows groups share outer"]:
+    """A product with what all rows share: one matrix product a group instead of one a row."""
+    rows, groups, share, inner = left.shape
+    flat = left.transpose(0, 1).reshape(groups, rows * share, inner)
+    return torch.matmul(flat, right).view(groups, rows, share, -1).transpose(0, 1)
+
+
+def attend(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **given: Any,
+) -> tuple[Tensor, None]:
+    """One decode step's attention of every row to its base's prefix and to its own slot.
+
+    `given` is what transformers passes through: `view` and `layers` of the batch, and the module's
+    scaling, sliding window and soft cap.
+    """
+    if given.get("s_aux") is not None:
+        raise UserError("engine=hf: this model has attention sinks, which the sampler lacks")
+    view: View = given["view"]
+    layer: SlotLayer = given["layers"][module.layer_idx]
+    rows, heads, _one, dims = query.shape
+    q = query.view(rows, key.shape[1], -1, dims) * given["scaling"]
+    scores = layer.products(q, view.width)
+    cap = given.get("softcap")
+    scores = scores if cap is None else torch.tanh(scores / cap) * cap
+    scores = scores + view.mask(given.get("sliding_window"))
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+    return layer.mix(weights, view.width).reshape(rows, 1, heads, -1), None
+
+
+def _no_mask(*args: object, **kwargs: object) -> None:
+    """The view carries the mask, so transformers builds none."""
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, _no_mask)

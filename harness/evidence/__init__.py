@@ -1,0 +1,1 @@
+"""From what detectors want to what was found, trace by trace."""

@@ -1,0 +1,93 @@
+"""Passes: whatever is wanted of a trace under some checkpoints, from one pass of each."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from harness.core import Attend, Compare, Evidence, Read, Trace, UserError
+from harness.evidence.example import PASSES, checkpoints
+from harness.models.forward import Pass, divergence, moments, passed
+from harness.models.model import Subject
+
+
+def gathered(subject: Subject, trace: Trace, have: Evidence, wants: Sequence[PASSES]) -> Evidence:
+    """The evidence with `wants` in it, from one pass of each checkpoint that they name."""
+    made: dict[str, Pass] = {}
+    for name in checkpoints(wants):
+        reads = [w for w in wants if isinstance(w, Read) and w.checkpoint == name]
+        layers = _layers(have, name, reads)
+        attends = [w for w in wants if isinstance(w, Attend) and not name]
+        who = subject.checkpoint(name)
+        made[name] = passed(who.model, _as_read(subject, name, trace), layers, attends)
+        have = _kept(have, trace, name, made[name], reads)
+    compared = {
+        want: _filled(divergence(made[want.of], made[want.to]), trace)
+        for want in wants
+        if isinstance(want, Compare)
+    }
+    return replace(have, divergence={**have.divergence, **compared})
+
+
+def _layers(have: Evidence, name: str, reads: Sequence[Read]) -> tuple[int, ...]:
+    there = have.reading_of(name).states
+    return tuple(sorted({layer for want in reads for layer in want.states} - set(there)))
+
+
+def _kept(have: Evidence, trace: Trace, name: str, made: Pass, reads: Sequence[Read]) -> Evidence:
+    """The evidence with what a pass says of a checkpoint's own distributions and states."""
+    old = have.reading_of(name)
+    states = {layer: _filled(values, trace) for layer, values in made.states.items()}
+    new = replace(old, states={**old.states, **states})
+    if old.entropy is None and any(want.entropy or want.logprob for want in reads):
+        pair = moments(made, trace.token_ids[: len(made.final)])
+        entropy, logprob = (_filled(values, trace) for values in pair)
+        new = replace(new, entropy=entropy, logprob=logprob)
+    if not name:
+        return replace(have, reading=new, attention={**have.attention, **made.attention})
+    return replace(have, others={**have.others, name: new})
+
+
+def _as_read(subject: Subject, name: str, trace: Trace) -> Trace:
+    """The trace as a checkpoint reads it: for another one, as far as it can follow.
+
+    That is up to the end of the reasoning, since the marks that close it may have other ids, and
+    within its context. Raises UserError naming the first id of the reasoning that its tokenizer
+    decodes differently.
+    """
+    if not name:
+        return trace
+    who, ids = subject.checkpoint(name), trace.token_ids[: trace.reasoning.stop]
+    foreign = _foreign(subject, who, ids)
+    if foreign is not None:
+        here, there = (s.tokenizer.decode([foreign]) for s in (subject, who))
+        raise UserError(
+            f"model.checkpoints.{name}: token {foreign} of {trace.id} is {there!r} to its "
+            f"tokenizer and {here!r} to the model's; only checkpoints of one tokenizer compare"
+        )
+    prompt = _prompt(subject, who, trace)
+    return replace(trace, prompt_ids=prompt, token_ids=ids[: max(0, who.context - len(prompt))])
+
+
+def _prompt(subject: Subject, who: Subject, trace: Trace) -> tuple[int, ...]:
+    """The prompt's own ids, or its text in the ids of a checkpoint that marks a chat otherwise."""
+    if _foreign(subject, who, trace.prompt_ids) is None:
+        return trace.prompt_ids
+    return who.encode(str(subject.tokenizer.decode(list(trace.prompt_ids))))
+
+
+def _foreign(subject: Subject, who: Subject, ids: Sequence[int]) -> int | None:
+    """The first id that two tokenizers decode differently."""
+    tokenizers = (subject.tokenizer, who.tokenizer)
+    pairs = ((i, [t.decode([i]) for t in tokenizers]) for i in dict.fromkeys(ids))
+    return next((i for i, (here, there) in pairs if here != there), None)
+
+
+def _filled(
+    values: Float[np.ndarray, "rows *width"], trace: Trace
+) -> Float[np.ndarray, "tokens *width"]:
+    """Rows for all tokens of a trace, NaN where the pass ended before."""
+    missing = len(trace.token_ids) - len(values)
+    shape = ((0, missing), *((0, 0),) * (values.ndim - 1))
+    return np.pad(values, shape, constant_values=np.nan) if missing else values

@@ -1,0 +1,75 @@
+"""Coupled boundaries: a rollout in the trace's own words is one of the boundaries it passes, too.
+
+Given that it wrote the next sentence as the trace has it, a rollout is distributed like one drawn
+behind that sentence. So draw d of a boundary is made anew only where draw d of the boundary before
+left the trace, and every boundary has as many independent draws as it had without coupling.
+
+Where the first draws of a boundary all give one answer it may be settled, and gets no more: that
+costs next to no precision where the answer is decided, and some where it only seems to be.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from harness.core import Cut, Draw, Rollouts
+from harness.store.rollouts import Key
+
+Place = tuple[str, int]  # arm and boundary
+
+
+def goes_on(want: Draw) -> bool:
+    """Whether draws write on from the boundary until the answer, with nothing put in between."""
+    return want.until != "sentence" and not want.append and not want.after
+
+
+def couples(schedule: str, want: Draw) -> bool:
+    """Whether draws of one boundary can stand for the next."""
+    return schedule != "fixed" and goes_on(want)
+
+
+def due(want: Draw, drawn: Rollouts | None, settled: int) -> int:
+    """How many draws of a want are to be made, as far as those that are there can tell.
+
+    The first `settled`, and the others only where these do not all give one answer; 0 = all.
+    """
+    if not settled or settled >= want.n or not goes_on(want):
+        return want.n
+    first = np.flatnonzero(drawn.draw < settled) if drawn else ()
+    differ = drawn is not None and len({drawn.answer[i] for i in first}) > 1
+    return want.n if differ and len(first) == settled else settled
+
+
+def anew(
+    want: Draw, most: Mapping[Place, int], recorded: Collection[Key], stretch: int
+) -> list[Cut]:
+    """The draws of a want, as many as `most` says, that those before cannot stand for any more.
+
+    Those before are of the boundary before, where they are to be made. At every `stretch`-th
+    boundary all are made, which bounds the rounds; so they are behind a boundary that nobody wants
+    draws of.
+    """
+    before = (want.arm, want.boundary - 1)
+    cuts = [Cut(draw) for draw in range(most[want.arm, want.boundary])]
+    if want.boundary % stretch == 0 or before not in most:
+        return cuts
+    return [cut for cut in cuts if cut.draw >= most[before] or (*before, cut) in recorded]
+
+
+def passed(
+    stops: Sequence[int],
+    token_ids: Sequence[int],
+    boundary: int,
+    written: Sequence[int],
+    stretch: int,
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The boundaries that a rollout reaches in the trace's own words, and what it writes behind.
+
+    `stops` are the trace's boundaries in tokens; none from the next `stretch`-th boundary on.
+    """
+    start = stops[boundary]
+    for k in range(boundary + 1, len(stops)):
+        size = stops[k] - start
+        if k % stretch == 0 or tuple(written[:size]) != tuple(token_ids[start : stops[k]]):
+            return
+        yield k, tuple(written[size:])

@@ -1,0 +1,156 @@
+"""Attention pooled to sentences during a pass, without the weights of token to token.
+
+Attention is linear in its values: one indicator column a sentence in their place comes out as the
+weight that each token gives to each sentence. So the fused kernel pools, with the masks, windows
+and grouped heads it has anyway, and nothing of size tokens × tokens is made for it. The columns go
+through it beside the values, as many at once as these are wide: it then needs no room of its own.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from harness.core import Attend, Trace
+
+NAME = "harness_attending"
+ROWS = 256  # queries at once where the weights are written out
+
+
+@contextmanager
+def attending(
+    model: Any, trace: Trace, wants: Sequence[Attend]
+) -> Generator[dict[Attend, Float[np.ndarray, "layers heads sentences"]]]:
+    """The attention of the one pass made inside, filled in when it is left.
+
+    The pass is over prompt and trace, one row, without a cache, and must leave the attention
+    implementation as it finds it. Row i of what a summary is given is the mean over the tokens of
+    sentence i of the weights their own queries give, column j the mean over the tokens of sentence
+    j; NaN for a sentence without tokens, 0 above the diagonal. Heads are query heads, in float32.
+    """
+    found: dict[Attend, Float[np.ndarray, "layers heads sentences"]] = {}
+    first = len(trace.prompt_ids)
+    spans = [(first + s.start, first + s.stop) for s in trace.sentences]
+    pooling = Pooling(spans, {want: [] for want in wants})
+
+    def hand_over(_module: Any, args: Any, kwargs: Any) -> Any:
+        return args, {**kwargs, "pooling": pooling}
+
+    before = model.config._attn_implementation
+    hook = model.get_decoder().register_forward_pre_hook(hand_over, with_kwargs=True)
+    model.set_attn_implementation(NAME)
+    try:
+        yield found
+    finally:
+        hook.remove()
+        model.set_attn_implementation(before)
+    found |= {want: np.stack(layers) for want, layers in pooling.layers.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Pooling:
+    """Where the sentences stand in the pass, and the summaries of the layers passed so far."""
+
+    spans: Sequence[tuple[int, int]]
+    layers: Mapping[Attend, list[np.ndarray]]
+
+    def indicators(self, value: Tensor) -> Sequence[Float[Tensor, "1 groups tokens out"]]:
+        """1 where a token belongs to a sentence, in place of the values and as wide, 0 beyond."""
+        width = value.shape[-1]
+        columns = value.new_zeros(value.shape[-2], -(-len(self.spans) // width) * width)
+        for sentence, (start, stop) in enumerate(self.spans):
+            columns[start:stop, sentence] = 1
+        return [part.expand_as(value) for part in columns.split(width, dim=-1)]
+
+    def rows(
+        self, out: Float[Tensor, "1 tokens heads columns"]
+    ) -> Float[Tensor, "heads sentences columns"]:
+        """Mean over the tokens of each sentence, in float32."""
+        means = [out[0, start:stop].mean(0, dtype=torch.float32) for start, stop in self.spans]
+        return torch.stack(means, dim=1)
+
+    def keep(self, parts: Sequence[Float[Tensor, "heads sentences columns"]]) -> None:
+        """Reduce a layer's weights, summed over the tokens of their columns."""
+        weights = torch.cat([*parts], dim=-1)[..., : len(self.spans)]
+        lengths = torch.tensor([stop - start for start, stop in self.spans], device=weights.device)
+        mean = (weights / lengths).numpy(force=True)
+        for want, layers in self.layers.items():
+            layers.append(want.summary(mean))
+
+
+def attend(
+    module: torch.nn.Module,
+    query: Float[Tensor, "1 heads tokens dims"],
+    key: Float[Tensor, "1 groups tokens dims"],
+    value: Float[Tensor, "1 groups tokens out"],
+    attention_mask: Bool[Tensor, "1 _ tokens tokens"] | None,
+    **given: Any,
+) -> tuple[Float[Tensor, "1 tokens heads out"], None]:
+    """A layer's attention output as sdpa gives it, its weights handed to `given["pooling"]`."""
+    pooling: Pooling = given.pop("pooling")
+    given["scaling"] = given.get("scaling") or query.shape[-1] ** -0.5
+    parts = [
+        pooling.rows(_attended(module, query, key, columns, attention_mask, given))
+        for columns in pooling.indicators(value)
+    ]
+    pooling.keep(parts)
+    return _attended(module, query, key, value, attention_mask, given), None
+
+
+def _attended(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    given: Mapping[str, Any],
+) -> Float[Tensor, "1 tokens heads out"]:
+    """Attention to some values; sdpa knows no soft cap and no sinks, which are written out."""
+    cap, sinks = given.get("softcap"), given.get("s_aux")
+    if cap is None and sinks is None:
+        return sdpa_attention_forward(module, query, key, value, mask, **given)[0]
+    blocks = [
+        _weights(query[:, :, at : at + ROWS] * given["scaling"], key, _seen(mask, query, at), given)
+        @ value[:, :, None]
+        for at in range(0, query.shape[2], ROWS)
+    ]
+    return torch.cat(blocks, dim=3).flatten(1, 2).transpose(1, 2)
+
+
+def _seen(mask: Tensor | None, query: Tensor, at: int) -> Bool[Tensor, "1 _ rows tokens"]:
+    """The keys that some queries may see; no mask means all up to their own."""
+    tokens = query.shape[2]
+    if mask is not None:
+        return mask[:, :, at : at + ROWS]
+    places = torch.arange(tokens, device=query.device)
+    return (places <= places[at : at + ROWS, None])[None, None]
+
+
+def _weights(
+    query: Float[Tensor, "1 heads rows dims"],
+    key: Float[Tensor, "1 groups tokens dims"],
+    seen: Bool[Tensor, "1 _ rows tokens"],
+    given: Mapping[str, Any],
+) -> Float[Tensor, "1 groups share rows tokens"]:
+    """Attention weights of some scaled queries, with a soft cap or sinks or both."""
+    cap, sinks = given.get("softcap"), given.get("s_aux")
+    scores = query.unflatten(1, (key.shape[1], -1)) @ key[:, :, None].mT
+    scores = scores if cap is None else torch.tanh(scores / cap) * cap
+    scores = scores.masked_fill(~seen[:, :, None], -torch.inf)
+    if sinks is not None:
+        sink = sinks.view(1, *scores.shape[1:3], 1, 1).expand(*scores.shape[:4], 1)
+        scores = torch.cat([scores, sink.to(scores.dtype)], dim=-1)
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32)
+    return weights[..., : key.shape[2]].to(query.dtype)
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)

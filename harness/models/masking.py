@@ -1,0 +1,96 @@
+"""Suppression: what masking the attention to a sentence does to every distribution after it.
+
+Nothing before a masked sentence changes, so one plain pass leaves keys and values for all sentences
+and each of them runs only the tokens behind it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import log_softmax
+
+from harness.core import Suppress, Trace
+from harness.models.forward import logits
+from harness.models.model import Subject
+from harness.models.packing import Run, check, grouped, packed, plain
+
+PACK = 1  # tokens of one pass, and
+KEEP = 8  # final states kept at once, both in lengths of prompt and trace
+ROWS = 512  # tokens whose distributions exist at once
+BLOCK = 32  # positions compared at a time, so that they stay in a processor's cache
+
+Rows = Float[Tensor, "rows vocab"]
+
+
+@torch.inference_mode()
+def suppress(
+    subject: Subject, trace: Trace, want: Suppress
+) -> Float[np.ndarray, "tokens sentences"]:
+    """KL(plain || masked) in nats of every token (row) when a sentence (column) is masked.
+
+    Row t compares the distributions that predict token t. The sentence's keys are hidden from all
+    later queries, under `own_rows` from its own too, in all layers and heads and before the softmax
+    (Thought Anchors, arXiv 2506.19143). NaN up to where the mask begins and for a sentence without
+    tokens. Raises UserError for a model whose attention is not full or sliding softmax attention.
+    """
+    model = subject.model
+    check(model)
+    ids = torch.tensor([*trace.prompt_ids, *trace.token_ids], device=model.device)
+    shift = len(trace.prompt_ids) - 1  # what predicts token 0 stands here
+    unmasked, cache = plain(model, ids)
+    found = np.full((len(trace.token_ids), len(trace.sentences)), np.nan, dtype=np.float32)
+    for kept in grouped(_runs(trace, want.own_rows), KEEP * len(ids)):
+        states: list[tuple[Run, Tensor]] = []
+        for runs in grouped(kept, PACK * len(ids)):
+            tokens = torch.cat([ids[run.start : run.stop] for run in runs])
+            states += zip(runs, packed(model, tokens, cache, runs), strict=True)
+        for run, at, values in _divergences(model, unmasked, states, want.temperature):
+            found[at - shift : at - shift + len(values), run.number] = values
+    return found
+
+
+def _runs(trace: Trace, own_rows: bool) -> list[Run]:
+    """What must run, the last sentence first; nothing for one without tokens or none after it."""
+    begin, stop = len(trace.prompt_ids), len(trace.prompt_ids) + len(trace.token_ids) - 1
+    runs: list[Run] = []
+    for number, sentence in enumerate(trace.sentences):
+        low, high = begin + sentence.start, begin + sentence.stop
+        runs.append(Run(number, low, high, low if own_rows else high, stop))
+    return [run for run in reversed(runs) if run.low < run.high and run.start < run.stop]
+
+
+def _divergences(
+    model: Any,
+    plain: Float[Tensor, "tokens width"],
+    states: Sequence[tuple[Run, Tensor]],
+    temperature: float,
+) -> Iterator[tuple[Run, int, Float[np.ndarray, " rows"]]]:
+    """KL in nats of some rows of a run, with the position of the first of them.
+
+    The head is given the rows of all runs together; the plain distribution is made once for all.
+    """
+    first, last = min(run.start for run, _ in states), states[0][0].stop
+    step = max(1, ROWS // (len(states) + 1))
+    for low in range(first, last, step):
+        high = min(low + step, last)
+        there = [(run, max(low, run.start), h) for run, h in states if run.start < high]
+        rows = [plain[low:high], *(h[at - run.start : high - run.start] for run, at, h in there)]
+        scaled = logits(model, torch.cat(rows)).div_(temperature)
+        p, *others = scaled.split([len(part) for part in rows])
+        p_log = log_softmax(p, dim=-1)
+        p = p_log.exp()
+        for (run, at, _), part in zip(there, others, strict=True):
+            yield run, at, _kl(p[at - low :], p_log[at - low :], part).cpu().numpy()
+
+
+def _kl(p: Rows, p_log: Rows, logits: Rows) -> Float[Tensor, " rows"]:
+    """KL in nats of what the logits say from p, in place."""
+    found: list[Tensor] = []
+    for of, of_log, to in zip(*(x.split(BLOCK) for x in (p, p_log, logits)), strict=True):
+        apart = log_softmax(to, dim=-1).sub_(of_log)
+        found.append(apart.mul_(of).sum(-1).neg_())
+    return torch.cat(found).clamp_(min=0)  # rounding may leave it below 0, where it cannot be

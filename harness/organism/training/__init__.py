@@ -1,0 +1,1 @@
+"""How the organism was trained, from nothing."""

@@ -1,0 +1,194 @@
+"""Supervised training on soft targets: the exact next-token distribution at every position."""
+
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import log_softmax
+
+from harness.core import UserError
+from harness.organism.puzzles import Puzzle, cores, dress
+from harness.organism.training.exercises import drill
+from harness.organism.training.optim import optimizers
+from harness.organism.training.rows import Row, trace
+
+
+@dataclass(frozen=True)
+class Course:
+    """How base is trained; `rows` a batch, `bucket` batches are sorted by length together."""
+
+    seed: int
+    steps: int
+    rows: int
+    bucket: int
+    matrix_lr: float
+    other_lr: float
+    warm: int
+    decay_from: float
+    drills: tuple[float, float]
+    drills_until: float
+    save_every: int
+
+
+COURSE = Course(
+    seed=0,
+    steps=3600,
+    rows=16,
+    bucket=40,
+    matrix_lr=0.012,
+    other_lr=2e-3,
+    warm=60,
+    decay_from=0.25,
+    drills=(0.5, 0.15),
+    drills_until=0.35,
+    save_every=200,
+)
+# A second, gentler course for the few facts of arithmetic that the first leaves open.
+POLISH = replace(
+    COURSE,
+    seed=1,
+    steps=400,
+    matrix_lr=0.003,
+    other_lr=5e-4,
+    decay_from=0.2,
+    drills=(0.5, 0.5),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Padded tokens, and flat targets: row, position that predicts, token, probability."""
+
+    tokens: Int[Tensor, "rows tokens"]
+    row: Int[Tensor, " targets"]
+    position: Int[Tensor, " targets"]
+    token: Int[Tensor, " targets"]
+    p: Float[Tensor, " targets"]
+
+
+def batch(rows: Sequence[Row]) -> Batch:
+    """Rows padded to the longest."""
+    width = max(len(r.tokens) for r in rows)
+    tokens = np.stack([np.pad(r.tokens, (0, width - len(r.tokens))) for r in rows])
+    index = np.concatenate([np.full(len(r.at), i) for i, r in enumerate(rows)])
+    return Batch(
+        torch.from_numpy(tokens),
+        torch.from_numpy(index),
+        torch.from_numpy(np.concatenate([r.at for r in rows]) - 1),
+        torch.from_numpy(np.concatenate([r.token for r in rows])),
+        torch.from_numpy(np.concatenate([r.p for r in rows])).float(),
+    )
+
+
+def divergence(model: Any, given: Batch) -> Float[Tensor, ""]:
+    """Mean KL of the exact next-token distribution to the model's, in nats a position."""
+    scores = model(input_ids=given.tokens[:, :-1], use_cache=False).logits
+    logprob = log_softmax(scores, dim=-1)[given.row, given.position, given.token]
+    return (given.p * (given.p.log() - logprob)).sum() / given.p.sum()
+
+
+def batches(course: Course, bucket: int) -> Iterator[Batch]:
+    """The batches of one bucket, the same ones however often the training was interrupted."""
+    rng = Random(f"{course.seed}/{bucket}")
+    share = bucket * course.bucket / course.steps
+    drills = course.drills[0] if share < course.drills_until else course.drills[1]
+    rows = some(_cores(), rng, course.rows * course.bucket, drills)
+    rows.sort(key=lambda r: len(r.tokens))
+    groups = [rows[i : i + course.rows] for i in range(0, len(rows), course.rows)]
+    rng.shuffle(groups)
+    yield from map(batch, groups)
+
+
+def some(pool: Sequence[Puzzle], rng: Random, count: int, drills: float) -> list[Row]:
+    """Rows of all sorts: a share of drills, of the traces 30 % off-policy and 10 % forced."""
+    rows = list[Row]()
+    for _ in range(count):
+        if rng.random() < drills:
+            rows.append(drill(rng))
+            continue
+        puzzle = dress(rng.choice(pool), rng)
+        rows.append(trace(puzzle, rng, rng.random() < 0.3, rng.random() < 0.1))
+    return rows
+
+
+@cache
+def _cores() -> list[Puzzle]:
+    return list(cores(held_out=False))
+
+
+def heat(course: Course, step: int) -> float:
+    """The learning rate's factor: a short rise, a plateau, a linear fall to nothing."""
+    fall = (course.steps - step) / (course.steps * (1 - course.decay_from))
+    return min(1.0, (step + 1) / course.warm, max(fall, 0.0))
+
+
+class Training:
+    """The state of a training, on disk between sessions; it changes the model it is given."""
+
+    def __init__(self, model: Any, course: Course, file: Path) -> None:
+        self.model, self.course, self.file = model, course, file
+        self.optimizers = optimizers(self.model, course.matrix_lr, course.other_lr)
+        self.rates = [o.param_groups[0]["lr"] for o in self.optimizers]
+        self.bucket = 0
+        self.seconds = 0.0
+        if file.exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        held = torch.load(self.file, weights_only=True)
+        if held["course"] != repr(self.course):
+            raise UserError(f"organism: {self.file} is of another course; delete it to begin anew")
+        self.model.load_state_dict(held["model"])
+        for optimizer, state in zip(self.optimizers, held["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        self.bucket, self.seconds = held["bucket"], held["seconds"]
+
+    def save(self) -> None:
+        """Write everything needed to go on."""
+        draft = self.file.with_suffix(".partial")
+        state = {
+            "course": repr(self.course),
+            "model": self.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "bucket": self.bucket,
+            "seconds": self.seconds,
+        }
+        torch.save(state, draft)
+        os.replace(draft, self.file)
+
+    def run(self) -> Any:
+        """Train to the end of the course; returns the network."""
+        while self.bucket * self.course.bucket < self.course.steps:
+            started, total = time.monotonic(), list[float]()
+            for i, given in enumerate(batches(self.course, self.bucket)):
+                total.append(self._step(self.bucket * self.course.bucket + i, given))
+            self.bucket += 1
+            self.seconds += time.monotonic() - started
+            at = {"step": self.bucket * self.course.bucket, "kl": float(np.mean(total))}
+            print(json.dumps(at | {"seconds": round(self.seconds)}), flush=True)
+            if self.bucket * self.course.bucket % self.course.save_every == 0:
+                self.save()
+        self.save()
+        return self.model
+
+    def _step(self, step: int, given: Batch) -> float:
+        factor = heat(self.course, step)
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * factor
+            optimizer.zero_grad(set_to_none=True)
+        loss = divergence(self.model, given)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return float(loss.detach())

@@ -1,5 +1,0 @@
-"""The report of a run: one page that opens from disk, asks no network and needs no server."""
-
-from harness.page.document import render
-
-__all__ = ["render"]

@@ -1,0 +1,122 @@
+"""Estimate: a forecast as hours, gigabytes and detectable agreement, printed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from scipy import stats
+
+from harness.cli.settings import Settings
+from harness.core import Trace
+from harness.engines.stopping import Stops
+from harness.evidence.gather import Desk
+from harness.evidence.recorder import Writer
+from harness.models.memory import memory
+from harness.models.model import subject
+from harness.plan.forecast import Forecast, Load, Work, forecast
+from harness.plan.speed import measured
+from harness.run import traces
+
+COLUMNS = ("work", "requests", "rollouts", "tokens written", "passes", "tokens read")
+
+
+def show(job: Settings, console: Console) -> None:
+    """Print what a run will take."""
+    work = worked(job)
+    found = forecast(work)
+    if not console.is_terminal:
+        console.width = 200
+    console.print(f"[bold]{job.folder}[/bold]: {described(found)}")
+    console.print(table(found))
+    for name, value in lines(job, work, found):
+        console.print(f"{name:<12}{value}")
+
+
+def worked(job: Settings) -> Work:
+    """What the forecast needs of a job; loads no weights unless it is to measure."""
+    cast, who, sampling = traces.cast(job.problems.load()), subject(job.model), job.sampling
+    segmenter = job.segmentation.segmenter
+    # What coupled boundaries save shows only as they are drawn: a plan is the most that it can be.
+    plain = replace(sampling, schedule="fixed")
+    writer = Writer(job.folder, who, job.problems, segmenter, plain)
+    conf = job.plan
+    if conf.calibrate:
+        stops = Stops(who.tokenizer, who.eos, segmenter)
+        engine = job.engine.start(who, stops, (sampling.temperature, sampling.top_p))
+        conf = measured(writer, engine, traces.sites(writer, cast.evaluate, {}), conf)
+    return Work(Desk(writer, cast.reference), cast.evaluate, job.detectors, job.hashes, conf)
+
+
+def described(found: Forecast) -> str:
+    """Over which traces the plan is."""
+    n, each = len(found.traces), [len(trace.sentences) for trace in found.traces]
+    mean = f"{np.mean(each):.0f} sentences and {_tokens(found.traces):.0f} tokens each"
+    said = "stored" if found.stored else "assumed (plan.tokens, plan.sentences)"
+    return f"{n} traces, {said}, {mean}; what is recorded already is not counted"
+
+
+def _tokens(every: Sequence[Trace]) -> float:
+    return float(np.mean([len(trace.token_ids) for trace in every]))
+
+
+def table(found: Forecast) -> Table:
+    """A row a kind of work, and all together."""
+    made = Table(*COLUMNS, box=None, pad_edge=False)
+    for column in made.columns[1:]:
+        column.justify = "right"
+    for name, load in [*found.loads.items(), ("together", found.whole)]:
+        made.add_row(name, *cells(load))
+    return made
+
+
+def cells(load: Load) -> Iterator[str]:
+    """The numbers of a row, empty where there is nothing."""
+    for value in (load.requests, load.rollouts, load.written, load.passes, load.read):
+        yield f"{value:,.0f}" if value else ""
+
+
+def lines(job: Settings, work: Work, found: Forecast) -> Iterator[tuple[str, str]]:
+    """What the work comes to, under its name."""
+    conf, whole, held = work.conf, found.whole, memory(work.writer.subject)
+    sampling = whole.written / conf.sampled_per_second / 3600
+    reading = whole.read / conf.read_per_second / 3600
+    how = "measured" if conf.calibrate else "assumed"
+    yield "prefixes", f"{whole.prefix:,} tokens if no request shares one with another"
+    yield "time", f"{sampling + reading:,.3g} hours of one process"
+    yield "  sampling", f"{sampling:,.3g} at {conf.sampled_per_second:,.0f} tokens/s ({how})"
+    yield "  reading", f"{reading:,.3g} at {conf.read_per_second:,.0f} tokens/s ({how})"
+    yield "weights", f"{held.weights / 1e9:,.3g} GB in memory"
+    yield "cache", f"{held.cache / 1e6:,.3g} GB in memory for 1,000 tokens"
+    yield "disk", f"{found.disk / 1e6:,.0f} MB, figures aside"
+    yield "detectable", power(job, found, conf.power)
+
+
+def power(job: Settings, found: Forecast, asked: float) -> str:
+    """The smallest agreement that the problems suffice for, in words."""
+    n = len({trace.problem.id for trace in found.traces})
+    least = job.agreement.min_problems_interval
+    if n < least:
+        return f"nothing with {n} problems: agreement.min_problems_interval is {least}"
+    value = detectable(n, spread(found.traces), job.agreement.confidence, asked)
+    return f"a mean Spearman of {value:.2f} with {n} problems, at {asked:.0%} power"
+
+
+def spread(every: Sequence[Trace]) -> float:
+    """Standard deviation over problems of the Spearman of two rankings that agree by chance.
+
+    1 / (n - 1) is its variance within a trace of n sentences; NaN where no trace has three.
+    """
+    variances = [1 / (len(t.sentences) - 1) for t in every if len(t.sentences) > 2]
+    per_problem = len(every) / len({trace.problem.id for trace in every})
+    return float(np.sqrt(np.mean(variances) / per_problem)) if variances else np.nan
+
+
+def detectable(n: int, spread: float, confidence: float, power: float) -> float:
+    """The mean over n values of this spread that a two-sided t test finds with this power.
+
+    By two quantiles of the central t; from ten values up the power is right to .002.
+    """
+    quantiles = stats.t.ppf([(1 + confidence) / 2, power], n - 1)
+    return float(quantiles.sum() * spread / np.sqrt(n))

@@ -1,0 +1,205 @@
+"""Forecast: what a run will ask for, added up from what its detectors want; loads no weights."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from harness.core import (
+    Detector,
+    Draw,
+    Problem,
+    ReadRollouts,
+    ReadText,
+    Rollouts,
+    Sentence,
+    Suppress,
+    Trace,
+    Want,
+)
+from harness.engines.base import Request
+from harness.evidence.example import PASSES, checkpoints
+from harness.evidence.gather import Desk
+from harness.evidence.recorder import Site, Writer
+from harness.evidence.requests import requests
+from harness.plan.assumptions import Assumed
+from harness.run import traces
+from harness.store.scores import scored
+
+ROLLOUT, WRITTEN, READ, SCORE, HALF = 20, 2, 22, 40, 8  # bytes on disk, rather too many
+NONE = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
+
+
+@dataclass(frozen=True)
+class Load:
+    """Work of one kind, in tokens: `prefix` as if no request shared any, `written`, and `read`.
+
+    `read` is what the teacher-forced passes read, embeddings of texts aside.
+    """
+
+    requests: int = 0
+    rollouts: int = 0
+    prefix: int = 0
+    written: float = 0.0
+    passes: int = 0
+    read: float = 0.0
+
+    def __add__(self, other: "Load") -> "Load":
+        """Both together."""
+        return Load(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run to forecast: its detectors with the hashes of their options, and what is assumed."""
+
+    desk: Desk
+    problems: Sequence[Problem]
+    detectors: Mapping[str, Detector]
+    hashes: Mapping[str, str]
+    conf: Assumed
+
+    @property
+    def writer(self) -> Writer:
+        """What makes requests of draws."""
+        return self.desk.writer
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run has still to do, by kind of work, over `traces`: stored, or else assumed ones.
+
+    `disk` is what the run folder grows by, in bytes, figures aside.
+    """
+
+    loads: Mapping[str, Load]
+    traces: Sequence[Trace]
+    stored: bool
+    disk: float
+
+    @property
+    def whole(self) -> Load:
+        """Everything together."""
+        return sum(self.loads.values(), Load())
+
+
+def forecast(work: Work) -> Forecast:
+    """What is still to do; raises UserError if a stored trace belongs to no problem."""
+    stored = (work.writer.run / traces.COMPLETE).exists()
+    loads: dict[str, Load] = defaultdict(Load)
+    if not stored:
+        for name, load in _writing(work):
+            loads[name] += load
+    every = traces.load(work.writer, work.problems) if stored else _imagined(work)
+    done = {n: scored(work.writer.run, n, h) for n, h in work.hashes.items()}
+    texts: set[ReadText] = set()
+    for trace in every:
+        left = {n: d for n, d in work.detectors.items() if trace.id not in done[n]}
+        wanted = _wanted(work.desk, trace, left) if left else []
+        for name, load in [*_sampling(work, trace, wanted), *_reading(work, trace, wanted)]:
+            loads[name] += load
+        texts |= {want for want in wanted if isinstance(want, ReadText)}
+    if texts:
+        read = float(sum(len(work.writer.subject.encode(text.text)) for text in texts))
+        loads["texts read alone"] = Load(passes=len(texts), read=read)
+    whole = sum(loads.values(), Load())
+    disk = ROLLOUT * whole.rollouts + WRITTEN * whole.written
+    return Forecast(dict(loads), every, stored, disk + sum(_kept(work, t) for t in every))
+
+
+def _writing(work: Work) -> Iterator[tuple[str, Load]]:
+    """The traces themselves, with the draws that screen problems."""
+    sampling, writer = work.writer.sampling, work.writer
+    draws = [Draw(0, sampling.attempts, arm=traces.ARM)]
+    if sampling.screen.draws:
+        draws.append(Draw(0, sampling.screen.draws, arm=traces.SCREEN))
+    for site in traces.sites(writer, work.problems, {}):
+        yield from _asked(writer, site, draws, lambda _: float(work.conf.tokens))
+
+
+def _imagined(work: Work) -> list[Trace]:
+    """Traces of the assumed length, as many as there may be."""
+    writer, conf = work.writer, work.conf
+    edges = np.linspace(0, conf.tokens, conf.sentences + 1).astype(int).tolist()
+    text = "This is one step of the reasoning. "
+    cut = [Sentence(text, a, b, None) for a, b in pairwise(edges)]
+    whole = text * conf.sentences
+    model, revision = writer.subject.conf.name, ""
+    return [
+        Trace(
+            f"{site.owner}#{i}", site.problem, model, revision, 0, site.prompt_ids,
+            (0,) * conf.tokens, whole, tuple(cut), site.problem.answer, True, "assumed", "stop",
+        )
+        for site in traces.sites(writer, work.problems, {})
+        for i in range(writer.sampling.traces)
+    ]  # fmt: skip
+
+
+def _wanted(desk: Desk, trace: Trace, detectors: Mapping[str, Detector]) -> list[Want]:
+    """What is missing of a trace, asked again as if all rollouts were there."""
+    have = desk.start(trace)
+    first = desk.missing(trace, have, detectors)
+    drawn = {(w.arm, w.boundary): NONE for w in first if isinstance(w, Draw)}
+    there = replace(have, rollouts={**drawn, **have.rollouts})
+    return list(dict.fromkeys([*first, *desk.missing(trace, there, detectors)]))
+
+
+def _sampling(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple[str, Load]]:
+    """The rollouts of a trace: on average they are as long as what it wrote from there on."""
+
+    def length(request: Request) -> float:
+        if request.extra:
+            return float(work.conf.answer)
+        if request.until == "sentence":
+            return 1 + _sentence(trace)  # the token that begins the next one
+        return float(len(trace.prompt_ids) + len(trace.token_ids) - request.cut)
+
+    draws = [want for want in wanted if isinstance(want, Draw)]
+    return _asked(work.writer, traces.site(trace), draws, length)
+
+
+def _asked(
+    writer: Writer, site: Site, draws: Sequence[Draw], length: Callable[[Request], float]
+) -> Iterator[tuple[str, Load]]:
+    """The requests of an engine by arm; none is made where the prefix already reaches the cap."""
+    for request in requests(writer, site, draws):
+        prefix, n = len(request.prefix), len(request.draws)
+        room = request.max_length - prefix
+        if room > 0:
+            written = float(n * min(length(request), room))
+            yield f"rollouts ({request.key[1]})", Load(1, n, prefix, written)
+
+
+def _sentence(trace: Trace) -> float:
+    """Mean tokens of a sentence."""
+    return (trace.reasoning.stop - trace.reasoning.start) / max(1, len(trace.sentences))
+
+
+def _reading(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple[str, Load]]:
+    """The passes over a trace."""
+    length = float(len(trace.prompt_ids) + len(trace.token_ids))
+    for name in checkpoints([want for want in wanted if isinstance(want, PASSES)]):
+        by = f" by {name}" if name else ""
+        yield f"passes over the traces{by}", Load(passes=1, read=length)
+    masked = sum(isinstance(want, Suppress) for want in wanted)
+    after = sum(len(trace.token_ids) - s.start for s in trace.sentences)
+    if masked:
+        passes = masked * (1 + len(trace.sentences))
+        read = masked * (length + after)  # what stands before a sentence is read once
+        yield "passes with a sentence masked", Load(passes=passes, read=read)
+    if begun := [want for want in wanted if isinstance(want, ReadRollouts)]:
+        rollouts = len(begun) * work.writer.sampling.draws
+        read = length + rollouts * _sentence(trace)
+        yield "rollouts read again", Load(passes=len(begun), read=read)
+
+
+def _kept(work: Work, trace: Trace) -> float:
+    """Bytes of readings and scores."""
+    splits = [
+        work.writer.sampling.splits * bool(work.desk.arms(trace, d))
+        for d in work.detectors.values()
+    ]
+    scores = sum(SCORE + 2 * HALF * n for n in splits) * len(trace.sentences)
+    return float(READ * len(trace.token_ids) + scores)

@@ -1,0 +1,153 @@
+"""The report step: agreement, figures and page from what the run folder holds; loads no model."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from harness.agreement import Agreed, Agreement, Trait, agreement
+from harness.agreement.panel.notes import lines
+from harness.agreement.panel.panel import BASELINE
+from harness.analysis.baselines import baselines
+from harness.analysis.enrichment import enrichment
+from harness.analysis.planted import auroc_planted, unsigned
+from harness.core import UserError
+from harness.report.page import render
+from harness.report.plots import Report, draw
+from harness.report.source import table
+from harness.store import schema
+from harness.store.files import lock, rows, write_frame
+from harness.store.score_files import SOUND, score_files, statuses, strangers
+from harness.store.scores import file
+
+
+def report(run: Path, conf: Agreement, page: Report) -> Path:
+    """Write agreement, enrichment, methods, plots and page of a run anew; returns the page."""
+    if not (run / "traces.parquet").exists():
+        raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
+    with lock(run, "report"):
+        status = statuses(run)
+        detectors = score_files(run, status)
+        base = _baselines(run, conf)
+        every = detectors | score_files(run, base["method"].unique(maintain_order=True))
+        traces = table(run, "traces").select(TRACE)
+        agreed = agreement(every, traces, base, _traits(every, status), conf)
+        notes = pl.concat([agreed.notes, strangers(run, every)])
+        for name, frame in FRAMES.items():
+            write_frame(run / f"{name}.parquet", getattr(agreed, frame))
+        write_frame(run / "notes.parquet", notes)
+        for line in lines(notes):
+            print(f"left out: {line}", file=sys.stderr)
+        _describe(run, {n: _placed(n, f, traces) for n, f in every.items()}, status, agreed, conf)
+        draw(run, page)
+        return render(run, page)
+
+
+TRACE = ("trace_id", "problem_id", "model")
+FILES = 256  # of tokens in memory at once, one a trace
+FRAMES = {  # of a run, by what agreement calls them
+    "agreement": "agreement",
+    "agreement_by_problem": "by_problem",
+    "agreement_by_k": "by_k",
+    "summary": "summary",
+    "reliability": "reliability",
+}
+
+
+def _traits(names: Iterable[str], status: Mapping[str, Mapping[str, Any]]) -> dict[str, Trait]:
+    """What is declared of each method; those without status are baselines."""
+    baseline = Trait(BASELINE, signed=False, arms=frozenset())
+    return dict.fromkeys(names, baseline) | {
+        name: Trait(str(s["family"]), bool(s["signed"]), frozenset(s.get("arms", [])))
+        for name, s in status.items()
+    }
+
+
+def _placed(name: str, scores: pl.LazyFrame, traces: pl.DataFrame) -> pl.LazyFrame:
+    """A method's scores with model and problem, without those of half samples."""
+    plain = scores.select("trace_id", "sentence", "score", method=pl.lit(name))
+    return plain.filter(SOUND).join(traces.lazy(), on="trace_id")
+
+
+def _describe(
+    run: Path,
+    scores: Mapping[str, pl.LazyFrame],
+    status: Mapping[str, Mapping[str, Any]],
+    agreed: Agreed,
+    conf: Agreement,
+) -> None:
+    """Enrichment and the table of methods, one method in memory at a time."""
+    sentences = table(run, "sentences")
+    signed = {name: bool(s["signed"]) for name, s in status.items()}
+    kinds = _kinds(sentences)
+    enriched = [pl.DataFrame(schema=dict(schema.ENRICHMENT))]
+    found: list[dict[str, Any]] = []
+    for name, frame in scores.items():
+        placed = frame.collect()
+        if len(placed):
+            enriched.append(enrichment(placed, sentences, signed, conf))
+            found.append(_method(name, placed, status.get(name, {}), kinds))
+    write_frame(run / "enrichment.parquet", pl.concat(enriched))
+    methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
+    write_frame(run / "methods.parquet", methods)
+
+
+def _with_reliability(methods: pl.DataFrame, agreed: Agreed, conf: Agreement) -> pl.DataFrame:
+    """The methods with their reliability raw and under the control that verdicts rest on."""
+    columns = {"reliability": "none", "reliability_controlled": conf.judged}
+    for column, control in columns.items():
+        found = agreed.reliable(control).rename({"value": column})
+        methods = methods.drop(column).join(found, on="method", how="left", maintain_order="left")
+    return methods.select(*schema.METHODS)
+
+
+def _undrawn(scores: pl.DataFrame) -> pl.DataFrame:
+    """Scores of a method that draws nothing, hence has no half samples."""
+    nothing = pl.lit([], dtype=pl.List(pl.Float64))
+    return scores.with_columns(half_a=nothing, half_b=nothing).select(*schema.SCORES)
+
+
+def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
+    """The baselines' scores, long; each is also kept among the run's scores."""
+    sentences = table(run, "sentences")
+    tokens = sorted((run / "tokens").glob("*.parquet"))
+    drawn = sorted((run / "rollouts").glob("*/*.parquet"))
+    base = baselines(
+        sentences,
+        _read(tokens),
+        pl.scan_parquet(drawn) if drawn else None,
+        conf,
+    )
+    for (name,), part in base.group_by("method", maintain_order=True):
+        write_frame(file(run, str(name)), _undrawn(part))
+    return base
+
+
+def _read(tokens: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    """What was read of all traces, so many of them at once."""
+    for start in range(0, len(tokens), FILES):
+        yield pl.read_parquet(list(tokens[start : start + FILES]))
+
+
+def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
+    """The sentences whose truth is known, if any are."""
+    return sentences.drop_nulls("kind") if "kind" in sentences.columns else None
+
+
+def _method(
+    name: str, scores: pl.DataFrame, row: Mapping[str, Any], kinds: pl.DataFrame | None
+) -> dict[str, Any]:
+    """The row of a method, with what its status says; its cost is null where nobody measured it."""
+    signed = [name] if row.get("signed") else []
+    planted = {} if kinds is None else auroc_planted(unsigned(scores, signed), kinds)
+    return {
+        "method": name,
+        "family": row.get("family", BASELINE),
+        "coverage": scores["score"].is_not_nan().mean(),
+        "arms": ", ".join(row.get("arms", [])),
+        "seconds": row.get("seconds"),
+        "tokens": int(row.get("tokens", 0)) if "seconds" in row else None,
+        "auroc_planted": planted.get(name),
+    }

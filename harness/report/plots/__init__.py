@@ -1,0 +1,35 @@
+"""Figures of a run: frames in, figures out, each saved as PNG and SVG with the CSV behind it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the report shows: `trace` is an id or None, `dpi` that of the PNG figures."""
+
+    trace: str | None
+    dpi: int
+    example_traces: int
+
+
+def draw(run: Path, conf: Report) -> list[Path]:
+    """Write the figures of a run into `run/plots`; returns their files, three a figure.
+
+    A figure of which the run has no numbers is left out, and removed where it was drawn before.
+    Raises UserError if the run lacks a file or `conf.trace` names no trace of it.
+    """
+    # matplotlib takes a second to import, which those who only need Report do not wait for.
+    from harness.report.plots.gallery import NAMES, figures
+    from harness.report.plots.saving import remove, save
+    from harness.report.plots.style import styled
+    from harness.report.source import read
+
+    written: dict[str, list[Path]] = {}
+    with styled():
+        for name, figure, table in figures(read(run), conf.trace):
+            written[name] = save(figure, table, run / "plots" / name, conf.dpi)
+    for name in NAMES:
+        if name not in written:
+            remove(run / "plots" / name)
+    return [path for paths in written.values() for path in paths]

@@ -1,0 +1,1 @@
+"""A run: jobs, traces, sampling and scoring."""

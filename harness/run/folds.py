@@ -1,0 +1,51 @@
+"""Calibration: a detector that learns scores each problem by what it learnt on other folds."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.core import Detector, Evidence, Fitting, Stating, Trace, UserError
+from harness.store.files import derive
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Detectors that learn are fitted on the problems of all folds but that of the trace."""
+
+    folds: int
+
+    def __post_init__(self) -> None:
+        if self.folds < 2:
+            raise UserError(f"calibration.folds: must be at least 2, got {self.folds}")
+
+
+def folds(problems: Iterable[str], n: int) -> dict[str, int]:
+    """The fold of each problem: dealt out in the order of a hash, so that none stays empty."""
+    order = sorted(set(problems), key=lambda name: (derive("fold", name), name))
+    return {name: rank % n for rank, name in enumerate(order)}
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A detector that learns, and the evidence it wants, kept until that of all traces is there."""
+
+    detector: Fitting
+    kept: dict[str, tuple[Trace, Evidence]] = field(default_factory=dict)
+
+    def keep(self, trace: Trace, evidence: Evidence) -> None:
+        """Take what it wants of a trace."""
+        self.kept[trace.id] = (trace, evidence)
+
+    def fitted(self, fold_of: Mapping[str, int]) -> dict[int, Detector]:
+        """A copy for each fold that never saw the traces of its problems."""
+        copies: dict[int, Detector] = {}
+        for fold in sorted(set(fold_of.values())):
+            others = [k for k in self.kept.values() if fold_of[k[0].problem.id] != fold]
+            traces, evidence = [t for t, _ in others], [e for _, e in others]
+            copies[fold] = self.detector.fit(traces, evidence)
+        return copies
+
+
+def facts(copies: Mapping[int, Detector]) -> list[Mapping[str, Any]]:
+    """What the fitted copies say of themselves, fold by fold; empty if they say nothing."""
+    return [copy.facts for copy in copies.values() if isinstance(copy, Stating)]

@@ -1,0 +1,103 @@
+"""Scores: evidence through a detector, whole and on pairs of half samples, kept trace by trace."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float
+
+from harness.core import Detector, Draw, Evidence, SentenceScores, Trace, Wanting
+from harness.store import schema
+from harness.store.files import derive
+
+Half = Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a detector makes of a trace: `frame` is its rows of scores/<method>.parquet."""
+
+    frame: pl.DataFrame
+    whole: SentenceScores
+
+
+def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> Scored:
+    """The scores of one trace; halves only where there are draws."""
+    whole = checked(detector.score(trace, evidence), trace)
+    pairs: list[tuple[SentenceScores, SentenceScores]] = []
+    if _draws(detector, trace, evidence):
+        for a, b in halves(trace.id, evidence, splits):
+            pair = (evidence.subset(a), evidence.subset(b))
+            first, second = (checked(detector.score(trace, half), trace) for half in pair)
+            pairs.append((first, second))
+    n = len(trace.sentences)
+    frame = pl.DataFrame(
+        {
+            "trace_id": [trace.id] * n,
+            "sentence": range(n),
+            "score": whole.score,
+            "half_a": [[float(a.score[i]) for a, _ in pairs] for i in range(n)],
+            "half_b": [[float(b.score[i]) for _, b in pairs] for i in range(n)],
+            **whole.diagnostics,
+        },
+        schema=dict(schema.SCORES) | dict.fromkeys(whole.diagnostics, pl.Float64),
+    )
+    return Scored(frame, whole)
+
+
+def matrix_frame(trace: Trace, matrix: Float[np.ndarray, "sentences sentences"]) -> pl.DataFrame:
+    """The defined cells of a sentence × sentence matrix, one row each."""
+    target, source = np.nonzero(~np.isnan(matrix))
+    cells = {"target": target, "source": source, "value": matrix[target, source]}
+    names = [trace.id] * len(target)
+    return pl.DataFrame({"trace_id": names, **cells}, schema_overrides=dict(schema.MATRICES))
+
+
+def token_frame(trace: Trace, values: Mapping[str, Float[np.ndarray, " tokens"]]) -> pl.DataFrame:
+    """A row for each token at which one of the values is defined."""
+    n = len(trace.token_ids)
+    columns = {"trace_id": [trace.id] * n, "token": range(n), **values}
+    kinds = {"trace_id": pl.String, "token": pl.Int32} | dict.fromkeys(values, pl.Float32)
+    frame = pl.DataFrame(columns, schema=kinds).fill_nan(None)
+    return frame.filter(pl.any_horizontal(pl.col(*values).is_not_null()))
+
+
+def checked(scores: SentenceScores, trace: Trace) -> SentenceScores:
+    """The scores; raises ValueError unless there is one a sentence (token), finite or NaN."""
+    n, length = len(trace.sentences), len(trace.token_ids)
+    for name, values in scores.tokens.items():
+        if values.shape != (length,):
+            raise ValueError(f"{name}: {values.shape} values for {length} tokens")
+    for name, values in {"score": scores.score, **scores.diagnostics}.items():
+        if values.shape != (n,):
+            raise ValueError(f"{name}: {values.shape} values for {n} sentences")
+        if np.isinf(values).any():
+            raise ValueError(f"{name}: infinite at sentence {int(np.isinf(values).argmax())}")
+    return scores
+
+
+def _draws(detector: Detector, trace: Trace, evidence: Evidence) -> bool:
+    wants = detector.wants(trace, evidence) if isinstance(detector, Wanting) else []
+    return any(isinstance(want, Draw) for want in wants)
+
+
+def halves(trace_id: str, evidence: Evidence, splits: int) -> Iterator[tuple[Half, Half]]:
+    """Pairs of complementary halves of the draws at every boundary.
+
+    Each draw is ranked by a hash of trace, split and draw, the same for all detectors; the lower
+    half is A. An odd draw goes to B. Draws of one number are in one half at all boundaries, as
+    they are one rollout where boundaries are coupled; otherwise they are independent, and no worse.
+    """
+    for split in range(splits):
+        a = {
+            place: _lower(trace_id, split, rollouts.draw)
+            for place, rollouts in evidence.rollouts.items()
+        }
+        yield a, {key: ~mask for key, mask in a.items()}
+
+
+def _lower(trace_id: str, split: int, draws: np.ndarray) -> Bool[np.ndarray, " draws"]:
+    most = int(draws.max(initial=-1)) + 1
+    keys = np.random.default_rng(derive(trace_id, split)).random(most)[draws]
+    return np.argsort(np.argsort(keys)) < len(draws) // 2

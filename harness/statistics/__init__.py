@@ -1,0 +1,1 @@
+"""Numbers of numbers: distances of distributions, dependence, pooling to sentences."""

@@ -1,0 +1,1 @@
+"""A run folder: files, leases, schemas, and what is recorded in them."""

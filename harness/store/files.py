@@ -1,0 +1,132 @@
+"""Files of a run: written whole or not at all, named safely, leased while one process works."""
+
+import hashlib
+import io
+import os
+import re
+import time
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+from filelock import SoftFileLease, Timeout
+
+from harness.core import UserError
+
+LEASE = 30.0  # seconds of silence after which the holder of a lease counts as lost
+POLL = 0.05  # seconds between looks at a lease that is waited for
+
+
+def slug(name: str) -> str:
+    """A file name for an id: unsafe characters replaced, told apart by a digest."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
+    return (
+        safe if name and safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    )
+
+
+@contextmanager
+def writing(path: Path) -> Generator[None]:
+    """What the disk refuses, as one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write under a temporary name, then rename; raises UserError when the disk refuses."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with draft.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """Write a frame as parquet."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as JSON."""
+    write_bytes(path, orjson.dumps(value, option=orjson.OPT_INDENT_2))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A mapping from JSON; empty where there is no file."""
+    return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
+
+
+def rows(values: list[dict[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
+    """A frame of rows with a declared schema."""
+    return pl.DataFrame(values, schema=dict(schema), orient="row")
+
+
+def parts(folder: Path, schema: Mapping[str, Any], columns: Sequence[str] = ()) -> pl.DataFrame:
+    """All part files of a folder as one frame, read only as far as the columns asked for.
+
+    A column that a file does not have yet is null.
+    """
+    files, whole = sorted(folder.glob("*.parquet")), dict(schema)
+    if not files:
+        return pl.DataFrame(schema=whole).select(*(columns or schema))
+    frame = pl.scan_parquet(files, schema=whole, missing_columns="insert", extra_columns="ignore")
+    return frame.select(*(columns or schema)).collect()
+
+
+def add_part(folder: Path, frame: pl.DataFrame) -> None:
+    """Add a part file that no other process can have."""
+    write_frame(folder / f"{uuid.uuid4().hex}.parquet", frame)
+
+
+def lease(run: Path, name: str) -> SoftFileLease:
+    """The lease of one piece of work in a run, not yet taken.
+
+    Its holder refreshes it; one that has died is known at once on the same machine, and on another
+    by `LEASE` seconds of silence, counted by whoever waits.
+    """
+    path = run / ".leases" / f"{slug(name)}.lease"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return SoftFileLease(path, lease_duration=LEASE)
+
+
+def taken(work: SoftFileLease) -> bool:
+    """Take a lease unless another process holds it; raises UserError when the disk refuses."""
+    with writing(Path(work.lock_file)):
+        try:
+            work.acquire(timeout=0)
+        except Timeout:
+            return False
+    return True
+
+
+@contextmanager
+def lock(run: Path, name: str) -> Generator[None]:
+    """Wait for the lease of a piece of work, and hold it."""
+    work = lease(run, name)
+    while not taken(work):
+        time.sleep(POLL)
+    try:
+        yield
+    finally:
+        work.release()
+
+
+def derive(*parts: object) -> int:
+    """A seed derived from names and numbers, 63 bits, the same on every machine."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

@@ -1,0 +1,114 @@
+"""The run folder: made once, and refused to another run."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.cli.settings import Settings
+from harness.core import UserError
+from harness.store.files import write_bytes, writing
+
+PACKAGES = ("anchor-harness", "torch", "transformers", "polars", "numpy", "hydra-core")
+FILE = "run.yaml"
+
+
+def check(settings: Settings) -> None:
+    """Raise UserError if the run cannot be kept there: another run, no run, no place to write."""
+    folder, now = settings.folder, settings.identity
+    check_place(folder)
+    before = identity(folder)
+    if before is None:
+        return
+    keys = sorted(k for k in {*before, *now} if before.get(k) != now.get(k))
+    if keys:
+        changes = ", ".join(f"{k} ({before.get(k)!r} there, {now.get(k)!r} here)" for k in keys[:5])
+        raise UserError(
+            f"run: {folder} was made with another config: {changes}; "
+            "choose another run=NAME, or overwrite=true"
+        )
+
+
+def check_place(folder: Path) -> None:
+    """Raise UserError if the nearest folder there is takes no files or holds what is no run."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise UserError(f"results: {there} is a file, so no folder can be made there")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"results: {there} cannot be written; choose another results=FOLDER")
+    if there == folder and not (folder / FILE).exists():
+        held = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        if held:
+            raise UserError(f"run: {folder} is no run folder (it holds {held[0]}); choose another")
+
+
+def identity(folder: Path) -> dict[str, Any] | None:
+    """What makes the folder's run that run, or None if there is none."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return dict(yaml.safe_load(path.read_text())["identity"])
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        raise UserError(f"{path}: cannot be read; repair it, or choose another run") from None
+
+
+def make(settings: Settings, revision: str) -> None:
+    """Make the folder with run.yaml, unless it is there."""
+    path = settings.folder / FILE
+    check(settings)
+    if path.exists():
+        return
+    content: dict[str, Any] = {
+        **settings.values,
+        "identity": dict(settings.identity),
+        "revision": revision,
+        **provenance(),
+        "hardware": hardware(),
+    }
+    write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+
+
+def provenance() -> dict[str, Any]:
+    """When and by which code something is made."""
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "git": commit(),
+    }
+
+
+def set_aside(folder: Path) -> None:
+    """Move an existing run folder out of the way; raises UserError if it is none."""
+    check_place(folder)
+    if not folder.exists():
+        return
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = (f"{folder.name}.{stamp}{more}" for more in ("", *(f"-{i}" for i in range(2, 100))))
+    with writing(folder):
+        folder.rename(next(p for name in names if not (p := folder.with_name(name)).exists()))
+
+
+def commit() -> str | None:
+    """The git commit the code stands at, or None outside of a checkout."""
+    here = Path(__file__).parents[2]
+    if not (here / ".git").exists() or shutil.which("git") is None:
+        return None
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or None
+
+
+def hardware() -> dict[str, Any]:
+    """What the run was made on."""
+    import torch  # takes a second: not before a run starts
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"machine": platform.machine(), "threads": torch.get_num_threads(), "gpus": gpus}

@@ -1,0 +1,79 @@
+"""Rollouts that are recorded, as the run folder has them."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from harness.core import Cut, Rollouts, UserError
+from harness.store import schema
+from harness.store.files import parts
+
+AGAIN = "+"  # after the name of an arm: the continuations of its rollouts
+PLACE = ["arm", "boundary", "draw", "cut"]
+
+Key = tuple[str, int, Cut]  # arm, boundary and which rollout there
+
+
+def keys(folder: Path) -> set[Key]:
+    """What is recorded of a trace."""
+    return set(_keys(parts(folder, schema.ROLLOUTS, PLACE)))
+
+
+def written(folder: Path, wanted: Collection[Key]) -> dict[Key, tuple[int, ...]]:
+    """The tokens of some recorded rollouts."""
+    if not wanted:
+        return {}
+    frame = parts(folder, schema.ROLLOUTS, [*PLACE, "token_ids"])
+    part = frame[[row for row, key in enumerate(_keys(frame)) if key in wanted]]
+    return dict(zip(_keys(part), map(tuple, part["token_ids"]), strict=True))
+
+
+def begun(folder: Path, arm: str) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The tokens of the first sentence of each recorded rollout, by boundary and draw."""
+    columns = ["arm", "boundary", "draw", "token_ids", "first_sentence_stop"]
+    frame = parts(folder, schema.ROLLOUTS, columns).filter(pl.col("arm") == arm)
+    first = pl.col("token_ids").list.head("first_sentence_stop")
+    found = frame.select("boundary", "draw", first).iter_rows()
+    return {(boundary, draw): tuple(ids) for boundary, draw, ids in found}
+
+
+def load(folder: Path) -> dict[tuple[str, int], Rollouts]:
+    """The recorded rollouts of a trace by arm and boundary, in the order of their draws."""
+    return _load(folder, again=False)
+
+
+def continued(folder: Path) -> dict[tuple[str, int], Rollouts]:
+    """The recorded continuations of a trace's rollouts by arm and boundary."""
+    return _load(folder, again=True)
+
+
+def _load(folder: Path, *, again: bool) -> dict[tuple[str, int], Rollouts]:
+    columns = [*PLACE, "origin", "answer", "correct", "first_sentence"]
+    frame = parts(folder, schema.ROLLOUTS, columns)
+    frame = frame.filter(pl.col("arm").str.ends_with(AGAIN) == again).sort(PLACE)
+    if len(set(_keys(frame))) < len(frame):
+        raise UserError(f"{folder}: holds rollouts twice; remove the folder and run again")
+    return {
+        (str(arm).removesuffix(AGAIN), int(boundary)): _rollouts(group, again=again)  # pyright: ignore[reportArgumentType]
+        for (arm, boundary), group in frame.group_by("arm", "boundary", maintain_order=True)
+    }
+
+
+def _rollouts(group: pl.DataFrame, *, again: bool) -> Rollouts:
+    passing = group.filter(pl.col("origin") < pl.col("boundary"))
+    return Rollouts(
+        group["draw"].to_numpy().astype(np.int64),
+        tuple(group["answer"]),
+        group["correct"].to_numpy().astype(bool),
+        tuple(group["first_sentence"]),
+        cuts=tuple(cut for _, _, cut in _keys(group)) if again else (),
+        passing=frozenset(passing["draw"]),
+    )
+
+
+def _keys(frame: pl.DataFrame) -> Iterator[Key]:
+    """The rollouts of a frame, row by row; older files know no cuts."""
+    for arm, boundary, draw, cut in frame.select(PLACE).iter_rows():
+        yield arm.removesuffix(AGAIN), boundary, Cut(draw, tuple(cut or ()))

@@ -1,0 +1,163 @@
+"""The book of one detector: its scores, trace by trace, and its status."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from harness.core import Trace, UserError
+from harness.run.scoring import Scored, matrix_frame, token_frame
+from harness.store import schema
+from harness.store.files import lock, read_json, slug, write_frame, write_json
+
+FLUSH = 10.0  # seconds of scores at risk
+TOTALS = ("seconds", "sampling_seconds", "tokens", "passes")
+
+
+@dataclass(eq=False)
+class Ledger:
+    """Scores and status of one detector, written as they grow.
+
+    Any number of processes may write them: each adds what it has to what lies there, and of two
+    scores of a trace the first is kept.
+    """
+
+    run: Path
+    method: str
+    option_hash: str
+    frames: dict[str, pl.DataFrame]
+    status: dict[str, Any]
+    failures: dict[str, str] = field(default_factory=dict)
+    written: float = field(default_factory=time.monotonic)
+    fresh: set[str] = field(default_factory=set)  # traces scored since
+    totals: dict[str, float] = field(default_factory=dict)  # counted since
+    reasons: Counter[str] = field(default_factory=Counter)
+    seen: tuple[int, int] | None = None  # the file as it was last read or written
+    replaces: str | None = None  # option hash of older scores that the first ones replace
+
+    def add(self, trace: Trace, scored: Scored, seconds: float) -> None:
+        """Take a trace's scores; its matrix and what it has by token are on disk before them."""
+        name = f"{slug(trace.id)}.parquet"
+        if scored.whole.matrix is not None:
+            path = self.run / "matrices" / self.method / name
+            write_frame(path, matrix_frame(trace, scored.whole.matrix))
+        if scored.whole.tokens:
+            path = self.run / "tokens" / self.method / name
+            write_frame(path, token_frame(trace, scored.whole.tokens))
+        if np.isnan(scored.whole.score).all():
+            self.reasons[scored.whole.reason or "no sentence has what its score needs"] += 1
+        self.frames[trace.id] = scored.frame
+        self.fresh.add(trace.id)
+        self.count("seconds", seconds)
+
+    @property
+    def due(self) -> bool:
+        """Whether there are new scores and the last time that some were written is a while ago."""
+        return bool(self.fresh) and time.monotonic() - self.written > FLUSH
+
+    def count(self, what: str, more: int | float) -> None:
+        """Add to a total of the status."""
+        self.totals[what] = self.totals.get(what, 0) + more
+
+    def catch_up(self) -> None:
+        """Take over what other processes have written since."""
+        if _stamp(file(self.run, self.method)) != self.seen:
+            with lock(self.run, f"scores/{self.method}"):
+                self.read()
+
+    def read(self) -> dict[str, Any]:
+        """The status that lies there, and its scores into the frames; empty if of older options.
+
+        To be called with the lock. Raises UserError if another process has changed the options.
+        """
+        path, status = file(self.run, self.method), read_json(status_file(self.run, self.method))
+        if not path.exists() or status.get("option_hash") == self.replaces:
+            return {}
+        if status.get("option_hash") != self.option_hash:
+            raise UserError(
+                f"method.{self.method}: another process runs it in {self.run} with other options; "
+                "choose another run, or wait for it"
+            )
+        if _stamp(path) != self.seen:
+            scores, self.seen = pl.read_parquet(path), _stamp(path)
+            by_trace = scores.group_by("trace_id", maintain_order=True)
+            self.frames |= {str(key[0]): part for key, part in by_trace}
+        return status
+
+    def write(self, state: str) -> None:
+        """Scores first, then the status that speaks of them."""
+        self.written = time.monotonic()
+        with lock(self.run, f"scores/{self.method}"):
+            before, path = self.read(), file(self.run, self.method)
+            empty = pl.DataFrame(schema=dict(schema.SCORES))
+            scores = pl.concat([empty, *self.frames.values()], how="diagonal_relaxed")
+            write_frame(path, scores.sort("trace_id", "sentence"))
+            self.seen, self.replaces = _stamp(path), None
+            self.status = before | self.status | self._counted(before)
+            self.status |= {
+                "method": self.method,
+                "state": state,
+                "option_hash": self.option_hash,
+                "traces": len(self.frames),
+                "failed_traces": len(self.failures),
+                "failures": self.failures,
+                "error": None,
+            }
+            write_json(status_file(self.run, self.method), self.status)
+        self.fresh.clear()
+
+    def _counted(self, before: dict[str, Any]) -> dict[str, Any]:
+        """Totals and reasons: what lies there and what came since."""
+        found = {k: before[k] for k in TOTALS if k in before}
+        found |= {k: before.get(k, 0) + more for k, more in self.totals.items()}
+        reasons = Counter(before.get("undefined", {})) + self.reasons
+        self.totals.clear()
+        self.reasons.clear()
+        return found | ({"undefined": dict(reasons)} if reasons else {})
+
+
+def ledger(run: Path, method: str, option_hash: str) -> Ledger:
+    """The book as it stands; a new one where the detector's options have changed since."""
+    book = Ledger(run, method, option_hash, {}, {})
+    with lock(run, f"scores/{method}"):
+        before = read_json(status_file(run, method)).get("option_hash")
+        book.replaces = before if before != option_hash else None
+        book.read()
+    return book
+
+
+def scored(run: Path, method: str, option_hash: str) -> set[str]:
+    """The traces that a detector with these options has scored."""
+    path = file(run, method)
+    if read_json(status_file(run, method)).get("option_hash") != option_hash or not path.exists():
+        return set()
+    return set(pl.read_parquet(path, columns=["trace_id"])["trace_id"])
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """What changes whenever a file is replaced."""
+    if not path.exists():
+        return None
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
+
+
+def fail(run: Path, method: str, error: str, *, by_user: bool) -> None:
+    """Say in the status of a method that its job failed, why, and whether the user can mend it."""
+    status: dict[str, Any] = {"traces": 0, "failed_traces": 0} | read_json(status_file(run, method))
+    status |= {"method": method, "state": "failed", "error": error, "by_user": by_user}
+    write_json(status_file(run, method), status)
+
+
+def file(run: Path, method: str) -> Path:
+    """Where the scores of a method lie."""
+    return run / "scores" / f"{method}.parquet"
+
+
+def status_file(run: Path, method: str) -> Path:
+    """Where the status of a method lies."""
+    return run / "status" / f"{method}.json"

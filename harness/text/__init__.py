@@ -1,0 +1,1 @@
+"""Texts: answers, sentences, categories and n-grams."""

@@ -1,0 +1,82 @@
+"""What a sentence does in a trace, told from its words: the functions of Thought Anchors."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from harness.core import UserError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Sentences of a category: those that hold `pattern`, a regular expression, case ignored.
+
+    Only sentences i of n with `since` < i/n <= `until` count and, where `follows` names categories,
+    those whose sentence before is of one of them.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    category: str
+    pattern: str
+    since: Share
+    until: Share
+    follows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Rules in order: the first that fits gives a sentence its category, else `otherwise`.
+
+    No rules label nothing. Source of the categories: Thought Anchors, arXiv 2506.19143.
+    """
+
+    rules: tuple[Rule, ...]
+    otherwise: str
+
+    def __post_init__(self) -> None:
+        for rule in self.rules:
+            try:
+                re.compile(rule.pattern)
+            except re.error as error:
+                raise UserError(f"labels.rules: {rule.pattern} is no pattern ({error})") from None
+
+    def of(self, texts: Sequence[str]) -> list[str | None]:
+        """The category of each sentence of a trace; None where there are no rules."""
+        found: list[str | None] = []
+        for i, text in enumerate(texts):
+            before = found[-1] if found else None
+            found.append(self._of(_folded(text), (i + 1) / len(texts), before))
+        return found
+
+    def _of(self, text: str, position: float, before: str | None) -> str | None:
+        for rule, pattern in self._compiled:
+            placed = rule.since < position <= rule.until
+            if placed and (not rule.follows or before in rule.follows) and pattern.search(text):
+                return rule.category
+        return self.otherwise if self.rules else None
+
+    @cached_property
+    def _compiled(self) -> list[tuple[Rule, re.Pattern[str]]]:
+        return [(rule, re.compile(rule.pattern, re.IGNORECASE)) for rule in self.rules]
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.replace("’", "'").split())
+
+
+def kappa(a: Sequence[str], b: Sequence[str]) -> float:
+    """Cohen's kappa of two labellings: 1 = equal, 0 = chance; NaN if both use one label only."""
+    n = len(a)
+    same = sum(x == y for x, y in zip(a, b, strict=True)) / n if n else np.nan
+    count, other = Counter(a), Counter(b)
+    chance = sum(count[label] * other[label] for label in count) / n**2 if n else np.nan
+    return (same - chance) / (1 - chance) if chance < 1 else np.nan

@@ -1,0 +1,208 @@
+"""The command itself: exit codes, streams, and what is left on disk."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from harness import __main__
+from harness.store.files import read_json
+from tests.harness.store.test_files import full_disk
+
+Line = Callable[..., int]
+LAST = "interrupted; the same command, without overwrite, goes on\n"
+
+
+@pytest.fixture
+def base(tiny: Path, questions: Path) -> list[str]:
+    path = f"problems.path={questions}"
+    small = ["sampling.max_tokens=60", "sampling.draws=4", "problems.limit=2"]
+    return [f"model.path={tiny}", "problems=jsonl", path, "problems.reference=3", *small]
+
+
+@pytest.fixture
+def harness(base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
+    """`python -m harness` in this process, from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*more: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["harness", *base, *more])
+        with pytest.raises(SystemExit) as ended:
+            __main__.main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    return called
+
+
+def test_a_mistake_is_one_line_and_exit_code_2(
+    harness: Line, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for more in (["method=nix"], ["sampling.draws=many"], ["+typo=1", "-m"], ["--nix"]):
+        assert harness(*more) == 2
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        assert os.listdir() == []
+
+
+def test_overwriting_moves_a_run_aside_once_however_many_jobs(harness: Line) -> None:
+    more = ["--multirun", "method=forced_answer,mi", "run=a", "overwrite=true"]
+    assert harness(*more) == 0
+    assert os.listdir("results") == ["a"]
+    assert harness(*more) == 0
+    aside = [name for name in os.listdir("results") if name.startswith("a.")]
+    assert len(aside) == 1
+    for folder in ("a", *aside):
+        states = [read_json(f)["state"] for f in Path("results", folder, "status").iterdir()]
+        assert states == ["done", "done"]
+    assert os.listdir() == ["results"]
+
+
+def test_a_full_disk_ends_a_run_in_one_line_and_the_run_goes_on_later(
+    harness: Line, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with full_disk(3000):
+        assert harness("method=forced_answer", "run=a") == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("error: forced_answer: cannot write results/a/")
+    assert err.count("\n") == 1
+    kept = [p for p in Path("results").rglob("*") if p.is_file() and p.suffix != ".lease"]
+    assert all(not p.name.startswith(".") for p in kept)
+    assert harness("method=forced_answer", "run=a") == 0
+
+
+def test_what_is_shown_is_readable(harness: Line, capfd: pytest.CaptureFixture[str]) -> None:
+    for more, words in [
+        (["--help"], ["python -m harness +experiment=demo", "--multirun", "model: llama-8b"]),
+        (["-h"], ["method: attention, "]),
+        (["--cfg", "job"], ["max_tokens: 60", "resampling:"]),
+        (["--info", "defaults"], ["Defaults List", "organism"]),
+        (["--version"], ["anchor-harness "]),
+    ]:
+        assert harness(*more) == 0
+        out, err = capfd.readouterr()
+        assert err == ""
+        assert all(word in out for word in words)
+        assert os.listdir() == []
+
+
+def outside(command: list[str], folder: Path, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_foreign_packages_in_the_working_directory_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "__init__.py").write_text("1 / 0")
+    done = outside([sys.executable, "-m", "harness", "method=nix"], tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: method=nix: no such method; there are ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_words_are_completed_in_the_shell(tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("harness")
+    if not script.exists():
+        pytest.skip("the console script is not installed")
+    install = outside([str(script), "-sc", "install=bash"], tmp_path)
+    assert "complete -o nospace -o default -F hydra_bash_completion harness" in install.stdout
+    for typed, there in [
+        ("harness model=qwen-", "model=qwen-7b"),
+        ("harness method=mi sampling.dr", "sampling.draws="),
+    ]:
+        at = {"COMP_LINE": typed, "COMP_POINT": str(len(typed))}
+        found = outside([str(script), "-sc", "query=bash"], tmp_path, **at)
+        assert there in found.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("more", "heavy"),
+    [
+        ("method=nix", {"torch", "transformers", "matplotlib", "datasets", "reasoning_gym"}),
+        ("--cfg=job", {"torch", "transformers", "matplotlib", "scipy.stats"}),
+        ("sampling.draws=0", {"torch", "transformers", "matplotlib", "reasoning_gym"}),
+    ],
+)
+def test_a_mistake_is_told_before_the_slow_imports(
+    tmp_path: Path, more: str, heavy: set[str]
+) -> None:
+    code = (
+        "import sys; from harness.__main__ import main\n"
+        f"sys.argv = ['harness', {more!r}]\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        f"print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    assert outside([sys.executable, "-c", code], tmp_path).stderr.splitlines()[-1] == "[]"
+
+
+def test_the_report_imports_no_model_library(tmp_path: Path) -> None:
+    code = (
+        "import sys, harness.report, harness.summary, harness.plots.figures\n"
+        "print(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
+    )
+    assert outside([sys.executable, "-c", code], tmp_path).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("at", ["numpy", "hydra", "harness.cli.hydra", "torch"])
+def test_an_interrupt_while_it_starts_is_one_line(base: list[str], tmp_path: Path, at: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {at!r}: raise KeyboardInterrupt\n"
+        f"sys.meta_path.insert(0, Stop()); sys.argv[1:] = {[*base, 'method=mi']!r}\n"
+        "runpy.run_module('harness', run_name='__main__')"
+    )
+    done = outside([sys.executable, "-c", code], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", LAST)
+    assert os.listdir(tmp_path) == []
+
+
+def test_damaged_weights_are_told_before_anything_is_written(
+    harness: Line, tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path.parent / f"{tmp_path.name}-model"
+    shutil.copytree(tiny, copy)
+    weights = load_file(copy / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, copy / "model.safetensors", {"format": "pt"})
+    assert harness(f"model.path={copy}", "method=mi") == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"error: mi: model.path: .* lacks weights of the model, such as .*\n", err)
+    assert os.listdir() == []
+
+
+def test_an_interrupt_is_one_line_and_the_run_goes_on(base: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "harness", *base, "method=forced_answer", "run=a"]
+    long = [*command, "sampling.draws=2000"]
+    with subprocess.Popen(long, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
+        traces = tmp_path / "results" / "a" / "traces.parquet"
+        while not traces.exists() and running.poll() is None:
+            time.sleep(0.05)
+        before = traces.read_bytes()
+        running.send_signal(signal.SIGINT)
+        assert running.communicate(timeout=30)[1] == LAST
+    assert running.returncode == 130
+    done = outside(command, tmp_path)
+    assert done.returncode == 0
+    assert traces.read_bytes() == before
+    assert (tmp_path / "results" / "a" / "report.html").exists()

@@ -1,0 +1,87 @@
+"""The report of runs whose files hold mistakes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from harness.core import UserError
+from harness.report.__main__ import configured
+from harness.report.build import report
+from harness.report.plots import Report
+from harness.store.files import read_json, write_json
+from tests.harness.comparing import load
+from tests.harness.synthetic import write_run
+
+CONF = replace(load(), statistics=("spearman",), controls=("none", "all"), draws=20, flips=20)
+PAGE = Report(trace=None, dpi=50, example_traces=1)
+SCORE = pl.col("score")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    folder = write_run(tmp_path / "run", n_problems=3)
+    for path in (folder / "status").glob("*.json"):
+        write_json(path, read_json(path) | {"family": "x", "signed": False})
+    return folder
+
+
+def rewrite(run: Path, method: str, score: pl.Expr = SCORE, *more: pl.DataFrame) -> None:
+    """Change the scores of a method and add rows."""
+    path = run / "scores" / f"{method}.parquet"
+    frame = pl.read_parquet(path).with_columns(score=score)
+    pl.concat([frame, *(rows.select(frame.columns) for rows in more)]).write_parquet(path)
+
+
+def test_mistakes_of_all_kinds_are_named_with_counts_and_harm_nobody_else(run: Path, capsys):
+    here = pl.col("sentence") == 2
+    some = pl.read_parquet(run / "scores" / "resampling.parquet").head(2)
+    strange = some.with_columns(trace_id=pl.lit("nowhere"))
+    beyond = some.head(1).with_columns(sentence=pl.lit(999, pl.Int32))
+    rewrite(run, "resampling", SCORE, strange, beyond, some)
+    rewrite(run, "attention", pl.when(here).then(-np.inf).otherwise(SCORE))
+    rewrite(run, "mi", pl.when(here).then(SCORE))
+    rewrite(run, "suppression", pl.when(~here).then(pl.lit(3.0)))
+    rewrite(run, "rl_entropy", pl.lit(None, pl.Float64))
+    some.write_parquet(run / "scores" / "stranger.parquet")
+    page = report(run, CONF, PAGE).read_text()
+    traces = pl.read_parquet(run / "traces.parquet")
+    told = {
+        "resampling": {
+            "refused: its trace is not in the run": 2,
+            "refused: its sentence is not in the run": 1,
+            "refused: given twice": 4,
+        },
+        "attention": {"refused: infinite": len(traces)},
+        "suppression": {"constant in a trace, left out": len(traces)},
+        "rl_entropy": {"defined nowhere": int(traces["n_sentences"].sum())},
+        "stranger": {"refused: no status/stranger.json says what it is": 2},
+    }
+    notes = pl.read_parquet(run / "notes.parquet")
+    for method, reasons in told.items():
+        found = notes.filter(pl.col("method") == method, pl.col("other").is_null())
+        assert dict(found.select("reason", "count").iter_rows()) == reasons
+    apart = notes.filter(reason="no sentence in common").select("method", "other").rows()
+    assert {frozenset(pair) for pair in apart} >= {frozenset(("mi", "suppression"))}
+    refused = capsys.readouterr().err.splitlines()
+    assert len(refused) == 5
+    assert all(line.startswith("left out: scores of ") for line in refused)
+    assert "no status/stranger.json says what it is (2)" in page
+    rows = pl.read_parquet(run / "agreement.parquet").filter(a="attention", b="resampling")
+    assert rows["value"].null_count() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "is no YAML"),
+        ("- a", "has no agreement"),
+        ("agreement: {}", "has no report"),
+    ],
+)
+def test_settings_that_are_not_there_are_named(tmp_path: Path, text: str, said: str):
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"run\.yaml: {said}"):
+        configured(tmp_path, [])

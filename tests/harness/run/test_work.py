@@ -1,0 +1,176 @@
+"""Processes on one run folder: work is shared out, taken over from the dead, recorded once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from harness.cli.checks import plan
+from harness.core import Draw, Problem, UserError
+from harness.evidence import requests as draws
+from harness.evidence.recorder import Site, Writer
+from harness.run import work as sharing
+from harness.run.job import job
+from harness.run.progress import Meter
+from harness.run.shard import part
+from harness.run.work import Leases, offered, shard
+from harness.store.files import lease, taken
+from tests.harness.together import check_alike, line, rollouts
+
+PROCESSES = get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    ["harness.run.job", "harness.cli.checks", "harness.engines.hf.engine"]
+)
+
+
+def work(results: Path, *more: str, flush: float = 10.0) -> None:
+    draws.FLUSH, sharing.POLL = flush, 0.1
+    job(plan(line(results, *more)).jobs[0])
+
+
+def started(results: Path, flush: float = 10.0) -> BaseProcess:
+    process = PROCESSES.Process(target=work, args=(results,), kwargs={"flush": flush})
+    process.start()
+    return process
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_processes_share_a_run(alone: Path, tmp_path: Path, n: int) -> None:
+    every = [started(tmp_path) for _ in range(n)]
+    for process in every:
+        process.join(timeout=120)
+    assert [process.exitcode for process in every] == [0] * n
+    check_alike(tmp_path, alone)
+    assert list((tmp_path / "r" / ".leases").iterdir()) == []
+
+
+def test_what_a_killed_process_held_is_taken_up(alone: Path, tmp_path: Path) -> None:
+    first = started(tmp_path, flush=0.0)
+    while not list(tmp_path.glob("r/rollouts/*-0-*/*")):  # the first of a trace's own
+        assert first.is_alive()
+        time.sleep(0.01)
+    assert first.pid
+    os.kill(first.pid, signal.SIGKILL)
+    first.join()
+    assert list((tmp_path / "r" / ".leases").iterdir())
+    assert 0 < len(rollouts(tmp_path)) < len(rollouts(alone))
+    second = started(tmp_path)
+    second.join(timeout=240)
+    assert second.exitcode == 0
+    check_alike(tmp_path, alone)
+
+
+def test_fixed_parts_need_no_leases_and_are_gathered_at_the_end(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for which in ("0/2", "1/2"):
+        job(plan(line(tmp_path, f"shard={which}")).jobs[0])
+    assert not (tmp_path / "r" / "traces.parquet").exists()
+    assert rollouts(tmp_path).keys() == rollouts(alone).keys()
+    monkeypatch.setattr(
+        "harness.engines.hf.HF.start", lambda *_: pytest.fail("nothing is left to draw")
+    )
+    job(plan(line(tmp_path)).jobs[0])
+    check_alike(tmp_path, alone)
+
+
+@pytest.mark.parametrize("value", ["4/4", "1", "a/b", "-1/4", "0/0", "3"])
+def test_a_part_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(UserError, match=r"^shard: must be I/N with I below N"):
+        part(value)
+
+
+def test_a_piece_has_one_holder_until_it_is_given_back(tmp_path: Path) -> None:
+    a, b = Leases(tmp_path, "scores"), Leases(tmp_path, "scores")
+    assert a.take(1)
+    assert a.take(1)
+    assert not b.take(1)
+    assert b.take(2)
+    assert Leases(tmp_path, "rollouts").take(1)
+    a.free()
+    assert b.take(1)
+    b.confirm()
+
+
+def test_a_dead_holder_is_known_at_once(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib; from harness.store import lease, taken\n"
+        f"held = lease(pathlib.Path({str(tmp_path)!r}), 'x/1')\nassert taken(held); os._exit(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1
+    assert len(list((tmp_path / ".leases").iterdir())) == 1
+    mine = Leases(tmp_path, "x")
+    assert mine.take(1) or mine.take(1)
+
+
+def test_a_holder_elsewhere_is_lost_when_it_falls_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.store.files.LEASE", 0.6)
+    theirs = lease(tmp_path, "x/1")
+    assert taken(theirs)
+    record = Path(theirs.lock_file).read_text()
+    mine, started = Leases(tmp_path, "x"), time.monotonic()
+    while time.monotonic() - started < 1.5:  # it lives and says so
+        assert not mine.take(1)
+        time.sleep(0.05)
+    theirs.release()
+    elsewhere = "".join(
+        "host=elsewhere\n" if "host" in entry.partition("=")[0] else entry
+        for entry in record.splitlines(keepends=True)
+    )
+    assert elsewhere != record
+    Path(theirs.lock_file).write_text(elsewhere)
+    started = time.monotonic()
+    while not mine.take(1):
+        assert time.monotonic() - started < 5
+        time.sleep(0.05)
+    assert time.monotonic() - started >= 0.6
+    mine.confirm()
+
+
+def test_who_was_taken_over_records_nothing_more(writer: Writer) -> None:
+    leases = Leases(writer.run, "x")
+    assert leases.take(1)
+    leases.confirm()
+    Path(leases.held[0].lock_file).unlink()
+    with pytest.raises(UserError, match="another took over its work"):
+        leases.confirm()
+
+
+def sites(n: int) -> list[tuple[Site, list[Draw]]]:
+    """One site a problem, each problem in a shard of its own."""
+    found: dict[int, Problem] = {}
+    for i in range(10_000):
+        problem = Problem(f"p{i}", "q", "a", None, "s", "evaluate")
+        found.setdefault(shard(problem), problem)
+    problems = list(found.values())[:n]
+    return [(Site(p.id, p, (1,), (), (0,)), [Draw(0, 10)]) for p in problems]
+
+
+def test_pieces_are_taken_only_as_they_are_asked_for(tmp_path: Path) -> None:
+    a, b = Leases(tmp_path, "x"), Leases(tmp_path, "x")
+    wanted, meter = sites(4), Meter("test", None)
+    mine, theirs = offered(a, wanted, meter), offered(b, wanted, meter)
+    taken_in_turn: Iterator[str] = (next(each)[0].owner for each in (mine, theirs, mine, theirs))
+    assert sorted(taken_in_turn) == sorted(site.owner for site, _ in wanted)
+    assert (list(mine), list(theirs)) == ([], [])
+
+
+def test_an_engine_that_takes_everything_gets_a_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.run.work.AHEAD", 35)
+    wanted, meter = sites(9), Meter("test", None)
+    assert len(list(offered(Leases(tmp_path, "x"), wanted, meter))) == 4  # 40 rollouts > 35
+    coming = offered(Leases(tmp_path, "y"), wanted, meter)
+    for _ in wanted:
+        next(coming)
+        meter.add(10)  # an engine that finishes what it was given goes on
