@@ -8,7 +8,7 @@ def main() -> None:
     try:
         from harness.cli.main import called  # an interrupt of the imports is one line, too
 
-        sys.exit(called(sys.argv[1:]))
+        called(sys.argv[1:])
     except KeyboardInterrupt:
         print("interrupted; the same command, without overwrite, goes on", file=sys.stderr)
         sys.exit(130)

@@ -1,15 +1,16 @@
 """`python -m harness.methods`: the detectors there are, or one of them in full."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.catalogue import Entry, entries, written
+from harness.cli.catalogue import Entry, entries
+from harness.cli.exits import ended
 from harness.core import UserError
+from harness.core.docstrings import written
 
 TEACH = """columns:
   family   the literature a detector comes from; baseline: what a detector has to beat
@@ -64,11 +65,7 @@ def main() -> None:
     parser.add_argument("name", nargs="?", help="a detector to show in full")
     parser.add_argument("--config-dir", help="a folder with further method/NAME.yaml")
     arguments = parser.parse_args()
-    try:
-        show(arguments.name, entries(arguments.config_dir))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    ended(lambda: show(arguments.name, entries(arguments.config_dir)))
 
 
 def show(name: str | None, every: Sequence[Entry]) -> None:

@@ -1,7 +1,7 @@
 """Do the methods select the same sentences? From scores to the agreement frame."""
 
-from harness.agreement.panel.panel import Trait
+from harness.agreement.panel.panel import MethodInfo
 from harness.agreement.settings import Agreement
 from harness.agreement.table import Agreed, agreement
 
-__all__ = ["Agreed", "Agreement", "Trait", "agreement"]
+__all__ = ["Agreed", "Agreement", "MethodInfo", "agreement"]

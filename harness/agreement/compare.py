@@ -15,7 +15,7 @@ from harness.agreement.panel.blocks import Block, blocks
 from harness.agreement.panel.panel import Panel, Vectors
 from harness.agreement.ranks import standing
 from harness.agreement.settings import Agreement
-from harness.agreement.statistics import Likeness, Measure, likeness
+from harness.agreement.statistics import Measure, Similarity, likeness
 
 PARTS = 4  # of a comparison: a with b, a with itself, b with itself, chance
 Parts = Float[np.ndarray, "parts pairs traces"]
@@ -57,7 +57,7 @@ class Sample:
 
 
 @dataclass(eq=False)
-class Tally:
+class PairSums:
     """Sums over samples of a pair's parts in each trace, and how many samples defined all."""
 
     total: Float[np.ndarray, "parts traces"]
@@ -77,7 +77,7 @@ class Tally:
         return self.total / np.where(self.number, self.number, np.nan)
 
 
-Tallies = dict[tuple[Pair, Measure], Tally]
+Tallies = dict[tuple[Pair, Measure], PairSums]
 
 
 def whole(methods: Mapping[str, Vectors]) -> Iterator[dict[str, Sample]]:
@@ -124,7 +124,7 @@ def tallied(
         size = np.bincount(panel.trace[group.kept], minlength=n)
         for i, pair in enumerate(group.pairs):
             for measure in group.measures:
-                empty = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
+                empty = PairSums(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
                 found.setdefault((pair, measure), empty).add(parts[measure][:, i], size)
     return found
 
@@ -166,7 +166,7 @@ class _Group:
         """The parts of every pair in each trace, NaN where the trace has no sentences."""
         vectors, at = self.vectors()
         joint: list[tuple[Block, np.ndarray]] = []
-        likes: dict[Measure, list[Likeness]] = {measure: [] for measure in self.measures}
+        likes: dict[Measure, list[Similarity]] = {measure: [] for measure in self.measures}
         for block in blocks(self.panel.trace, self.kept):
             scores = block.rows(vectors)
             stand = standing(scores, block.inside)
@@ -199,16 +199,16 @@ class _Group:
 
     def controlled(
         self, measure: Measure, joint: Sequence[tuple[Block, np.ndarray]], conf: Agreement
-    ) -> Likeness:
+    ) -> Similarity:
         """Residual-rank correlations of all traces at once: some share their slopes."""
         size = np.concatenate([block.size for block, _ in joint])
         every = np.concatenate([product for _, product in joint])
         columns, total = self.design.of[measure.control], len(self.design.columns)
         value = partial_correlation(every, columns, total, size, conf)
-        return Likeness(value, np.zeros(len(size)))
+        return Similarity(value, np.zeros(len(size)))
 
 
-def _parts(likes: Sequence[Likeness], at: Int[np.ndarray, "4 pairs"]) -> Parts:
+def _parts(likes: Sequence[Similarity], at: Int[np.ndarray, "4 pairs"]) -> Parts:
     """A with b, both ways across the halves; a and b across their own; what chance was."""
     a, a_other, b, b_other = at
     value = np.concatenate([like.value for like in likes])

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from harness.agreement.inference import estimate, mean
 from harness.agreement.panel.blocks import blocks
-from harness.agreement.panel.panel import Panel, Trait, is_detector
+from harness.agreement.panel.panel import MethodInfo, Panel, is_detector
 from harness.agreement.ranks import standing
 from harness.agreement.settings import Agreement
 from harness.store import schema
@@ -77,7 +77,7 @@ def _share(score: Float[np.ndarray, " sentences"], trace: Trace, traces: int) ->
 
 
 def summary(
-    panel: Panel, dots: pl.DataFrame, traits: Mapping[str, Trait], conf: Agreement
+    panel: Panel, dots: pl.DataFrame, traits: Mapping[str, MethodInfo], conf: Agreement
 ) -> pl.DataFrame:
     """The frame schema.SUMMARY: W and alpha of all detectors, and their families, over problems.
 
@@ -97,7 +97,7 @@ def summary(
 
 
 def _overall(
-    panel: Panel, names: Sequence[str], traits: Mapping[str, Trait]
+    panel: Panel, names: Sequence[str], traits: Mapping[str, MethodInfo]
 ) -> list[tuple[str, str, np.ndarray, float]]:
     """W and alpha, one value a problem."""
     if len(names) < 2:
@@ -121,7 +121,7 @@ def _means(index: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
 
 
 def _families(
-    dots: pl.DataFrame, names: Sequence[str], traits: Mapping[str, Trait]
+    dots: pl.DataFrame, names: Sequence[str], traits: Mapping[str, MethodInfo]
 ) -> list[tuple[str, str, np.ndarray, float | None]]:
     """Mean Spearman of pairs of one family, of two, and their difference, by control."""
     family = {n: traits[n].family for n in names if n in traits}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from harness.agreement.compare import PARTS, Pair, Tallies, Tally
+from harness.agreement.compare import PARTS, Pair, PairSums, Tallies
 from harness.agreement.controls import takes
 from harness.agreement.panel.panel import Panel, Vectors
 from harness.agreement.settings import Agreement
@@ -85,7 +85,7 @@ def _outcome(
 ) -> Outcome:
     drawn = pair.cross_fit or not pair.halved or bool(drawing(panel.methods, [pair]))
     n = len(panel.problem)
-    nothing = Tally(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
+    nothing = PairSums(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
     across = split.get((pair, measure), nothing) if drawn else whole[pair, measure]
     seen = across if pair.cross_fit else whole[pair, measure]
     values = by_problem(panel, seen.mean)

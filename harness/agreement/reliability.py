@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from harness.agreement.compare import Pair, Tallies
 from harness.agreement.outcome import by_problem, taken
-from harness.agreement.panel.panel import Panel, Trait
+from harness.agreement.panel.panel import MethodInfo, Panel
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
 from harness.store import schema
@@ -67,7 +67,7 @@ def itself(name: str) -> Pair:
 
 
 def reliability(
-    panel: Panel, split: Tallies, traits: Mapping[str, Trait], conf: Agreement
+    panel: Panel, split: Tallies, traits: Mapping[str, MethodInfo], conf: Agreement
 ) -> pl.DataFrame:
     """The frame schema.RELIABILITY: that of whole samples under each control.
 

@@ -18,7 +18,7 @@ from harness.agreement.inference import (
     student,
 )
 from harness.agreement.outcome import ByProblem, Outcome
-from harness.agreement.panel.panel import Panel, Trait, is_detector
+from harness.agreement.panel.panel import MethodInfo, Panel, is_detector
 from harness.agreement.reliability import ceiling, disattenuated, full_length, scaled
 from harness.agreement.settings import Agreement
 from harness.agreement.verdict import TOO_FEW, UNDECIDED, Findings, n_problems_needed, verdict
@@ -28,7 +28,7 @@ Columns = dict[str, Float[np.ndarray, " rows"]]
 
 
 def judged(
-    panel: Panel, found: Sequence[Outcome], traits: Mapping[str, Trait], conf: Agreement
+    panel: Panel, found: Sequence[Outcome], traits: Mapping[str, MethodInfo], conf: Agreement
 ) -> pl.DataFrame:
     """The frame schema.AGREEMENT of all comparisons, NaN = undefined."""
     columns = _values(found, conf) | _tests(found, traits, conf) | _corrections(found, conf)
@@ -78,7 +78,7 @@ def _values(found: Sequence[Outcome], conf: Agreement) -> Columns:
     return dict(zip(("value", "low", "high"), cells[:3], strict=True))
 
 
-def _tests(found: Sequence[Outcome], traits: Mapping[str, Trait], conf: Agreement) -> Columns:
+def _tests(found: Sequence[Outcome], traits: Mapping[str, MethodInfo], conf: Agreement) -> Columns:
     """Tests of Spearman rows; pairs of detectors are one family of tests, all others another."""
     families: dict[tuple[str, bool], list[int]] = {}
     for i, outcome in enumerate(found):

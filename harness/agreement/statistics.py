@@ -28,14 +28,14 @@ class Measure:
 
 
 @dataclass(frozen=True, eq=False)
-class Likeness:
+class Similarity:
     """Agreement of every two vectors in each trace, 0 at chance, and what chance was before."""
 
     value: Square
     chance: PerTrace
 
 
-def likeness(measure: Measure, scores: Rows, stand: Standing, conf: Agreement) -> Likeness:
+def likeness(measure: Measure, scores: Rows, stand: Standing, conf: Agreement) -> Similarity:
     """One statistic of raw scores, -1 or chance at worst and 1 at best."""
     match measure.statistic:
         case "spearman":
@@ -54,7 +54,7 @@ def likeness(measure: Measure, scores: Rows, stand: Standing, conf: Agreement) -
     if measure.statistic == "sign":
         return found
     either = flat[:, :, None] | flat[:, None, :]
-    return Likeness(np.where(either, np.nan, found.value), found.chance)
+    return Similarity(np.where(either, np.nan, found.value), found.chance)
 
 
 def gram(x: np.ndarray, y: np.ndarray) -> Square:
@@ -62,16 +62,16 @@ def gram(x: np.ndarray, y: np.ndarray) -> Square:
     return (x @ np.swapaxes(y, -1, -2)).astype(np.float64)
 
 
-def cosine(rows: np.ndarray) -> Likeness:
+def cosine(rows: np.ndarray) -> Similarity:
     """Inner products over the roots of the squares: Spearman of centred ranks, tau-b of signs."""
     inner = gram(rows, rows)
     square = np.diagonal(inner, axis1=-2, axis2=-1)
     norm = np.sqrt(square[:, :, None] * square[:, None, :])
     value = np.clip(inner / np.where(norm > 0, norm, np.nan), -1, 1)
-    return Likeness(value, np.zeros(len(rows)))
+    return Similarity(value, np.zeros(len(rows)))
 
 
-def weighted_tau(stand: Standing) -> Likeness:
+def weighted_tau(stand: Standing) -> Similarity:
     """Kendall's tau with a pair of sentences weighted 1/rank + 1/rank (Vigna 2015).
 
     Ranked once by either vector, and averaged; tied sentences share the mean of their weights.
@@ -87,10 +87,10 @@ def weighted_tau(stand: Standing) -> Likeness:
     own = np.diagonal(pairs, axis1=-2, axis2=-1)[..., None]
     norm = np.sqrt(own * pairs)
     tau = inner / np.where(norm > 0, norm, np.nan)
-    return Likeness(np.clip((tau + np.swapaxes(tau, -1, -2)) / 2, -1, 1), np.zeros(traces))
+    return Similarity(np.clip((tau + np.swapaxes(tau, -1, -2)) / 2, -1, 1), np.zeros(traces))
 
 
-def topk(stand: Standing, fraction: float | None) -> Likeness:
+def topk(stand: Standing, fraction: float | None) -> Similarity:
     """Overlap of the top k sentences: k = max(1, round(fraction · n)), or 1 without a fraction.
 
     A sentence counts by its probability of being chosen when ties at the edge are drawn at random,
@@ -102,7 +102,7 @@ def topk(stand: Standing, fraction: float | None) -> Likeness:
     return _corrected(gram(chosen, chosen) / depth, (depth / size)[:, 0, 0])
 
 
-def rbo(stand: Standing, persistence: float) -> Likeness:
+def rbo(stand: Standing, persistence: float) -> Similarity:
     """Rank-biased overlap, extrapolated (Webber et al. 2010), ties drawn at random on average.
 
     The overlap at depth d counts (1 − p) pᵈ⁻¹; both lists hold the same n sentences, so that all
@@ -120,12 +120,12 @@ def rbo(stand: Standing, persistence: float) -> Likeness:
     return _corrected(gram(chosen, chosen) + rest[:, None, None], chance)
 
 
-def _corrected(overlap: Square, chance: PerTrace) -> Likeness:
+def _corrected(overlap: Square, chance: PerTrace) -> Similarity:
     most = np.where(chance < 1 - 1e-9, 1 - chance, np.nan)
-    return Likeness((overlap - chance[:, None, None]) / most[:, None, None], chance)
+    return Similarity((overlap - chance[:, None, None]) / most[:, None, None], chance)
 
 
-def sign_agreement(scores: Rows, stand: Standing) -> Likeness:
+def sign_agreement(scores: Rows, stand: Standing) -> Similarity:
     """Cohen's kappa of the signs of two vectors, over the sentences where neither is 0."""
     sign = np.where(stand.inside, np.sign(scores), 0.0)
     known = np.abs(sign)
@@ -134,4 +134,4 @@ def sign_agreement(scores: Rows, stand: Standing) -> Likeness:
     one = gram(sign, known) / total
     by_chance = one * np.swapaxes(one, -1, -2)
     most = np.where(by_chance < 1 - 1e-12, 1 - by_chance, np.nan)
-    return Likeness((gram(sign, sign) / total - by_chance) / most, np.zeros(len(sign)))
+    return Similarity((gram(sign, sign) / total - by_chance) / most, np.zeros(len(sign)))

@@ -17,14 +17,14 @@ from harness.agreement.inference import estimate, mean
 from harness.agreement.outcome import CORRECTED, Outcome, drawing, measures, outcomes
 from harness.agreement.panel.layout import panels
 from harness.agreement.panel.notes import observed
-from harness.agreement.panel.panel import Panel, Trait
+from harness.agreement.panel.panel import MethodInfo, Panel
 from harness.agreement.reliability import itself, lengthened, reliability
 from harness.agreement.settings import Agreement
 from harness.agreement.significance import judged
 from harness.agreement.statistics import Measure
 from harness.store import schema
 
-UNKNOWN = Trait("", signed=False, arms=frozenset())
+UNKNOWN = MethodInfo("", signed=False, arms=frozenset())
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +48,7 @@ def agreement(
     scores: Mapping[str, pl.LazyFrame],
     traces: pl.DataFrame,
     covariates: pl.DataFrame,
-    traits: Mapping[str, Trait],
+    traits: Mapping[str, MethodInfo],
     conf: Agreement,
 ) -> Agreed:
     """Compare every two methods on each model's traces.
@@ -78,7 +78,7 @@ def agreement(
     return Agreed(*(pl.concat(parts).fill_nan(None) for parts in frames))
 
 
-def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agreed:
+def _agreed(panel: Panel, traits: Mapping[str, MethodInfo], conf: Agreement) -> Agreed:
     found, along, reliable = _compared(panel, traits, conf)
     frame, dots = judged(panel, found, traits, conf), by_problem(panel, found)
     return Agreed(
@@ -92,7 +92,7 @@ def _agreed(panel: Panel, traits: Mapping[str, Trait], conf: Agreement) -> Agree
 
 
 def _compared(
-    panel: Panel, traits: Mapping[str, Trait], conf: Agreement
+    panel: Panel, traits: Mapping[str, MethodInfo], conf: Agreement
 ) -> tuple[list[Outcome], pl.DataFrame, pl.DataFrame]:
     """Outcomes and the frames by_k and reliability; what is known trace by trace ends here."""
     pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
@@ -107,7 +107,7 @@ def _compared(
     return found, along, reliability(panel, split, traits, conf)
 
 
-def pair_of(panel: Panel, traits: Mapping[str, Trait], a: str, b: str) -> Pair:
+def pair_of(panel: Panel, traits: Mapping[str, MethodInfo], a: str, b: str) -> Pair:
     """Two methods; of a signed one beside an unsigned one only the size counts."""
     first, second = (traits.get(name, UNKNOWN) for name in (a, b))
     return Pair(

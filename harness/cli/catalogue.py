@@ -1,18 +1,14 @@
 """The detectors and baselines there are, in words; loads no model and no torch."""
 
 import inspect
-import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from harness.agreement import Agreement
 from harness.analysis import baselines
-from harness.cli.hydra import composed, opened
+from harness.cli.hydra import composed, hydra_session
 from harness.core import (
     Attend,
     Compare,
@@ -20,7 +16,7 @@ from harness.core import (
     Draw,
     Embed,
     Evidence,
-    Fitting,
+    Fittable,
     Read,
     ReadRollouts,
     ReadText,
@@ -29,7 +25,9 @@ from harness.core import (
     Want,
 )
 from harness.core.config import build, plain, serving
-from harness.evidence.example import PASSES, REFERENCES, TRACE, checkpoints, wanted
+from harness.core.docstrings import idea, source, written
+from harness.evidence.example import REFERENCES, TRACE, wanted
+from harness.evidence.wants import PASSES, checkpoints
 from harness.store import schema
 from harness.store.files import rows
 
@@ -62,7 +60,7 @@ def entries(config_dir: str | None) -> list[Entry]:
 
 def _composed(config_dir: str | None) -> Any:
     """The config with every detector on Hydra's search path in it."""
-    with opened(config_dir) as loader:
+    with hydra_session(config_dir) as loader:
         names = loader.get_group_options("method")
         return plain(composed([f"method=[{','.join(names)}]"], loader))
 
@@ -77,7 +75,7 @@ def _detector(name: str, detector: Detector, nodes: Mapping[str, Any], have: Evi
         name=name,
         family=detector.family,
         signed="yes" if detector.signed else "no",
-        wants=described(wants, isinstance(detector, Fitting)),
+        wants=described(wants, isinstance(detector, Fittable)),
         cost=cost(wants),
         idea=idea(text) if name == first else _difference(first, nodes[first], node),
         source=source(text),
@@ -97,11 +95,6 @@ def _first_of(path: str, nodes: Mapping[str, Any]) -> str:
 def _difference(first: str, there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     changed = [f"{k}={written(v)}" for k, v in here.items() if there.get(k) != v]
     return f"{first} with {', '.join(changed)}" if changed else f"{first} by another name"
-
-
-def written(value: Any) -> str:
-    """A value as yaml writes it, on one line."""
-    return yaml.safe_dump([value], default_flow_style=True, width=sys.maxsize).strip()[1:-1]
 
 
 _ROLLOUT = {"end": "rollouts", "answer": "rollouts up to the answer", "sentence": "next sentences"}
@@ -169,20 +162,6 @@ def cost(wants: Sequence[Want]) -> str:
         n = max(1, len(checkpoints(wants)))
         return f"low: {_PASSES[n] if n < len(_PASSES) else f'{n} passes'} a trace"
     return "low: embeddings" if wants else "none"
-
-
-def idea(text: str) -> str:
-    """The first sentence of a docstring."""
-    paragraph = " ".join(text.split("\n\n", maxsplit=1)[0].split())
-    return re.split(r"(?<=\.) (?=[A-Z])", paragraph)[0]
-
-
-def source(text: str) -> str:
-    """What a docstring says after "Source:", else the arXiv ids in it."""
-    said = re.search(r"^Source: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
-    if said:
-        return " ".join(said[1].split()).removesuffix(".")
-    return ", ".join(dict.fromkeys(re.findall(r"arXiv \d{4}\.\d{4,5}", text)))
 
 
 _SENTENCE = {"trace_id": "sample", "sentence": 0, "start": 0, "stop": 1, "n_tokens": 1}

@@ -13,7 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 
-from harness.cli.hydra import arguments, composed, opened
+from harness.cli.hydra import arguments, composed, hydra_session
 from harness.cli.settings import Settings, settings
 from harness.core import UserError
 from harness.core.config import flat
@@ -34,7 +34,7 @@ class Plan:
 def plan(argv: Sequence[str]) -> Plan:
     """The jobs of a command line; raises UserError with one clear line before any starts."""
     args = arguments(argv)
-    with opened(args.config_dir) as loader:
+    with hydra_session(args.config_dir) as loader:
         parser = OverridesParser.create(config_loader=loader)
         given = parser.parse_overrides([_dated(line) for line in args.overrides])
         _check_choices(given, loader.list_groups(""))
@@ -112,7 +112,7 @@ def _line(override: Override) -> str:
 
 def _check_options(jobs: Sequence[Settings], overrides: Sequence[Override]) -> None:
     """Options of detectors that no job has."""
-    names = sorted({name for job in jobs for name in job.detectors})
+    names = sorted({name for job in jobs for name in job.run.detectors})
     for override in overrides:
         option = _option(override)
         if option and option[0] not in names:
@@ -131,43 +131,43 @@ def _check_together(jobs: Sequence[Settings]) -> None:
             other = ", or sweep variants of the method" if key.startswith("method.") else ""
             raise UserError(
                 f"{key}: jobs of this sweep differ in it but share {a.folder}; make run depend on "
-                f"it, as in 'run={a.run}-{value}'{other}"
+                f"it, as in 'run={a.folder.name}-{value}'{other}"
             )
 
 
 def _differing(a: Settings, b: Settings) -> str | None:
     """The first key in which two jobs differ, but for detectors that only one of them has."""
-    shared = set(a.detectors) & set(b.detectors)
+    shared = set(a.run.detectors) & set(b.run.detectors)
     mine, theirs = (_kept(job, shared) for job in (a, b))
     return next((k for k in {**mine, **theirs} if mine.get(k) != theirs.get(k)), None)
 
 
 def _kept(job: Settings, detectors: set[str]) -> Mapping[str, Any]:
-    nodes = {key: job.values[key] for key in ("model", *job.values)}
+    nodes = {key: job.run.values[key] for key in ("model", *job.run.values)}
     for key in ("method", "options", "run", "results", "shard", "mirror", "worker"):
         nodes.pop(key, None)
-    return flat(nodes | {"method": {name: job.values["method"][name] for name in detectors}})
+    return flat(nodes | {"method": {name: job.run.values["method"][name] for name in detectors}})
 
 
 def _check_alone(job: Settings) -> None:
     """What one job needs: a place, problems, a model with room for one of them, an engine."""
     folder.check_place(job.folder)
     if not job.overwrite:
-        folder.check(job)
+        folder.check(job.folder, job.run.identity)
     if job.mirror:
-        job.mirror.check(job.run, job.identity, overwrite=job.overwrite)
+        job.mirror.check(job.folder.name, job.run.identity, overwrite=job.overwrite)
     # Cheap before dear: the model's tokenizer comes last.
-    _ = job.segmentation.segmenter
-    problems = job.problems.load()
-    who, sampling = subject(job.model), job.sampling
-    for name in job.checkpoints:
+    _ = job.run.segmentation.segmenter
+    problems = job.run.problems.load()
+    who, sampling = subject(job.run.model), job.run.sampling
+    for name in job.run.checkpoints:
         who.checkpoint(name)
     for name in job.embedders:
         findable(name)
     if job.overwrite or not (job.folder / "traces.parquet").exists():
-        job.engine.check(who)
+        job.run.engine.check(who)
     most = who.context - sampling.max_tokens - sampling.answer_tokens
-    prompts = (len(who.prompt_ids(p, job.problems.instruction)) for p in problems)
+    prompts = (len(who.prompt_ids(p, job.run.problems.instruction)) for p in problems)
     if all(size > most for size in prompts):
         raise UserError(
             f"sampling.max_tokens: {sampling.max_tokens} and answer_tokens="

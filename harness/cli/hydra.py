@@ -52,7 +52,7 @@ Plugins.instance().register(Installed)
 
 
 @contextmanager
-def opened(config_dir: str | None) -> Generator[ConfigLoader]:
+def hydra_session(config_dir: str | None) -> Generator[ConfigLoader]:
     """Hydra ready to compose, its errors folded; as `--config-dir` has it, ours come last."""
     path = create_config_search_path(str(CONF))
     if config_dir is not None:
@@ -60,7 +60,7 @@ def opened(config_dir: str | None) -> Generator[ConfigLoader]:
             raise UserError(f"--config-dir: {config_dir} is no folder")
         last = SearchPathQuery(provider="schema")
         path.prepend("command-line", f"file://{Path(config_dir).resolve()}", last)
-    with folded():
+    with one_line_errors():
         Hydra.create_main_hydra2("harness", path)
         try:
             yield GlobalHydra.instance().config_loader()
@@ -69,7 +69,7 @@ def opened(config_dir: str | None) -> Generator[ConfigLoader]:
 
 
 @contextmanager
-def folded() -> Generator[None]:
+def one_line_errors() -> Generator[None]:
     """Hydra's and OmegaConf's errors as one line."""
     try:
         yield

@@ -4,7 +4,6 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -28,9 +27,9 @@ def attempt(config: Any) -> None:
     sweep = HydraConfig.get().mode is RunMode.MULTIRUN
     try:
         with todo.mirror.kept(todo.folder) if todo.mirror else nullcontext():
-            job(todo)
+            job(todo.run)
     except UserError as error:
-        print(f"error: {', '.join(todo.entries)}: {error}", file=sys.stderr)
+        print(f"error: {', '.join(todo.run.entries)}: {error}", file=sys.stderr)
         if not sweep:
             sys.exit(2)  # Hydra adds lines of its own to what is raised
         _failed(todo, str(error), by_user=True)
@@ -43,7 +42,7 @@ def attempt(config: Any) -> None:
 
 def _failed(todo: Settings, error: str, *, by_user: bool) -> None:
     try:
-        for name in todo.entries:
+        for name in todo.run.entries:
             fail(todo.folder, name, error, by_user=by_user)
     except UserError as refused:  # a full disk, which the other jobs would meet too
         print(f"error: {refused}", file=sys.stderr)
@@ -58,7 +57,7 @@ def prepare(jobs: Sequence[Settings]) -> None:
 
 def tidy(jobs: Sequence[Settings]) -> None:
     """Remove what Hydra leaves of a sweep, unless a launcher keeps something there."""
-    for sweep in {Path(job.results) / ".hydra" for job in jobs}:
+    for sweep in {job.folder.parent / ".hydra" for job in jobs}:
         (sweep / "multirun.yaml").unlink(missing_ok=True)
         with suppress(OSError):  # not there, or not empty
             sweep.rmdir()
@@ -77,8 +76,8 @@ def finish(jobs: Sequence[Settings]) -> int:
         if (folder / "traces.parquet").exists():
             report(folder, job.agreement, job.report)
             console.print(summary(folder))
-        elif job.shard:
+        elif job.run.shard:
             console.print(f"{folder}: once all parts are drawn, the command without shard goes on")
-    statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.entries]
+    statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.run.entries]
     failed = [s for s in statuses if s.get("state", "failed") == "failed"]
     return 0 if not failed else 2 if all(s.get("by_user") for s in failed) else 1

@@ -7,8 +7,8 @@ from typing import Any
 
 import hydra
 
-from harness.cli.hydra import CONF, arguments, folded
-from harness.core import UserError
+from harness.cli.exits import ended
+from harness.cli.hydra import CONF, arguments, one_line_errors
 
 
 @hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")
@@ -19,14 +19,10 @@ def task(config: Any) -> None:
     attempt(config)
 
 
-def called(argv: list[str]) -> int:
-    """Run a command line; returns the exit code, 2 for a user's mistake, which is one line."""
+def called(argv: list[str]) -> None:
+    """Run a command line to its exit code."""
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    try:
-        return run(argv)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    ended(lambda: run(argv), "interrupted; the same command, without overwrite, goes on")
 
 
 def run(argv: list[str]) -> int:
@@ -38,7 +34,7 @@ def run(argv: list[str]) -> int:
     if any((args.help, args.hydra_help, args.cfg, args.info, args.shell_completion)):
         # Hydra's parser dies on options between overrides.
         sys.argv[1:] = [*(a for a in argv if a not in args.overrides), *args.overrides]
-        with folded():
+        with one_line_errors():
             task()
         return 0
     from harness.cli import checks as preflight
@@ -48,7 +44,7 @@ def run(argv: list[str]) -> int:
     launch.prepare(plan.jobs)
     sys.argv[1:] = plan.arguments
     try:
-        with folded():
+        with one_line_errors():
             task()
     finally:
         launch.tidy(plan.jobs)

@@ -6,115 +6,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from harness.agreement import Agreement
 from harness.analysis.planted import Selftest
-from harness.core import Detector, Embed, Evidence, Fitting, ProblemSet, UserError, Want
+from harness.cli.assumptions import Assumptions
+from harness.core import Detector, Embed, Evidence, Fittable, ProblemSet, UserError, Want
 from harness.core.config import build, check, flat, plain, serving, shown
 from harness.engines.base import EngineConf
-from harness.evidence.example import REFERENCES, checkpoints, wanted
+from harness.evidence.example import REFERENCES, wanted
+from harness.evidence.sampling import Sampling
+from harness.evidence.wants import checkpoints
 from harness.models.model import Model, declare
-from harness.plan.assumptions import Assumed
-from harness.report.plots import Report
+from harness.report.settings import Report
 from harness.run.folds import Calibration
-from harness.run.shard import Shard, part
+from harness.run.settings import RunSettings
+from harness.run.work import part
 from harness.store.mirror import Mirror, mirror
 from harness.text.categories import Labels
 from harness.text.segmentation import Segmentation
 
 
 @dataclass(frozen=True)
-class Screen:
-    """Which problems to keep by the share of right answers over a few draws; 0 draws keep all."""
-
-    draws: int
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if self.draws < 0 or not 0 <= self.low <= self.high <= 1:
-            raise UserError("sampling.screen: needs draws >= 0 and 0 <= low <= high <= 1")
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """What conf/sampling says; lengths in tokens."""
-
-    draws: int
-    schedule: Literal["fixed", "coupled", "adaptive"]
-    stretch: int
-    settled: int
-    chunk: int
-    temperature: float
-    top_p: float
-    max_tokens: int
-    answer_tokens: int
-    seed: int
-    traces: int
-    attempts: int
-    keep: Literal["all", "correct", "incorrect"]
-    screen: Screen
-    splits: int
-
-    def __post_init__(self) -> None:
-        least = dict.fromkeys(("draws", "stretch", "chunk", "answer_tokens", "traces"), 1)
-        least |= {"settled": 2, "max_tokens": 2, "attempts": self.traces, "splits": 0}
-        for key, low in least.items():
-            if getattr(self, key) < low:
-                raise UserError(f"sampling.{key}: must be at least {low}, got {getattr(self, key)}")
-        if self.temperature < 0 or not 0 < self.top_p <= 1:
-            raise UserError("sampling: temperature must be at least 0 and top_p in (0, 1]")
-
-    @property
-    def enough(self) -> int:
-        """Draws of one answer alone after which a boundary gets no more; 0 = it gets them all."""
-        return self.settled if self.schedule == "adaptive" else 0
-
-
-@dataclass(frozen=True)
 class Settings:
-    """Everything a job needs to know, checked; `values` is what it was made from.
+    """A command line's job, checked: the run itself, and what is done before and after it.
 
-    `checkpoints` are those that the detectors read beside the model, `embedders` the models that
-    embed texts for them.
+    `embedders` are the models that embed texts for its detectors.
     """
 
-    results: str
-    run: str
+    run: RunSettings
     overwrite: bool
-    shard: Shard | None
     mirror: Mirror | None
-    problems: ProblemSet
-    segmentation: Segmentation
-    labels: Labels
-    sampling: Sampling
-    model: Model
-    engine: EngineConf
-    detectors: Mapping[str, Detector]
-    checkpoints: tuple[str, ...]
     embedders: tuple[str, ...]
-    calibration: Calibration
     agreement: Agreement
     report: Report
     selftest: Selftest
-    plan: Assumed
-    identity: Mapping[str, Any]
-    hashes: Mapping[str, str]
-    values: Mapping[str, Any]
+    plan: Assumptions
 
     @property
     def folder(self) -> Path:
         """The run folder."""
-        return Path(self.results) / self.run
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """Whose status the job writes."""
-        part = self.shard
-        return (f"shard-{part.index}-of-{part.count}",) if part else tuple(self.detectors)
+        return self.run.folder
 
 
 _KNOWN = {
@@ -154,12 +88,9 @@ def settings(config: Any) -> Settings:
     read = {n: _read(n, wants, model) for n, wants in want.items()}
     calibration = build(Calibration, values["calibration"], "calibration")
     more = {n: _more(d, read[n], calibration) for n, d in detectors.items()}
-    return Settings(
-        results=_results(values["results"]),
-        run=_run(values["run"]),
-        overwrite=check(bool, values["overwrite"], "overwrite"),
+    run = RunSettings(
+        folder=Path(_results(values["results"])) / _run(values["run"]),
         shard=part(values.get("shard")),
-        mirror=mirror(values.get("mirror")),
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
         labels=build(Labels, values["labels"], "labels"),
@@ -168,15 +99,20 @@ def settings(config: Any) -> Settings:
         engine=serving(EngineConf, values["engine"], "engine"),
         detectors=detectors,
         checkpoints=tuple(sorted({found for names in read.values() for found in names})),
-        embedders=tuple(sorted({w.model for w in chain(*want.values()) if isinstance(w, Embed)})),
         calibration=calibration,
-        agreement=build(Agreement, values["agreement"], "agreement"),
-        report=build(Report, values["report"], "report"),
-        selftest=build(Selftest, values["selftest"], "selftest"),
-        plan=build(Assumed, values["plan"], "plan"),
         identity=_identity(values, sampling),
         hashes={n: _hash([node, sampling.draws, *more[n]]) for n, node in methods.items()},
         values=values,
+    )
+    return Settings(
+        run=run,
+        overwrite=check(bool, values["overwrite"], "overwrite"),
+        mirror=mirror(values.get("mirror")),
+        embedders=tuple(sorted({w.model for w in chain(*want.values()) if isinstance(w, Embed)})),
+        agreement=build(Agreement, values["agreement"], "agreement"),
+        report=build(Report, values["report"], "report"),
+        selftest=build(Selftest, values["selftest"], "selftest"),
+        plan=build(Assumptions, values["plan"], "plan"),
     )
 
 
@@ -224,7 +160,7 @@ def _read(name: str, wants: Sequence[Want], model: Model) -> dict[str, str]:
 
 def _more(detector: Detector, read: Mapping[str, str], calibration: Calibration) -> list[Any]:
     """What a detector's scores rest on besides its options, the draws and the traces."""
-    folds = [calibration.folds] if isinstance(detector, Fitting) else []
+    folds = [calibration.folds] if isinstance(detector, Fittable) else []
     return [*([read] if read else []), *folds]
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cli.hydra import composed, opened
+from harness.cli.exits import ended
+from harness.cli.hydra import composed, hydra_session
 from harness.convert.exporting import export
 from harness.convert.thought_anchors import figures as published
 from harness.convert.thought_anchors import labels as labelling
@@ -35,11 +36,7 @@ def main() -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
         sys.exit(0 if arguments else 2)
-    try:
-        command(arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    ended(lambda: command(arguments))
 
 
 def command(arguments: Sequence[str]) -> None:
@@ -104,7 +101,7 @@ def _export(places: list[str], options: dict[str, str]) -> None:
 
 def _config(options: dict[str, str]) -> Any:
     """The composed config with every detector in it, unless some are chosen."""
-    with opened(None) as loader:
+    with hydra_session(None) as loader:
         every = f"method=[{','.join(loader.get_group_options('method'))}]"
         lines = [f"{key}={value}" for key, value in options.items()]
         return plain(composed([every, *lines], loader))

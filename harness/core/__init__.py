@@ -1,6 +1,7 @@
 """The nouns of the harness: what flows from stage to stage, as frozen dataclasses."""
 
-from harness.core.detector import Detector, Fitting, SentenceScores, Stating, Wanting
+from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants
+from harness.core.errors import UserError
 from harness.core.evidence import Evidence, Reading, Rollouts
 from harness.core.trace import NO_ANSWER, Problem, ProblemSet, Role, Sentence, Trace
 from harness.core.want import (
@@ -28,7 +29,8 @@ __all__ = [
     "Draw",
     "Embed",
     "Evidence",
-    "Fitting",
+    "Fittable",
+    "HasFacts",
     "Problem",
     "ProblemSet",
     "Read",
@@ -40,16 +42,11 @@ __all__ = [
     "Sentence",
     "SentenceScores",
     "Sentences",
-    "Stating",
     "Summary",
     "Suppress",
     "Trace",
     "Until",
     "UserError",
     "Want",
-    "Wanting",
+    "Wants",
 ]
-
-
-class UserError(Exception):
-    """A mistake of the user's: shown as one line, exit code 2."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from harness.core import UserError
+from harness.core.errors import UserError
 
 T = TypeVar("T")
 

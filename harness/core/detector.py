@@ -52,7 +52,7 @@ class Detector(Protocol):
 
 
 @runtime_checkable
-class Wanting(Protocol):
+class Wants(Protocol):
     """The part of a detector that names the evidence it needs."""
 
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Want]:
@@ -61,7 +61,7 @@ class Wanting(Protocol):
 
 
 @runtime_checkable
-class Fitting(Protocol):
+class Fittable(Protocol):
     """The part of a detector that learns across traces."""
 
     def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> Detector:
@@ -70,7 +70,7 @@ class Fitting(Protocol):
 
 
 @runtime_checkable
-class Stating(Protocol):
+class HasFacts(Protocol):
     """The part of a fitted detector that says what it learnt."""
 
     @property

@@ -88,7 +88,7 @@ class EngineConf(Protocol):
 
 
 @dataclass
-class Late:
+class LazyEngine:
     """An engine that starts when something is sampled, anew after it was closed."""
 
     start: Callable[[], Running]

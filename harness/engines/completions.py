@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from harness.core.seeds import derive
 from harness.engines.base import Finish, Finished, Request
 from harness.engines.stopping import Stops
-from harness.store.files import derive
 
 PIECE = 64  # tokens asked for first where a rollout may end before the model ends it
 
@@ -42,7 +42,7 @@ class Completer(Protocol):
 
 
 @dataclass(eq=False)
-class Completing:
+class CompletionEngine:
     """An engine over completers, each of which is asked for at most `limit` rollouts at once.
 
     Requests of one base go to one completer, in their order, so that it has their prefix at hand.
@@ -71,7 +71,7 @@ class Completing:
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete; what fails comes last."""
-        lanes, running = self._dealt(requests), dict[asyncio.Task[Finished], Lane]()
+        lanes, running = self._dealt(requests), dict[asyncio.Task[Finished], Queue]()
         loop, first = self.runner.get_loop(), asyncio.FIRST_COMPLETED
         try:
             while True:
@@ -88,9 +88,9 @@ class Completing:
         finally:
             self._abandon(running)
 
-    def _dealt(self, requests: Iterable[Request]) -> list["Lane"]:
+    def _dealt(self, requests: Iterable[Request]) -> list["Queue"]:
         """The requests of each base with the completer that has the least to do."""
-        lanes = [Lane(each, self.stops, self.greedy) for each in self.completers]
+        lanes = [Queue(each, self.stops, self.greedy) for each in self.completers]
         given = [0] * len(lanes)
         for _, group in groupby(requests, key=lambda request: request.base):
             least = given.index(min(given))
@@ -112,7 +112,7 @@ class Completing:
 
 
 @dataclass(eq=False)
-class Lane:
+class Queue:
     """One completer: the requests that wait for it, and how many rollouts it is asked for."""
 
     completer: Completer

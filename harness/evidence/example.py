@@ -1,26 +1,20 @@
 """A sample trace: what a detector wants of it is known before any trace is there."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from harness.core import (
-    Attend,
-    Compare,
     Detector,
     Draw,
     Evidence,
     Problem,
-    Read,
     Rollouts,
     Sentence,
     Trace,
     Want,
-    Wanting,
+    Wants,
 )
-
-PASSES = Read | Compare | Attend  # what one pass of a checkpoint over a trace answers
 
 _PROBLEM = Problem("sample/0", "What is 1 + 1?", "2", "One and one is 2.", "sample", "evaluate")
 REFERENCES = tuple(
@@ -47,23 +41,10 @@ TRACE = Trace(
 
 def wanted(detector: Detector, have: Evidence) -> list[Want]:
     """What a detector wants of the sample, rollouts being there the second time it is asked."""
-    if not isinstance(detector, Wanting):
+    if not isinstance(detector, Wants):
         return []
     first = detector.wants(TRACE, have)
     none = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
     drawn = {(w.arm, w.boundary): none for w in first if isinstance(w, Draw)}
     more = detector.wants(TRACE, replace(have, rollouts=drawn)) if drawn else []
     return list(dict.fromkeys([*first, *more]))
-
-
-def checkpoints(wants: Sequence[Want]) -> list[str]:
-    """The names of the checkpoints that read the trace for these wants, each once."""
-    names: list[str] = []
-    for want in wants:
-        if isinstance(want, Read):
-            names.append(want.checkpoint)
-        elif isinstance(want, Compare):
-            names += [want.of, want.to]
-        elif isinstance(want, Attend):
-            names.append("")
-    return list(dict.fromkeys(names))

@@ -24,16 +24,14 @@ from harness.core import (
     Trace,
     UserError,
     Want,
-    Wanting,
+    Wants,
 )
-from harness.evidence.example import PASSES, checkpoints
-from harness.evidence.passes import gathered
-from harness.evidence.requests import Writer
-from harness.evidence.wants import held, speaking
+from harness.evidence.passes import gathered, with_states
+from harness.evidence.requests import Recorder
+from harness.evidence.wants import PASSES, answered, checkpoints, rollouts_of
 from harness.models.embedder import embed
 from harness.models.forward import read_text
 from harness.models.masking import suppress
-from harness.models.rollout_states import stated
 from harness.store import rollouts as recorded
 from harness.store import schema
 from harness.store.files import slug, write_frame
@@ -63,10 +61,10 @@ class Costs:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Gatherer:
     """Where a job's evidence comes from; texts read on their own are kept between traces."""
 
-    writer: Writer
+    recorder: Recorder
     references: tuple[Problem, ...]
     texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
     costs: dict[str, Costs] = field(default_factory=dict)  # by trace, not yet charged
@@ -74,16 +72,16 @@ class Desk:
 
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
-        folder = self.writer.folder(trace.id)
+        folder = self.recorder.folder(trace.id)
         return Evidence(
-            draws=self.writer.sampling.draws,
-            force=self.writer.subject.conf.force,
+            draws=self.recorder.sampling.draws,
+            force=self.recorder.subject.conf.force,
             references=self.references,
             rollouts=recorded.load(folder),
             continued=recorded.continued(folder),
-            reading=_kept_tokens(self.writer.run, trace),
+            reading=_kept_tokens(self.recorder.run, trace),
             embeddings=self.vectors.get(trace.id, {}),
-            settled=self.writer.sampling.enough,
+            settled=self.recorder.sampling.enough,
         )
 
     def missing(
@@ -93,7 +91,7 @@ class Desk:
         wanted: list[Want] = [SMALL]
         wanted += [want for d in detectors.values() for want in wants(d, trace, have)]
         _agree([w for w in wanted if isinstance(w, Draw)])
-        return [want for want in dict.fromkeys(wanted) if not held(want, have)]
+        return [want for want in dict.fromkeys(wanted) if not answered(want, have)]
 
     def draws(self, trace: Trace, detectors: Mapping[str, Detector]) -> list[Draw]:
         """The draws that can be named before anything is read."""
@@ -134,21 +132,21 @@ class Desk:
         return sum(costs.passes.get(cause, 0) for cause in causes | {""}), seconds
 
     def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want]) -> Evidence:
-        subject, folder = self.writer.subject, self.writer.folder(trace.id)
+        subject, folder = self.recorder.subject, self.recorder.folder(trace.id)
         spent = self.costs.setdefault(trace.id, Costs()).spent
         if reads := [w for w in wanted if isinstance(w, PASSES)]:
             with spent(checkpoints(reads), passes=1):
                 have = gathered(subject, trace, have, reads)
-            _keep_tokens(self.writer.run, trace, have.reading)
+            _keep_tokens(self.recorder.run, trace, have.reading)
         for want in (w for w in wanted if isinstance(w, Suppress)):
             with spent([want], passes=1 + len(trace.sentences)):
                 found = suppress(subject, trace, want)
             have = replace(have, suppression={**have.suppression, want: found})
         if begun := [w for w in wanted if isinstance(w, ReadRollouts)]:
             with spent(begun, passes=1):
-                have = stated(subject, folder, trace, have, begun)
+                have = with_states(subject, folder, trace, have, begun)
         if said := [w for w in wanted if isinstance(w, Sentences)]:
-            have = _told(self.writer, trace, have, said)
+            have = _told(self.recorder, trace, have, said)
         for want in (w for w in wanted if isinstance(w, ReadText)):
             if want not in self.texts:
                 with spent([want]):
@@ -164,14 +162,16 @@ class Desk:
 
 def wants(detector: Detector, trace: Trace, have: Evidence) -> Sequence[Want]:
     """What a detector wants of a trace; nothing if it reads the text alone."""
-    return detector.wants(trace, have) if isinstance(detector, Wanting) else []
+    return detector.wants(trace, have) if isinstance(detector, Wants) else []
 
 
-def _told(writer: Writer, trace: Trace, have: Evidence, wanted: Sequence[Sentences]) -> Evidence:
+def _told(
+    recorder: Recorder, trace: Trace, have: Evidence, wanted: Sequence[Sentences]
+) -> Evidence:
     """The evidence with the wanted sentences in it."""
-    new = {key for want in wanted for key in speaking(have, want)} - set(have.sentences)
-    ids = recorded.written(writer.folder(trace.id), new)
-    found = {key: writer.sentences(ids[key]) for key in new}
+    new = {key for want in wanted for key in rollouts_of(have, want)} - set(have.sentences)
+    ids = recorded.written(recorder.folder(trace.id), new)
+    found = {key: recorder.sentences(ids[key]) for key in new}
     return replace(have, sentences={**have.sentences, **found})
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from harness.core import Attend, Compare, Evidence, Read, Trace, UserError
-from harness.evidence.example import PASSES, checkpoints
-from harness.models.forward import Pass, divergence, moments, passed
+from harness.core import Attend, Compare, Evidence, Read, ReadRollouts, Trace, UserError
+from harness.evidence.recorder import start_of
+from harness.evidence.wants import PASSES, checkpoints
+from harness.models.forward import Pass, divergence, entropy_and_logprob, forward_pass
 from harness.models.model import Subject
+from harness.models.rollout_states import ends
+from harness.store import rollouts as recorded
 
 
 def gathered(subject: Subject, trace: Trace, have: Evidence, wants: Sequence[PASSES]) -> Evidence:
@@ -20,7 +24,7 @@ def gathered(subject: Subject, trace: Trace, have: Evidence, wants: Sequence[PAS
         layers = _layers(have, name, reads)
         attends = [w for w in wants if isinstance(w, Attend) and not name]
         who = subject.checkpoint(name)
-        made[name] = passed(who.model, _as_read(subject, name, trace), layers, attends)
+        made[name] = forward_pass(who.model, _as_read(subject, name, trace), layers, attends)
         have = _kept(have, trace, name, made[name], reads)
     compared = {
         want: _filled(divergence(made[want.of], made[want.to]), trace)
@@ -41,7 +45,7 @@ def _kept(have: Evidence, trace: Trace, name: str, made: Pass, reads: Sequence[R
     states = {layer: _filled(values, trace) for layer, values in made.states.items()}
     new = replace(old, states={**old.states, **states})
     if old.entropy is None and any(want.entropy or want.logprob for want in reads):
-        pair = moments(made, trace.token_ids[: len(made.final)])
+        pair = entropy_and_logprob(made, trace.token_ids[: len(made.final)])
         entropy, logprob = (_filled(values, trace) for values in pair)
         new = replace(new, entropy=entropy, logprob=logprob)
     if not name:
@@ -91,3 +95,27 @@ def _filled(
     missing = len(trace.token_ids) - len(values)
     shape = ((0, missing), *((0, 0),) * (values.ndim - 1))
     return np.pad(values, shape, constant_values=np.nan) if missing else values
+
+
+def with_states(
+    subject: Subject, folder: Path, trace: Trace, have: Evidence, wanted: Sequence[ReadRollouts]
+) -> Evidence:
+    """The evidence with the wanted states in it; `folder` has the rollouts' tokens.
+
+    Raises UserError for a model whose attention is not full or sliding softmax attention.
+    """
+    stops, rollouts = start_of(trace).stops, dict(have.rollouts)
+    for arm, layer in dict.fromkeys((want.arm, want.layer) for want in wanted):
+        ids = recorded.first_sentence_ids(folder, arm)
+        places = [w.boundary for w in wanted if (w.arm, w.layer) == (arm, layer)]
+        begun = {
+            k: [(stops[k], ids[k, draw]) for draw in rollouts[arm, k].draw.tolist()] for k in places
+        }
+        found = ends(subject, trace, [b for each in begun.values() for b in each], layer)
+        for k, each in begun.items():
+            old, width = rollouts[arm, k], subject.model.config.get_text_config().hidden_size
+            states = np.full((len(each), width), np.nan, dtype=np.float32)
+            for row, beginning in enumerate(each):
+                states[row] = found.get(beginning, np.nan)
+            rollouts[arm, k] = replace(old, states={**old.states, layer: states})
+    return replace(have, rollouts=rollouts)

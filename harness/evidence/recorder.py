@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cli.settings import Sampling
-from harness.core import Cut, Problem, ProblemSet
+from harness.core import Cut, Problem, ProblemSet, Trace
 from harness.engines.base import Finished
-from harness.evidence.schedule import passed
+from harness.evidence.sampling import Sampling
+from harness.evidence.schedule import boundaries_reached
 from harness.models.model import Subject
 from harness.store.files import slug
 from harness.store.rollouts import Key
@@ -17,7 +17,7 @@ from harness.text.segmentation import Segmenter, Span, reasoning_span
 
 
 @dataclass(frozen=True)
-class Site:
+class Start:
     """Where rollouts start: a prompt, what was written after it, and its boundaries in tokens."""
 
     owner: str
@@ -28,7 +28,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Writer:
+class Recorder:
     """What turns token ids into the rows of a run."""
 
     run: Path
@@ -41,17 +41,17 @@ class Writer:
         """Where the rollouts of a trace lie."""
         return self.run / "rollouts" / slug(owner)
 
-    def rows(self, site: Site, done: Finished) -> Iterator[dict[str, Any]]:
+    def rows(self, start: Start, done: Finished) -> Iterator[dict[str, Any]]:
         """The rows of a finished request."""
         _owner, arm, boundary, chunk, *cut = done.request.key
-        written = (*done.request.prefix,)[len(site.prompt_ids) :]
+        written = (*done.request.prefix,)[len(start.prompt_ids) :]
         before = self.subject.decode(written)
         for draw, ids, reason in zip(
             done.request.draws, done.token_ids, done.finish_reason, strict=True
         ):
             answer = canonical(extract(before + self.subject.decode(ids), self.problems.pattern))
             yield {
-                "trace_id": site.owner,
+                "trace_id": start.owner,
                 "boundary": int(boundary),
                 "origin": int(boundary),
                 "arm": arm,
@@ -60,7 +60,7 @@ class Writer:
                 "cut": [int(sentence) for sentence in cut],
                 **self.said(ids),
                 "answer": answer,
-                "correct": self.problems.correct(site.problem, answer),
+                "correct": self.problems.correct(start.problem, answer),
                 "finish_reason": reason,
                 "seed": done.request.seed,
             }
@@ -78,13 +78,15 @@ class Writer:
         }
 
     def inherited(
-        self, site: Site, made: Sequence[dict[str, Any]], free: Container[Key]
+        self, start: Start, made: Sequence[dict[str, Any]], free: Container[Key]
     ) -> Iterator[dict[str, Any]]:
         """The same rollouts at further boundaries, as far as these are `free` to take them."""
         stretch = self.sampling.stretch
         for row in made:
-            arm, start, cut = row["arm"], row["boundary"], Cut(row["draw"])
-            for k, rest in passed(site.stops, site.token_ids, start, row["token_ids"], stretch):
+            arm, boundary, cut = row["arm"], row["boundary"], Cut(row["draw"])
+            for k, rest in boundaries_reached(
+                start.stops, start.token_ids, boundary, row["token_ids"], stretch
+            ):
                 if (arm, k, cut) not in free:
                     break
                 yield {**row, "boundary": k, **self.said(rest)}
@@ -113,3 +115,9 @@ class Writer:
             else:
                 low = middle + 1
         return low
+
+
+def start_of(trace: Trace) -> Start:
+    """Where the rollouts of a trace start."""
+    stops = (trace.sentences[0].start, *(s.stop for s in trace.sentences))
+    return Start(trace.id, trace.problem, trace.prompt_ids, trace.token_ids, stops)

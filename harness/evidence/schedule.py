@@ -18,29 +18,29 @@ from harness.store.rollouts import Key
 Place = tuple[str, int]  # arm and boundary
 
 
-def goes_on(want: Draw) -> bool:
+def runs_to_end(want: Draw) -> bool:
     """Whether draws write on from the boundary until the answer, with nothing put in between."""
     return want.until != "sentence" and not want.append and not want.after
 
 
 def couples(schedule: str, want: Draw) -> bool:
     """Whether draws of one boundary can stand for the next."""
-    return schedule != "fixed" and goes_on(want)
+    return schedule != "fixed" and runs_to_end(want)
 
 
-def due(want: Draw, drawn: Rollouts | None, settled: int) -> int:
+def needed(want: Draw, drawn: Rollouts | None, settled: int) -> int:
     """How many draws of a want are to be made, as far as those that are there can tell.
 
     The first `settled`, and the others only where these do not all give one answer; 0 = all.
     """
-    if not settled or settled >= want.n or not goes_on(want):
+    if not settled or settled >= want.n or not runs_to_end(want):
         return want.n
     first = np.flatnonzero(drawn.draw < settled) if drawn else ()
     differ = drawn is not None and len({drawn.answer[i] for i in first}) > 1
     return want.n if differ and len(first) == settled else settled
 
 
-def anew(
+def to_draw(
     want: Draw, most: Mapping[Place, int], recorded: Collection[Key], stretch: int
 ) -> list[Cut]:
     """The draws of a want, as many as `most` says, that those before cannot stand for any more.
@@ -56,7 +56,7 @@ def anew(
     return [cut for cut in cuts if cut.draw >= most[before] or (*before, cut) in recorded]
 
 
-def passed(
+def boundaries_reached(
     stops: Sequence[int],
     token_ids: Sequence[int],
     boundary: int,

@@ -19,11 +19,11 @@ from harness.core import (
     Suppress,
     Want,
 )
-from harness.evidence.schedule import due
+from harness.evidence.schedule import needed
 from harness.store.rollouts import Key
 
 
-def held(want: Want, have: Evidence) -> bool:
+def answered(want: Want, have: Evidence) -> bool:
     """Whether the evidence answers a want."""
     match want:
         case Draw():
@@ -32,7 +32,7 @@ def held(want: Want, have: Evidence) -> bool:
             found = have.rollouts.get((want.arm, want.boundary))
             return found is not None and want.layer in found.states
         case Sentences():
-            return all(key in have.sentences for key in speaking(have, want))
+            return all(key in have.sentences for key in rollouts_of(have, want))
         case Read():
             return _covers(have.reading_of(want.checkpoint), want)
         case Embed():
@@ -49,7 +49,7 @@ def _drawn(want: Draw, have: Evidence) -> bool:
         return False
     if want.after:
         return set(want.after) <= set(found.cuts)
-    return set(range(due(want, found, have.settled))) <= set(found.draw.tolist())
+    return set(range(needed(want, found, have.settled))) <= set(found.draw.tolist())
 
 
 def _covers(reading: Reading, want: Read) -> bool:
@@ -58,7 +58,7 @@ def _covers(reading: Reading, want: Read) -> bool:
     return entropy and logprob and set(want.states) <= set(reading.states)
 
 
-def only(have: Evidence, wanted: Sequence[Want]) -> Evidence:
+def restricted(have: Evidence, wanted: Sequence[Want]) -> Evidence:
     """The part of the evidence that answers some wants."""
     texts = {(w.model, text) for w in wanted if isinstance(w, Embed) for text in w.texts}
     drawn = {(w.arm, w.boundary) for w in wanted if isinstance(w, Draw)}
@@ -72,7 +72,7 @@ def only(have: Evidence, wanted: Sequence[Want]) -> Evidence:
             key: have.sentences[key]
             for want in wanted
             if isinstance(want, Sentences)
-            for key in speaking(have, want)
+            for key in rollouts_of(have, want)
         },
         reading=reads.pop("", Reading()),
         others=reads,
@@ -84,7 +84,7 @@ def only(have: Evidence, wanted: Sequence[Want]) -> Evidence:
     )
 
 
-def speaking(have: Evidence, want: Sentences) -> list[Key]:
+def rollouts_of(have: Evidence, want: Sentences) -> list[Key]:
     """The rollouts and continuations whose sentences are wanted."""
     place = (want.arm, want.boundary)
     every = [r for r in (have.rollouts.get(place), have.continued.get(place)) if r]
@@ -103,3 +103,19 @@ def _ends(rollouts: Rollouts, key: tuple[str, int], wanted: Sequence[Want]) -> R
     """Rollouts with no more than the states that are wanted."""
     states = {n: s for n, s in rollouts.states.items() if ReadRollouts(*key, n) in wanted}
     return replace(rollouts, states=states)
+
+
+PASSES = Read | Compare | Attend  # what one pass of a checkpoint over a trace answers
+
+
+def checkpoints(wants: Sequence[Want]) -> list[str]:
+    """The names of the checkpoints that read the trace for these wants, each once."""
+    names: list[str] = []
+    for want in wants:
+        if isinstance(want, Read):
+            names.append(want.checkpoint)
+        elif isinstance(want, Compare):
+            names += [want.of, want.to]
+        elif isinstance(want, Attend):
+            names.append("")
+    return list(dict.fromkeys(names))

@@ -38,14 +38,16 @@ class Pass:
 
 def read(subject: Subject, trace: Trace, want: Read) -> Reading:
     """The fields of `want` from the subject itself; entropy and logprob in nats."""
-    made = passed(subject.model, trace, want.states)
+    made = forward_pass(subject.model, trace, want.states)
     if not (want.entropy or want.logprob):
         return Reading(states=made.states)
-    return Reading(*moments(made, trace.token_ids), made.states)
+    return Reading(*entropy_and_logprob(made, trace.token_ids), made.states)
 
 
 @torch.inference_mode()
-def passed(model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[Attend] = ()) -> Pass:
+def forward_pass(
+    model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[Attend] = ()
+) -> Pass:
     """A pass over a trace after its prompt; raises UserError where its states overflow."""
     ids = (*trace.prompt_ids, *trace.token_ids)
     first, last = len(trace.prompt_ids) - 1, len(ids) - 1
@@ -64,7 +66,7 @@ def passed(model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[At
 
 
 @torch.inference_mode()
-def moments(
+def entropy_and_logprob(
     made: Pass, token_ids: Sequence[int]
 ) -> tuple[Float[np.ndarray, " tokens"], Float[np.ndarray, " tokens"]]:
     """Entropy of each token's distribution and the token's log-probability, in nats."""

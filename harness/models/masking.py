@@ -16,7 +16,7 @@ from torch.nn.functional import log_softmax
 from harness.core import Suppress, Trace
 from harness.models.forward import logits
 from harness.models.model import Subject
-from harness.models.packing import Run, check, grouped, packed, plain
+from harness.models.packing import Stretch, check, grouped, packed, plain
 
 PACK = 1  # tokens of one pass, and
 KEEP = 8  # final states kept at once, both in lengths of prompt and trace
@@ -44,7 +44,7 @@ def suppress(
     unmasked, cache = plain(model, ids)
     found = np.full((len(trace.token_ids), len(trace.sentences)), np.nan, dtype=np.float32)
     for kept in grouped(_runs(trace, want.own_rows), KEEP * len(ids)):
-        states: list[tuple[Run, Tensor]] = []
+        states: list[tuple[Stretch, Tensor]] = []
         for runs in grouped(kept, PACK * len(ids)):
             tokens = torch.cat([ids[run.start : run.stop] for run in runs])
             states += zip(runs, packed(model, tokens, cache, runs), strict=True)
@@ -53,22 +53,22 @@ def suppress(
     return found
 
 
-def _runs(trace: Trace, own_rows: bool) -> list[Run]:
+def _runs(trace: Trace, own_rows: bool) -> list[Stretch]:
     """What must run, the last sentence first; nothing for one without tokens or none after it."""
     begin, stop = len(trace.prompt_ids), len(trace.prompt_ids) + len(trace.token_ids) - 1
-    runs: list[Run] = []
+    runs: list[Stretch] = []
     for number, sentence in enumerate(trace.sentences):
         low, high = begin + sentence.start, begin + sentence.stop
-        runs.append(Run(number, low, high, low if own_rows else high, stop))
+        runs.append(Stretch(number, low, high, low if own_rows else high, stop))
     return [run for run in reversed(runs) if run.low < run.high and run.start < run.stop]
 
 
 def _divergences(
     model: Any,
     plain: Float[Tensor, "tokens width"],
-    states: Sequence[tuple[Run, Tensor]],
+    states: Sequence[tuple[Stretch, Tensor]],
     temperature: float,
-) -> Iterator[tuple[Run, int, Float[np.ndarray, " rows"]]]:
+) -> Iterator[tuple[Stretch, int, Float[np.ndarray, " rows"]]]:
     """KL in nats of some rows of a run, with the position of the first of them.
 
     The head is given the rows of all runs together; the plain distribution is made once for all.

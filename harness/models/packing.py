@@ -23,7 +23,7 @@ TILE = 256  # queries that attend at once, to no more keys than the last of them
 
 
 @dataclass(frozen=True)
-class Run:
+class Stretch:
     """The positions [start, stop) without the keys [low, high); no two runs of a pack are equal."""
 
     number: int
@@ -52,20 +52,20 @@ class Pack:
     after it begin no later and read only what lies before that.
     """
 
-    runs: Sequence[Run]
+    runs: Sequence[Stretch]
     cache: DynamicCache
     positions: Int[Tensor, " tokens"]
     dtype: torch.dtype
-    tiled: dict[tuple[Run, int | None], list[Tile]] = field(default_factory=dict)
+    tiled: dict[tuple[Stretch, int | None], list[Tile]] = field(default_factory=dict)
 
-    def placed(self) -> Iterator[tuple[Run, slice]]:
+    def placed(self) -> Iterator[tuple[Stretch, slice]]:
         """Each run with its rows in the pack."""
         at = 0
         for run in self.runs:
             yield run, slice(at, at + len(run))
             at += len(run)
 
-    def tiles(self, run: Run, rows: slice, window: int | None) -> list[Tile]:
+    def tiles(self, run: Stretch, rows: slice, window: int | None) -> list[Tile]:
         """The attention of a run, made once for all layers of one window."""
         if (run, window) not in self.tiled:
             starts = range(rows.start, rows.stop, TILE)
@@ -73,7 +73,7 @@ class Pack:
             self.tiled[run, window] = [self._tile(run, rows, part, window) for part in parts]
         return self.tiled[run, window]
 
-    def _tile(self, run: Run, rows: slice, part: slice, window: int | None) -> Tile:
+    def _tile(self, run: Stretch, rows: slice, part: slice, window: int | None) -> Tile:
         queries = self.positions[part]
         before = torch.arange(run.low, device=queries.device)
         keys = torch.cat([before, self.positions[rows.start : part.stop]])
@@ -84,7 +84,7 @@ class Pack:
 
 
 def _hidden(
-    run: Run, queries: Int[Tensor, " queries"], keys: Int[Tensor, " keys"], window: int | None
+    run: Stretch, queries: Int[Tensor, " queries"], keys: Int[Tensor, " keys"], window: int | None
 ) -> Bool[Tensor, "queries keys"]:
     """True where a query may not see a key, both given by position."""
     apart = queries[:, None] - keys
@@ -104,9 +104,9 @@ def check(model: Any) -> None:
         )
 
 
-def grouped(runs: Sequence[Run], tokens: int) -> Iterator[list[Run]]:
+def grouped(runs: Sequence[Stretch], tokens: int) -> Iterator[list[Stretch]]:
     """Neighbours that have at most so many tokens together, one run at least."""
-    group, size = list[Run](), 0
+    group, size = list[Stretch](), 0
     for run in runs:
         if group and size + len(run) > tokens:
             yield group
@@ -128,7 +128,7 @@ def plain(
 
 
 def packed(
-    model: Any, tokens: Int[Tensor, " tokens"], cache: DynamicCache, runs: Sequence[Run]
+    model: Any, tokens: Int[Tensor, " tokens"], cache: DynamicCache, runs: Sequence[Stretch]
 ) -> tuple[Float[Tensor, "_ width"], ...]:
     """Final hidden states of each run; `tokens` are those of all runs, one behind the other."""
     model.set_attn_implementation(NAME)

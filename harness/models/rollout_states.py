@@ -4,47 +4,19 @@ The trace is read once; what rollouts wrote at any of its boundaries runs behind
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
-from harness.core import Evidence, ReadRollouts, Trace
+from harness.core import Trace
 from harness.models.forward import captured, float32
 from harness.models.model import Subject
-from harness.models.packing import Run, check, grouped, packed, plain
-from harness.run import traces
-from harness.store import rollouts as recorded
+from harness.models.packing import Stretch, check, grouped, packed, plain
 
 PACK = 1  # tokens of one pass, in lengths of the prompt and trace
 
 Beginning = tuple[int, tuple[int, ...]]  # tokens of the trace before it, and its own
-
-
-def stated(
-    subject: Subject, folder: Path, trace: Trace, have: Evidence, wanted: Sequence[ReadRollouts]
-) -> Evidence:
-    """The evidence with the wanted states in it; `folder` has the rollouts' tokens.
-
-    Raises UserError for a model whose attention is not full or sliding softmax attention.
-    """
-    stops, rollouts = traces.site(trace).stops, dict(have.rollouts)
-    for arm, layer in dict.fromkeys((want.arm, want.layer) for want in wanted):
-        ids = recorded.begun(folder, arm)
-        places = [w.boundary for w in wanted if (w.arm, w.layer) == (arm, layer)]
-        begun = {
-            k: [(stops[k], ids[k, draw]) for draw in rollouts[arm, k].draw.tolist()] for k in places
-        }
-        found = ends(subject, trace, [b for each in begun.values() for b in each], layer)
-        for k, each in begun.items():
-            old, width = rollouts[arm, k], subject.model.config.get_text_config().hidden_size
-            states = np.full((len(each), width), np.nan, dtype=np.float32)
-            for row, beginning in enumerate(each):
-                states[row] = found.get(beginning, np.nan)
-            rollouts[arm, k] = replace(old, states={**old.states, layer: states})
-    return replace(have, rollouts=rollouts)
 
 
 @torch.inference_mode()
@@ -56,7 +28,7 @@ def ends(
     check(model)
     order = sorted({b for b in beginnings if b[1]}, reverse=True)  # a pack runs backwards
     starts = [shift + before for before, _ in order]
-    runs = [Run(n, at, at, at, at + len(order[n][1])) for n, at in enumerate(starts)]
+    runs = [Stretch(n, at, at, at, at + len(order[n][1])) for n, at in enumerate(starts)]
     if not runs:
         return {}
     _, cache = plain(model, torch.tensor(_roomy(trace, runs), device=model.device))
@@ -71,7 +43,7 @@ def ends(
     return found
 
 
-def _roomy(trace: Trace, runs: Sequence[Run]) -> list[int]:
+def _roomy(trace: Trace, runs: Sequence[Stretch]) -> list[int]:
     """The tokens that runs continue, and some more: a run writes its keys over those behind it."""
     ids, most = [*trace.prompt_ids, *trace.token_ids], max(run.stop for run in runs)
     return (ids + ids[-1:] * (most - len(ids)))[:most]

@@ -1,19 +1,18 @@
 """`python -m harness.organism`: retrain the organism, or `--check` what ships."""
 
 import argparse
-import sys
 from pathlib import Path
 
 import torch
 from platformdirs import user_cache_path
 
-from harness.core import UserError
+from harness.cli.exits import ended
 from harness.organism.checkpoints import ROOT, verify
 from harness.organism.training.retrain import check, retrain
 
 
-def main() -> int:
-    """The exit code: 1 if a gate fails, 2 for a user's mistake."""
+def main() -> None:
+    """Exit code 1 if a gate fails, 2 for a user's mistake."""
     parser = argparse.ArgumentParser(prog="python -m harness.organism", description=__doc__)
     parser.add_argument("--check", action="store_true", help="measure the gates on a sample")
     parser.add_argument("--root", type=Path, default=ROOT, help="where the checkpoints stand")
@@ -26,14 +25,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    try:
-        if given.check:
-            return _check(given.root)
-        retrain(given.root, given.work)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    ended(lambda: _check(given.root) if given.check else retrain(given.root, given.work))
 
 
 def _check(root: Path) -> int:
@@ -46,4 +38,4 @@ def _check(root: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

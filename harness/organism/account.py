@@ -5,11 +5,11 @@ from dataclasses import asdict
 import numpy as np
 
 from harness.core import Trace
+from harness.core.truth import Truth
 from harness.organism.parser import parse
 from harness.organism.program import Decisions
 from harness.organism.puzzles import read
 from harness.organism.truth import edges, importances
-from harness.run.truth import Truth
 
 PLANTED = ("PLAN", "BACK")
 

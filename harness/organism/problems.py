@@ -5,11 +5,11 @@ from pathlib import Path
 from random import Random
 
 from harness.core import Problem, Role, Trace, UserError
+from harness.core.truth import Truth
 from harness.organism.account import account
 from harness.organism.checkpoints import decisions, shipped, verify
 from harness.organism.program import START, Option, State, options, write
 from harness.organism.puzzles import Puzzle, cores, dress
-from harness.run.truth import Truth
 from harness.text.answers import same
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from harness.cli.exits import ended
 from harness.cli.settings import Settings
-from harness.core import UserError
 
 USAGE = """usage: python -m harness.plan [KEY=VALUE ...] [--multirun], the line of a run
 
@@ -18,14 +18,7 @@ is plan.tokens, plan.sentences, plan.sampled_per_second, ...: see --cfg job of p
 
 def main() -> None:
     """`python -m harness.plan [KEY=VALUE …]`; exit code 2 for a user's mistake."""
-    try:
-        run(sys.argv[1:])
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    ended(lambda: run(sys.argv[1:]))
 
 
 def run(argv: Sequence[str]) -> None:
@@ -44,9 +37,9 @@ def run(argv: Sequence[str]) -> None:
 
 def together(jobs: Sequence[Settings]) -> Settings:
     """Jobs on one run folder as one with the detectors of all."""
-    detectors = {n: d for job in jobs for n, d in job.detectors.items()}
-    hashes = {n: h for job in jobs for n, h in job.hashes.items()}
-    return replace(jobs[0], detectors=detectors, hashes=hashes)
+    detectors = {n: d for job in jobs for n, d in job.run.detectors.items()}
+    hashes = {n: h for job in jobs for n, h in job.run.hashes.items()}
+    return replace(jobs[0], run=replace(jobs[0].run, detectors=detectors, hashes=hashes))
 
 
 if __name__ == "__main__":

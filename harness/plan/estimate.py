@@ -11,12 +11,13 @@ from scipy import stats
 from harness.cli.settings import Settings
 from harness.core import Trace
 from harness.engines.stopping import Stops
-from harness.evidence.gather import Desk
-from harness.evidence.recorder import Writer
+from harness.evidence.gather import Gatherer
+from harness.evidence.recorder import Recorder
 from harness.models.memory import memory
 from harness.models.model import subject
 from harness.plan.forecast import Forecast, Load, Work, forecast
 from harness.plan.speed import measured
+from harness.problems.roles import by_role
 from harness.run import traces
 
 COLUMNS = ("work", "requests", "rollouts", "tokens written", "passes", "tokens read")
@@ -36,17 +37,18 @@ def show(job: Settings, console: Console) -> None:
 
 def worked(job: Settings) -> Work:
     """What the forecast needs of a job; loads no weights unless it is to measure."""
-    cast, who, sampling = traces.cast(job.problems.load()), subject(job.model), job.sampling
-    segmenter = job.segmentation.segmenter
+    run, conf = job.run, job.plan
+    roles, who, sampling = by_role(run.problems.load()), subject(run.model), run.sampling
+    segmenter = run.segmentation.segmenter
     # What coupled boundaries save shows only as they are drawn: a plan is the most that it can be.
     plain = replace(sampling, schedule="fixed")
-    writer = Writer(job.folder, who, job.problems, segmenter, plain)
-    conf = job.plan
+    recorder = Recorder(run.folder, who, run.problems, segmenter, plain)
     if conf.calibrate:
         stops = Stops(who.tokenizer, who.eos, segmenter)
-        engine = job.engine.start(who, stops, (sampling.temperature, sampling.top_p))
-        conf = measured(writer, engine, traces.sites(writer, cast.evaluate, {}), conf)
-    return Work(Desk(writer, cast.reference), cast.evaluate, job.detectors, job.hashes, conf)
+        engine = run.engine.start(who, stops, (sampling.temperature, sampling.top_p))
+        conf = measured(recorder, engine, traces.starts(recorder, roles.evaluate, {}), conf)
+    gatherer = Gatherer(recorder, roles.reference)
+    return Work(gatherer, roles.evaluate, run.detectors, run.hashes, conf)
 
 
 def described(found: Forecast) -> str:
@@ -79,7 +81,7 @@ def cells(load: Load) -> Iterator[str]:
 
 def lines(job: Settings, work: Work, found: Forecast) -> Iterator[tuple[str, str]]:
     """What the work comes to, under its name."""
-    conf, whole, held = work.conf, found.whole, memory(work.writer.subject)
+    conf, whole, held = work.conf, found.whole, memory(work.recorder.subject)
     sampling = whole.written / conf.sampled_per_second / 3600
     reading = whole.read / conf.read_per_second / 3600
     how = "measured" if conf.calibrate else "assumed"

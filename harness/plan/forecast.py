@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from harness.cli.assumptions import Assumptions
 from harness.core import (
     Detector,
     Draw,
@@ -20,11 +21,10 @@ from harness.core import (
     Want,
 )
 from harness.engines.base import Request
-from harness.evidence.example import PASSES, checkpoints
-from harness.evidence.gather import Desk
-from harness.evidence.recorder import Site, Writer
+from harness.evidence.gather import Gatherer
+from harness.evidence.recorder import Recorder, Start, start_of
 from harness.evidence.requests import requests
-from harness.plan.assumptions import Assumed
+from harness.evidence.wants import PASSES, checkpoints
 from harness.run import traces
 from harness.store.scores import scored
 
@@ -55,16 +55,16 @@ class Load:
 class Work:
     """A run to forecast: its detectors with the hashes of their options, and what is assumed."""
 
-    desk: Desk
+    gatherer: Gatherer
     problems: Sequence[Problem]
     detectors: Mapping[str, Detector]
     hashes: Mapping[str, str]
-    conf: Assumed
+    conf: Assumptions
 
     @property
-    def writer(self) -> Writer:
+    def recorder(self) -> Recorder:
         """What makes requests of draws."""
-        return self.desk.writer
+        return self.gatherer.recorder
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,22 @@ class Forecast:
 
 def forecast(work: Work) -> Forecast:
     """What is still to do; raises UserError if a stored trace belongs to no problem."""
-    stored = (work.writer.run / traces.COMPLETE).exists()
+    stored = (work.recorder.run / traces.COMPLETE).exists()
     loads: dict[str, Load] = defaultdict(Load)
     if not stored:
         for name, load in _writing(work):
             loads[name] += load
-    every = traces.load(work.writer, work.problems) if stored else _imagined(work)
-    done = {n: scored(work.writer.run, n, h) for n, h in work.hashes.items()}
+    every = traces.load(work.recorder.run, work.problems) if stored else _imagined(work)
+    done = {n: scored(work.recorder.run, n, h) for n, h in work.hashes.items()}
     texts: set[ReadText] = set()
     for trace in every:
         left = {n: d for n, d in work.detectors.items() if trace.id not in done[n]}
-        wanted = _wanted(work.desk, trace, left) if left else []
+        wanted = _wanted(work.gatherer, trace, left) if left else []
         for name, load in [*_sampling(work, trace, wanted), *_reading(work, trace, wanted)]:
             loads[name] += load
         texts |= {want for want in wanted if isinstance(want, ReadText)}
     if texts:
-        read = float(sum(len(work.writer.subject.encode(text.text)) for text in texts))
+        read = float(sum(len(work.recorder.subject.encode(text.text)) for text in texts))
         loads["texts read alone"] = Load(passes=len(texts), read=read)
     whole = sum(loads.values(), Load())
     disk = ROLLOUT * whole.rollouts + WRITTEN * whole.written
@@ -111,39 +111,39 @@ def forecast(work: Work) -> Forecast:
 
 def _writing(work: Work) -> Iterator[tuple[str, Load]]:
     """The traces themselves, with the draws that screen problems."""
-    sampling, writer = work.writer.sampling, work.writer
+    sampling, recorder = work.recorder.sampling, work.recorder
     draws = [Draw(0, sampling.attempts, arm=traces.ARM)]
     if sampling.screen.draws:
         draws.append(Draw(0, sampling.screen.draws, arm=traces.SCREEN))
-    for site in traces.sites(writer, work.problems, {}):
-        yield from _asked(writer, site, draws, lambda _: float(work.conf.tokens))
+    for start in traces.starts(recorder, work.problems, {}):
+        yield from _asked(recorder, start, draws, lambda _: float(work.conf.tokens))
 
 
 def _imagined(work: Work) -> list[Trace]:
     """Traces of the assumed length, as many as there may be."""
-    writer, conf = work.writer, work.conf
+    recorder, conf = work.recorder, work.conf
     edges = np.linspace(0, conf.tokens, conf.sentences + 1).astype(int).tolist()
     text = "This is one step of the reasoning. "
     cut = [Sentence(text, a, b, None) for a, b in pairwise(edges)]
     whole = text * conf.sentences
-    model, revision = writer.subject.conf.name, ""
+    model, revision = recorder.subject.conf.name, ""
     return [
         Trace(
-            f"{site.owner}#{i}", site.problem, model, revision, 0, site.prompt_ids,
-            (0,) * conf.tokens, whole, tuple(cut), site.problem.answer, True, "assumed", "stop",
+            f"{start.owner}#{i}", start.problem, model, revision, 0, start.prompt_ids,
+            (0,) * conf.tokens, whole, tuple(cut), start.problem.answer, True, "assumed", "stop",
         )
-        for site in traces.sites(writer, work.problems, {})
-        for i in range(writer.sampling.traces)
+        for start in traces.starts(recorder, work.problems, {})
+        for i in range(recorder.sampling.traces)
     ]  # fmt: skip
 
 
-def _wanted(desk: Desk, trace: Trace, detectors: Mapping[str, Detector]) -> list[Want]:
+def _wanted(gatherer: Gatherer, trace: Trace, detectors: Mapping[str, Detector]) -> list[Want]:
     """What is missing of a trace, asked again as if all rollouts were there."""
-    have = desk.start(trace)
-    first = desk.missing(trace, have, detectors)
+    have = gatherer.start(trace)
+    first = gatherer.missing(trace, have, detectors)
     drawn = {(w.arm, w.boundary): NONE for w in first if isinstance(w, Draw)}
     there = replace(have, rollouts={**drawn, **have.rollouts})
-    return list(dict.fromkeys([*first, *desk.missing(trace, there, detectors)]))
+    return list(dict.fromkeys([*first, *gatherer.missing(trace, there, detectors)]))
 
 
 def _sampling(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple[str, Load]]:
@@ -157,14 +157,14 @@ def _sampling(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tupl
         return float(len(trace.prompt_ids) + len(trace.token_ids) - request.cut)
 
     draws = [want for want in wanted if isinstance(want, Draw)]
-    return _asked(work.writer, traces.site(trace), draws, length)
+    return _asked(work.recorder, start_of(trace), draws, length)
 
 
 def _asked(
-    writer: Writer, site: Site, draws: Sequence[Draw], length: Callable[[Request], float]
+    recorder: Recorder, start: Start, draws: Sequence[Draw], length: Callable[[Request], float]
 ) -> Iterator[tuple[str, Load]]:
     """The requests of an engine by arm; none is made where the prefix already reaches the cap."""
-    for request in requests(writer, site, draws):
+    for request in requests(recorder, start, draws):
         prefix, n = len(request.prefix), len(request.draws)
         room = request.max_length - prefix
         if room > 0:
@@ -190,7 +190,7 @@ def _reading(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple
         read = masked * (length + after)  # what stands before a sentence is read once
         yield "passes with a sentence masked", Load(passes=passes, read=read)
     if begun := [want for want in wanted if isinstance(want, ReadRollouts)]:
-        rollouts = len(begun) * work.writer.sampling.draws
+        rollouts = len(begun) * work.recorder.sampling.draws
         read = length + rollouts * _sentence(trace)
         yield "rollouts read again", Load(passes=len(begun), read=read)
 
@@ -198,7 +198,7 @@ def _reading(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple
 def _kept(work: Work, trace: Trace) -> float:
     """Bytes of readings and scores."""
     splits = [
-        work.writer.sampling.splits * bool(work.desk.arms(trace, d))
+        work.recorder.sampling.splits * bool(work.gatherer.arms(trace, d))
         for d in work.detectors.values()
     ]
     scores = sum(SCORE + 2 * HALF * n for n in splits) * len(trace.sentences)

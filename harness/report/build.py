@@ -1,26 +1,28 @@
 """The report step: agreement, figures and page from what the run folder holds; loads no model."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from harness.agreement import Agreed, Agreement, Trait, agreement
-from harness.agreement.panel.notes import lines
+from harness.agreement import Agreed, Agreement, MethodInfo, agreement
+from harness.agreement.panel.notes import REFUSED, lines
 from harness.agreement.panel.panel import BASELINE
 from harness.analysis.baselines import baselines
 from harness.analysis.enrichment import enrichment
 from harness.analysis.planted import auroc_planted, unsigned
 from harness.core import UserError
 from harness.report.page import render
-from harness.report.plots import Report, draw
+from harness.report.plots import draw
+from harness.report.settings import Report
 from harness.report.source import table
 from harness.store import schema
-from harness.store.files import lock, rows, write_frame
-from harness.store.score_files import SOUND, score_files, statuses, strangers
-from harness.store.scores import file
+from harness.store.files import rows, write_frame
+from harness.store.leases import lock
+from harness.store.score_files import SOUND, score_files, statuses
+from harness.store.scores import file, status_file
 
 
 def report(run: Path, conf: Agreement, page: Report) -> Path:
@@ -56,11 +58,11 @@ FRAMES = {  # of a run, by what agreement calls them
 }
 
 
-def _traits(names: Iterable[str], status: Mapping[str, Mapping[str, Any]]) -> dict[str, Trait]:
+def _traits(names: Iterable[str], status: Mapping[str, Mapping[str, Any]]) -> dict[str, MethodInfo]:
     """What is declared of each method; those without status are baselines."""
-    baseline = Trait(BASELINE, signed=False, arms=frozenset())
+    baseline = MethodInfo(BASELINE, signed=False, arms=frozenset())
     return dict.fromkeys(names, baseline) | {
-        name: Trait(str(s["family"]), bool(s["signed"]), frozenset(s.get("arms", [])))
+        name: MethodInfo(str(s["family"]), bool(s["signed"]), frozenset(s.get("arms", [])))
         for name, s in status.items()
     }
 
@@ -151,3 +153,17 @@ def _method(
         "tokens": int(row.get("tokens", 0)) if "seconds" in row else None,
         "auroc_planted": planted.get(name),
     }
+
+
+def strangers(run: Path, known: Collection[str]) -> pl.DataFrame:
+    """Notes (schema.NOTES) on score files of which nothing is known: they are left alone."""
+    found = [
+        {
+            "method": path.stem,
+            "reason": f"{REFUSED}no status/{path.stem}.json says what it is",
+            "count": score_files(run, [path.stem])[path.stem].select(pl.len()).collect().item(),
+        }
+        for path in sorted((run / "scores").glob("*.parquet"))
+        if path.stem not in known and not status_file(run, path.stem).exists()
+    ]
+    return rows(found, schema.NOTES)

@@ -6,8 +6,8 @@ from statistics import median
 import polars as pl
 
 from harness.agreement.verdict import TOO_FEW
+from harness.report.format import decimal
 from harness.report.pairs import Pair, pairs, read_under
-from harness.report.plots.style import decimal
 
 VERDICTS = ("same", "overlapping", "unrelated", "opposed", "undecided", "unreliable", TOO_FEW)
 

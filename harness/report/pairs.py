@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.report.plots.style import decimal, interval
+from harness.report.format import decimal, interval
 
 RAW = "none"
 

@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.report.findings import beside_truth, findings
+from harness.report.format import decimal
 from harness.report.pairs import Pair, pairs, read_under
-from harness.report.plots.style import decimal
 from harness.report.source import Source, read
 
 MOST_PAIRS = 10

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.core import Detector, Evidence, Fitting, Stating, Trace, UserError
-from harness.store.files import derive
+from harness.core import Detector, Evidence, Fittable, HasFacts, Trace, UserError
+from harness.core.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def folds(problems: Iterable[str], n: int) -> dict[str, int]:
 class Learner:
     """A detector that learns, and the evidence it wants, kept until that of all traces is there."""
 
-    detector: Fitting
+    detector: Fittable
     kept: dict[str, tuple[Trace, Evidence]] = field(default_factory=dict)
 
     def keep(self, trace: Trace, evidence: Evidence) -> None:
@@ -48,4 +48,4 @@ class Learner:
 
 def facts(copies: Mapping[int, Detector]) -> list[Mapping[str, Any]]:
     """What the fitted copies say of themselves, fold by fold; empty if they say nothing."""
-    return [copy.facts for copy in copies.values() if isinstance(copy, Stating)]
+    return [copy.facts for copy in copies.values() if isinstance(copy, HasFacts)]

@@ -1,25 +1,17 @@
 """Scores: evidence through a detector, whole and on pairs of half samples, kept trace by trace."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
-from harness.core import Detector, Draw, Evidence, SentenceScores, Trace, Wanting
+from harness.core import Detector, Draw, Evidence, SentenceScores, Trace, Wants
+from harness.core.seeds import derive
 from harness.store import schema
-from harness.store.files import derive
+from harness.store.scores import Scored
 
 Half = Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """What a detector makes of a trace: `frame` is its rows of scores/<method>.parquet."""
-
-    frame: pl.DataFrame
-    whole: SentenceScores
 
 
 def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> Scored:
@@ -46,23 +38,6 @@ def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> 
     return Scored(frame, whole)
 
 
-def matrix_frame(trace: Trace, matrix: Float[np.ndarray, "sentences sentences"]) -> pl.DataFrame:
-    """The defined cells of a sentence × sentence matrix, one row each."""
-    target, source = np.nonzero(~np.isnan(matrix))
-    cells = {"target": target, "source": source, "value": matrix[target, source]}
-    names = [trace.id] * len(target)
-    return pl.DataFrame({"trace_id": names, **cells}, schema_overrides=dict(schema.MATRICES))
-
-
-def token_frame(trace: Trace, values: Mapping[str, Float[np.ndarray, " tokens"]]) -> pl.DataFrame:
-    """A row for each token at which one of the values is defined."""
-    n = len(trace.token_ids)
-    columns = {"trace_id": [trace.id] * n, "token": range(n), **values}
-    kinds = {"trace_id": pl.String, "token": pl.Int32} | dict.fromkeys(values, pl.Float32)
-    frame = pl.DataFrame(columns, schema=kinds).fill_nan(None)
-    return frame.filter(pl.any_horizontal(pl.col(*values).is_not_null()))
-
-
 def checked(scores: SentenceScores, trace: Trace) -> SentenceScores:
     """The scores; raises ValueError unless there is one a sentence (token), finite or NaN."""
     n, length = len(trace.sentences), len(trace.token_ids)
@@ -78,7 +53,7 @@ def checked(scores: SentenceScores, trace: Trace) -> SentenceScores:
 
 
 def _draws(detector: Detector, trace: Trace, evidence: Evidence) -> bool:
-    wants = detector.wants(trace, evidence) if isinstance(detector, Wanting) else []
+    wants = detector.wants(trace, evidence) if isinstance(detector, Wants) else []
     return any(isinstance(want, Draw) for want in wants)
 
 

@@ -1,28 +1,24 @@
 """Sharing: processes on one run folder take pieces of its work by lease, without a coordinator."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import SoftFileLease
 
-from harness.core import Draw, Problem, UserError
-from harness.engines.base import Engine
-from harness.evidence.recorder import Site, Writer
-from harness.evidence.requests import gather
-from harness.run.progress import Meter
-from harness.store.files import derive, lease, taken
+from harness.core import Problem, UserError
+from harness.core.config import shown
+from harness.core.seeds import derive
+from harness.store.leases import lease, taken
 
-SHARDS = 64  # pieces that the traces of a run are dealt into, whoever works on it
-AHEAD = 4096  # rollouts asked for at once of an engine that takes all that it is given
+PIECES = 64  # pieces that the traces of a run are dealt into, whoever works on it
 POLL = 1.0  # seconds until one who finds nothing to do looks again
 
-Wanted = tuple[Site, Sequence[Draw]]
 
-
-def shard(problem: Problem) -> int:
+def piece(problem: Problem) -> int:
     """The piece of work that the traces of a problem belong to."""
-    return derive("shard", problem.id) % SHARDS
+    return derive("shard", problem.id) % PIECES
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,28 +59,23 @@ class Leases:
             self.held.pop().release()
 
 
-def sample(
-    writer: Writer, engine: Engine, leases: Leases, wanted: Sequence[Wanted], meter: Meter
-) -> int:
-    """Sample what is wanted and nobody else samples now; returns how many rollouts."""
-    before = meter.done
-    try:
-        gather(writer, engine, offered(leases, wanted, meter), meter, leases.confirm)
-    finally:
-        leases.free()
-    return meter.done - before
+@dataclass(frozen=True)
+class Part:
+    """Part `index` of `count`: every `count`-th problem."""
+
+    index: int
+    count: int
+
+    def of(self, problems: Sequence[Problem]) -> Sequence[Problem]:
+        """The problems of this part."""
+        return problems[self.index :: self.count]
 
 
-def offered(leases: Leases, wanted: Sequence[Wanted], meter: Meter) -> Iterator[Wanted]:
-    """What is wanted and free, each taken only when the engine asks for it.
-
-    It ends early where the engine asks for everything before it starts, so that other processes
-    have their share. Three sites at least: an engine may look one ahead to keep its batch full.
-    """
-    asked, before, sites = 0, meter.done, 0
-    for site, draws in wanted:
-        if sites >= 3 and asked - (meter.done - before) > AHEAD:
-            return
-        if leases.take(shard(site.problem)):
-            sites, asked = sites + 1, asked + sum(draw.n for draw in draws)
-            yield site, draws
+def part(value: Any) -> Part | None:
+    """What "0/4" stands for, the first of four; raises UserError for what is no such thing."""
+    if value is None:
+        return None
+    index, _, count = str(value).partition("/")
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise UserError(f"shard: must be I/N with I below N, as in 0/4, got {shown(value)}")
+    return Part(int(index), int(count))

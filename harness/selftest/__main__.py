@@ -5,23 +5,17 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from harness.cli.hydra import arguments, opened
+from harness.cli.exits import ended
+from harness.cli.hydra import arguments, hydra_session
 from harness.core import UserError
-from harness.report.plots.style import decimal
+from harness.report.format import decimal
 from harness.run.progress import console
 from harness.selftest.result import caption, table, tested
 
 
 def main() -> None:
     """`python -m harness.selftest [KEY=VALUE …]`: exit code 1 if a bound is missed."""
-    try:
-        sys.exit(run(sys.argv[1:]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(130)
+    ended(lambda: run(sys.argv[1:]), "interrupted; the same command goes on")
 
 
 def run(argv: Sequence[str]) -> int:
@@ -37,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
     plan = preflight.plan([*_line(argv), *argv])
     (todo,) = plan.jobs
     launch.prepare(plan.jobs)
-    job(todo)
+    job(todo.run)
     report(todo.folder, todo.agreement, todo.report)
     found = tested(todo)
     console.print(table(found, caption(todo)))
@@ -56,7 +50,7 @@ def _line(argv: Sequence[str]) -> list[str]:
     line = ["+experiment=selftest"]
     if any(override.startswith("method=") for override in args.overrides):
         return line
-    with opened(args.config_dir) as loader:
+    with hydra_session(args.config_dir) as loader:
         return [*line, f"method=[{','.join(loader.get_group_options('method'))}]"]
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from harness.analysis import planted
 from harness.cli.settings import Settings
 from harness.core import UserError
-from harness.report.plots.style import decimal
+from harness.report.format import decimal
 from harness.store.files import read_json, write_frame
 
 HEADINGS = {

@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import re
-import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,8 @@ from typing import Any
 
 import orjson
 import polars as pl
-from filelock import SoftFileLease, Timeout
 
 from harness.core import UserError
-
-LEASE = 30.0  # seconds of silence after which the holder of a lease counts as lost
-POLL = 0.05  # seconds between looks at a lease that is waited for
 
 
 def slug(name: str) -> str:
@@ -90,43 +85,3 @@ def parts(folder: Path, schema: Mapping[str, Any], columns: Sequence[str] = ()) 
 def add_part(folder: Path, frame: pl.DataFrame) -> None:
     """Add a part file that no other process can have."""
     write_frame(folder / f"{uuid.uuid4().hex}.parquet", frame)
-
-
-def lease(run: Path, name: str) -> SoftFileLease:
-    """The lease of one piece of work in a run, not yet taken.
-
-    Its holder refreshes it; one that has died is known at once on the same machine, and on another
-    by `LEASE` seconds of silence, counted by whoever waits.
-    """
-    path = run / ".leases" / f"{slug(name)}.lease"
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    return SoftFileLease(path, lease_duration=LEASE)
-
-
-def taken(work: SoftFileLease) -> bool:
-    """Take a lease unless another process holds it; raises UserError when the disk refuses."""
-    with writing(Path(work.lock_file)):
-        try:
-            work.acquire(timeout=0)
-        except Timeout:
-            return False
-    return True
-
-
-@contextmanager
-def lock(run: Path, name: str) -> Generator[None]:
-    """Wait for the lease of a piece of work, and hold it."""
-    work = lease(run, name)
-    while not taken(work):
-        time.sleep(POLL)
-    try:
-        yield
-    finally:
-        work.release()
-
-
-def derive(*parts: object) -> int:
-    """A seed derived from names and numbers, 63 bits, the same on every machine."""
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1

@@ -5,13 +5,13 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.cli.settings import Settings
 from harness.core import UserError
 from harness.store.files import write_bytes, writing
 
@@ -19,9 +19,11 @@ PACKAGES = ("anchor-harness", "torch", "transformers", "polars", "numpy", "hydra
 FILE = "run.yaml"
 
 
-def check(settings: Settings) -> None:
-    """Raise UserError if the run cannot be kept there: another run, no run, no place to write."""
-    folder, now = settings.folder, settings.identity
+def check(folder: Path, now: Mapping[str, Any]) -> None:
+    """Raise UserError if a run of this identity cannot be kept there.
+
+    Since it holds another run, or no run, or takes no files.
+    """
     check_place(folder)
     before = identity(folder)
     if before is None:
@@ -59,15 +61,17 @@ def identity(folder: Path) -> dict[str, Any] | None:
         raise UserError(f"{path}: cannot be read; repair it, or choose another run") from None
 
 
-def make(settings: Settings, revision: str) -> None:
-    """Make the folder with run.yaml, unless it is there."""
-    path = settings.folder / FILE
-    check(settings)
+def make(
+    folder: Path, values: Mapping[str, Any], identity: Mapping[str, Any], revision: str
+) -> None:
+    """Make the folder with run.yaml, unless it is there; `values` is the composed config."""
+    path = folder / FILE
+    check(folder, identity)
     if path.exists():
         return
     content: dict[str, Any] = {
-        **settings.values,
-        "identity": dict(settings.identity),
+        **values,
+        "identity": dict(identity),
         "revision": revision,
         **provenance(),
         "hardware": hardware(),

@@ -30,7 +30,7 @@ def written(folder: Path, wanted: Collection[Key]) -> dict[Key, tuple[int, ...]]
     return dict(zip(_keys(part), map(tuple, part["token_ids"]), strict=True))
 
 
-def begun(folder: Path, arm: str) -> dict[tuple[int, int], tuple[int, ...]]:
+def first_sentence_ids(folder: Path, arm: str) -> dict[tuple[int, int], tuple[int, ...]]:
     """The tokens of the first sentence of each recorded rollout, by boundary and draw."""
     columns = ["arm", "boundary", "draw", "token_ids", "first_sentence_stop"]
     frame = parts(folder, schema.ROLLOUTS, columns).filter(pl.col("arm") == arm)

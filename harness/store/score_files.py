@@ -1,16 +1,15 @@
 """The methods of a run that have scores: what is said of them, and the files, looked over."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from harness.agreement.panel.notes import REFUSED
 from harness.core import UserError
 from harness.store import schema
-from harness.store.files import read_json, rows
+from harness.store.files import read_json
 from harness.store.scores import file, status_file
 
 SOUND = (  # rows that can be shown: a sentence given once, its score not infinite
@@ -68,17 +67,3 @@ def _wrong(columns: Mapping[str, Any]) -> Iterator[str]:
                 yield f"column {name} is {found}, not {kind}"
         elif found != kind and not (found.is_numeric() and kind.is_numeric()):
             yield f"column {name} is {found}, not {kind}"
-
-
-def strangers(run: Path, known: Collection[str]) -> pl.DataFrame:
-    """Notes (schema.NOTES) on score files of which nothing is known: they are left alone."""
-    found = [
-        {
-            "method": path.stem,
-            "reason": f"{REFUSED}no status/{path.stem}.json says what it is",
-            "count": _scores(path).select(pl.len()).collect().item(),
-        }
-        for path in sorted((run / "scores").glob("*.parquet"))
-        if path.stem not in known and not status_file(run, path.stem).exists()
-    ]
-    return rows(found, schema.NOTES)

@@ -1,25 +1,35 @@
-"""The book of one detector: its scores, trace by trace, and its status."""
+"""The scores of one detector, trace by trace, and its status, as files that grow."""
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from jaxtyping import Float
 
-from harness.core import Trace, UserError
-from harness.run.scoring import Scored, matrix_frame, token_frame
+from harness.core import SentenceScores, Trace, UserError
 from harness.store import schema
-from harness.store.files import lock, read_json, slug, write_frame, write_json
+from harness.store.files import read_json, slug, write_frame, write_json
+from harness.store.leases import lock
 
 FLUSH = 10.0  # seconds of scores at risk
 TOTALS = ("seconds", "sampling_seconds", "tokens", "passes")
 
 
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What a detector makes of a trace: `frame` is its rows of scores/<method>.parquet."""
+
+    frame: pl.DataFrame
+    whole: SentenceScores
+
+
 @dataclass(eq=False)
-class Ledger:
+class ScoreFile:
     """Scores and status of one detector, written as they grow.
 
     Any number of processes may write them: each adds what it has to what lies there, and of two
@@ -120,14 +130,14 @@ class Ledger:
         return found | ({"undefined": dict(reasons)} if reasons else {})
 
 
-def ledger(run: Path, method: str, option_hash: str) -> Ledger:
-    """The book as it stands; a new one where the detector's options have changed since."""
-    book = Ledger(run, method, option_hash, {}, {})
+def score_file_of(run: Path, method: str, option_hash: str) -> ScoreFile:
+    """The scores as they stand; none where the detector's options have changed since."""
+    score_file = ScoreFile(run, method, option_hash, {}, {})
     with lock(run, f"scores/{method}"):
         before = read_json(status_file(run, method)).get("option_hash")
-        book.replaces = before if before != option_hash else None
-        book.read()
-    return book
+        score_file.replaces = before if before != option_hash else None
+        score_file.read()
+    return score_file
 
 
 def scored(run: Path, method: str, option_hash: str) -> set[str]:
@@ -161,3 +171,20 @@ def file(run: Path, method: str) -> Path:
 def status_file(run: Path, method: str) -> Path:
     """Where the status of a method lies."""
     return run / "status" / f"{method}.json"
+
+
+def matrix_frame(trace: Trace, matrix: Float[np.ndarray, "sentences sentences"]) -> pl.DataFrame:
+    """The defined cells of a sentence × sentence matrix, one row each."""
+    target, source = np.nonzero(~np.isnan(matrix))
+    cells = {"target": target, "source": source, "value": matrix[target, source]}
+    names = [trace.id] * len(target)
+    return pl.DataFrame({"trace_id": names, **cells}, schema_overrides=dict(schema.MATRICES))
+
+
+def token_frame(trace: Trace, values: Mapping[str, Float[np.ndarray, " tokens"]]) -> pl.DataFrame:
+    """A row for each token at which one of the values is defined."""
+    n = len(trace.token_ids)
+    columns = {"trace_id": [trace.id] * n, "token": range(n), **values}
+    kinds = {"trace_id": pl.String, "token": pl.Int32} | dict.fromkeys(values, pl.Float32)
+    frame = pl.DataFrame(columns, schema=kinds).fill_nan(None)
+    return frame.filter(pl.any_horizontal(pl.col(*values).is_not_null()))

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from scipy.stats import rankdata
 
-from harness.evidence.schedule import passed
+from harness.evidence.schedule import boundaries_reached
 from harness.statistics.distances import Contrast
 from harness.store.files import slug
 
@@ -58,7 +58,10 @@ def stored() -> Iterator[Swept]:
 
 def last(stops: Sequence[int], ids: Sequence[int], boundary: int, written: Sequence[int]) -> int:
     """The last boundary that a rollout reaches in the trace's own words."""
-    return max((k for k, _ in passed(stops, ids, boundary, written, len(stops))), default=boundary)
+    return max(
+        (k for k, _ in boundaries_reached(stops, ids, boundary, written, len(stops))),
+        default=boundary,
+    )
 
 
 def simulated(rng: np.random.Generator, sentences: int, draws: int, end: float) -> Swept:

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from harness.agreement import Trait, agreement
+from harness.agreement import MethodInfo, agreement
 from harness.agreement.panel.blocks import blocks
 from harness.agreement.ranks import standing
 from harness.agreement.statistics import Measure, likeness
@@ -76,7 +76,7 @@ def _method(cells, truth, place, i, rng):
 
 
 TRAITS = {
-    f"m{i}": Trait("xy"[i % 2], False, frozenset(["resample"] if i < 2 else []))
+    f"m{i}": MethodInfo("xy"[i % 2], False, frozenset(["resample"] if i < 2 else []))
     for i in range(METHODS)
 }
 

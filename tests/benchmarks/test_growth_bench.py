@@ -21,7 +21,7 @@ from harness.engines.hf import HF
 from harness.engines.stopping import Stops
 from harness.evidence.gather import wants
 from harness.evidence.passes import gathered
-from harness.evidence.wants import held
+from harness.evidence.wants import answered
 from harness.models.forward import read_text
 from harness.models.masking import suppress
 from harness.models.model import Subject
@@ -67,7 +67,7 @@ def detector(name: str) -> Detector:
 def scored(subject: Subject, trace: Trace, judge: Detector) -> None:
     """Everything it wants of the trace, then its scores."""
     have = Evidence(1, "", tuple(problem(n) for n in range(1, 21)))
-    while todo := [want for want in wants(judge, trace, have) if not held(want, have)]:
+    while todo := [want for want in wants(judge, trace, have) if not answered(want, have)]:
         passes = [w for w in todo if not isinstance(w, ReadText | Suppress)]
         have = gathered(subject, trace, have, passes) if passes else have
         texts = {w: read_text(subject, w) for w in todo if isinstance(w, ReadText)}

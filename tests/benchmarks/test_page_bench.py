@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from harness.report.page import render
-from harness.report.plots import Report
+from harness.report.settings import Report
 from harness.store import schema
 from harness.store.files import slug, write_frame
 from tests.browser.conftest import OPTIONS

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from harness.engines.base import Engine, Request
-from harness.engines.completions import Completing
+from harness.engines.completions import CompletionEngine
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
 from harness.engines.vllm import VLLM, installed
@@ -38,7 +38,7 @@ class Case:
     todo: list[Request]
     generate: Callable[[], int]
 
-    def vllm(self) -> Completing:
+    def vllm(self) -> CompletionEngine:
         conf = VLLM((installed() or "",), self.slots, None, 0.9, 2, 1, 1, None, {})
         return conf.start(self.subject, self.stops, self.heat)
 
@@ -58,7 +58,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="module")
-def running(case: Case) -> Iterator[Completing]:
+def running(case: Case) -> Iterator[CompletionEngine]:
     """vLLM after its start, which is told apart."""
     engine = case.vllm()
     list(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.report.page import render
-from harness.report.plots import Report
+from harness.report.settings import Report
 from tests.harness.evident import add_evidence, add_frames
 from tests.harness.synthetic import HOSTILE, write_run
 

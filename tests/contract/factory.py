@@ -27,8 +27,8 @@ from harness import (
     Suppress,
     Trace,
 )
-from harness.core import Fitting, Want, Wanting
-from harness.evidence.wants import held, speaking
+from harness.core import Fittable, Want, Wants
+from harness.evidence.wants import answered, rollouts_of
 
 DRAWS, MOST, WIDTH, ROUNDS, LAYERS, HEADS = 16, 256, 24, 50, 4, 3
 ANSWERS = ("1", "2", "3", NO_ANSWER)
@@ -98,19 +98,19 @@ def gathered(trace: Trace, *detectors: Detector, start: Evidence | None = None) 
     """Everything that some detectors want of a trace, asked round by round."""
     have = start or empty()
     for _ in range(ROUNDS):
-        missing = [want for want in wanted(trace, have, *detectors) if not held(want, have)]
+        missing = [want for want in wanted(trace, have, *detectors) if not answered(want, have)]
         if not missing:
             return have
         for want in missing:
-            have = answered(trace, have, want)
+            have = provided(trace, have, want)
     raise AssertionError(f"still wants {missing[0]} after {ROUNDS} rounds")
 
 
 def wanted(trace: Trace, have: Evidence, *detectors: Detector) -> list[Want]:
-    return [w for d in detectors if isinstance(d, Wanting) for w in d.wants(trace, have)]
+    return [w for d in detectors if isinstance(d, Wants) for w in d.wants(trace, have)]
 
 
-def answered(trace: Trace, have: Evidence, want: Want) -> Evidence:
+def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
     match want:
         case Draw() | Sentences():
             kind, new = drawn(trace, have, want)
@@ -156,7 +156,7 @@ def drawn(trace: Trace, have: Evidence, want: Draw | Sentences) -> tuple[str, di
     """Rollouts, their continuations, or what both say."""
     place = (want.arm, want.boundary)
     if isinstance(want, Sentences):
-        return "sentences", {key: said(trace, *key) for key in speaking(have, want)}
+        return "sentences", {key: said(trace, *key) for key in rollouts_of(have, want)}
     if want.after:
         return "continued", {place: continued(trace, want)}
     return "rollouts", {place: rollouts(trace, want)}
@@ -192,7 +192,7 @@ def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
 
 def learnt(own: Detector) -> Detector:
     """A detector that learns, fitted on all these traces and some more; another as it is."""
-    if not isinstance(own, Fitting):
+    if not isinstance(own, Fittable):
         return own
     traces = [*TRACES.values(), *(trace(f"long {i}", (4,) * 12) for i in range(4))]
     return own.fit(traces, [gathered(t, own) for t in traces])

@@ -66,7 +66,7 @@ def test_it_builds(group: str, name: str):
         with pytest.raises(UserError, match=r"^model\.path: which model"):
             settings(values)
         values["model"] = {**values["model"], "path": "somewhere"}
-    assert settings(values).detectors
+    assert settings(values).run.detectors
 
 
 @pytest.mark.parametrize(("group", "name"), NAMED)

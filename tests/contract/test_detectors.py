@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_module
 
 import harness
 from harness import SentenceScores, Trace, UserError
-from harness.core import Detector, Draw, Evidence, Fitting, Stating, Want
+from harness.core import Detector, Draw, Evidence, Fittable, HasFacts, Want
 from harness.core.config import plain, target
 from harness.evidence.gather import SMALL
 from harness.run.scoring import checked, score
@@ -272,12 +272,12 @@ def test_no_reference_problems_is_no_error(name: str):
 
 def test_what_is_not_fitted_yet_or_on_nothing_is_no_error_and_says_why(name: str):
     own, have = detector(name), evidence(name, "ordinary")
-    if isinstance(own, Fitting):
+    if isinstance(own, Fittable):
         for unfit in (own, own.fit([], [])):
             found = checked(unfit.score(ORDINARY, have), ORDINARY)
             assert np.isfinite(found.score).any() or found.reason
 
 
 def test_what_it_learnt_can_be_kept_as_json(name: str):
-    if isinstance(ready(name), Stating):
+    if isinstance(ready(name), HasFacts):
         assert orjson.dumps(ready(name).facts)

@@ -15,8 +15,8 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import harness
-from harness.cli.catalogue import written
 from harness.cli.settings import settings
+from harness.core.docstrings import written
 
 ROOT = Path(harness.__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -147,7 +147,7 @@ def test_every_command_composes(command: str):
     assert words[1:3] == ["-m", "harness"]
     for overrides in jobs(words[3:]):
         with initialize_config_module("conf", version_base="1.3"):
-            assert settings(compose("config", overrides)).detectors
+            assert settings(compose("config", overrides)).run.detectors
 
 
 def test_the_options_are_there_and_have_these_defaults():

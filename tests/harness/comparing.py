@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from omegaconf import OmegaConf
 
-from harness.agreement import Agreed, Agreement, Trait, agreement
+from harness.agreement import Agreed, Agreement, MethodInfo, agreement
 from harness.core.config import build
 
 YAML = Path(__file__).parents[2] / "conf" / "agreement" / "default.yaml"
@@ -18,8 +18,8 @@ def load() -> Agreement:
     return build(Agreement, OmegaConf.load(YAML), "agreement")
 
 
-def trait(family="x", *arms, signed=False) -> Trait:
-    return Trait(family, signed, frozenset(arms))
+def trait(family="x", *arms, signed=False) -> MethodInfo:
+    return MethodInfo(family, signed, frozenset(arms))
 
 
 def long(values) -> pl.DataFrame:

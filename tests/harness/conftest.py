@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli.checks import plan
-from harness.cli.settings import Sampling, Screen
-from harness.evidence.requests import Writer
+from harness.evidence.requests import Recorder
+from harness.evidence.sampling import Sampling, Screen
 from harness.models.model import Model, Subject
 from harness.problems import Jsonl
 from harness.text.segmentation import Segmentation
@@ -27,9 +27,9 @@ def subject(tiny: Path) -> Subject:
 
 
 @pytest.fixture
-def writer(tmp_path: Path, subject: Subject, questions: Path) -> Writer:
+def recorder(tmp_path: Path, subject: Subject, questions: Path) -> Recorder:
     problems = Jsonl("q", str(questions), 3, 5, None, "", r"total is (\d)")
-    return Writer(tmp_path, subject, problems, Segmentation("default", 5).segmenter, SAMPLING)
+    return Recorder(tmp_path, subject, problems, Segmentation("default", 5).segmenter, SAMPLING)
 
 
 @pytest.fixture(scope="session")
@@ -38,5 +38,5 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from harness.run.job import job
 
     results = tmp_path_factory.mktemp("alone")
-    job(plan(line(results)).jobs[0])
+    job(plan(line(results)).jobs[0].run)
     return results

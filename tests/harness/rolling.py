@@ -7,12 +7,12 @@ from functools import cache
 import numpy as np
 from scipy.stats import chi2_contingency
 
-from harness.cli.hydra import composed, opened
+from harness.cli.hydra import composed, hydra_session
 from harness.cli.settings import settings
+from harness.core.seeds import derive
 from harness.engines.base import Engine, Request, Running
 from harness.engines.stopping import Stops
 from harness.models.model import Subject, subject
-from harness.store.files import derive
 from harness.text.answers import canonical, extract
 
 
@@ -40,11 +40,11 @@ class Scene:
 
 @cache
 def scene() -> Scene:
-    with opened(None) as loader:
+    with hydra_session(None) as loader:
         job = settings(composed(["problems.limit=1", "problems.reference=5"], loader))
-    who, segmenter = subject(job.model), job.segmentation.segmenter
+    who, segmenter = subject(job.run.model), job.run.segmentation.segmenter
     stops = Stops(who.tokenizer, who.eos, segmenter)
-    prompt = who.prompt_ids(job.problems.load()[0], job.problems.instruction)
+    prompt = who.prompt_ids(job.run.problems.load()[0], job.run.problems.instruction)
     first = Request(("t",), prompt, len(prompt), (), (0,), 7, "end", len(prompt) + 384)
     (done,) = hf(who, stops).sample([first])
     (written,) = done.token_ids

@@ -9,10 +9,12 @@ from rich.console import Console
 
 import conf
 from harness import Draw, Embed, Evidence, Read, ReadRollouts, ReadText, UserError, methods
-from harness.cli.catalogue import cost, described, entries, idea, source, written
+from harness.cli.catalogue import cost, described, entries
 from harness.core import Attend, Compare, Detector, Suppress
 from harness.core.config import target
-from harness.evidence.example import checkpoints, wanted
+from harness.core.docstrings import idea, source, written
+from harness.evidence.example import wanted
+from harness.evidence.wants import checkpoints
 
 BASELINES = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
 METHODS = sorted(path.stem for path in (Path(conf.__file__).parent / "method").glob("*.yaml"))

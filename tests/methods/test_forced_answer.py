@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from harness import NO_ANSWER, Draw, Evidence, Problem, Rollouts, Sentence, Trace
-from harness.core import Detector, Wanting
+from harness.core import Detector, Wants
 from harness.core.config import target
 from methods.forced_answer import ForcedAnswer
 
@@ -92,7 +92,7 @@ def test_it_wants_an_answer_forced_at_every_boundary():
     made = detector()
     assert isinstance(made, ForcedAnswer)
     assert isinstance(made, Detector)
-    assert isinstance(made, Wanting)
+    assert isinstance(made, Wants)
     assert made.family == "interpretability"
     wanted = [Draw(k, 4, "answer", "forced", FORCE) for k in range(3)]
     assert made.wants(trace(2), evidence()) == made.wants(trace(2), SWEEP) == wanted

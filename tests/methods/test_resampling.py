@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from harness import NO_ANSWER, Draw, Embed, Evidence, Problem, Rollouts, Sentence, Trace, UserError
-from harness.core import Detector, Wanting
+from harness.core import Detector, Wants
 from harness.core.config import target
 from methods.resampling import Resampling
 
@@ -381,7 +381,7 @@ def test_every_variant_is_a_detector(name):
     made = detector(name)
     assert isinstance(made, Resampling)
     assert isinstance(made, Detector)
-    assert isinstance(made, Wanting)
+    assert isinstance(made, Wants)
     assert made.family == "interpretability"
     assert made.signed == (name == "resampling_accuracy")
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from harness import Cut, Draw, Embed, Evidence, Problem, Rollouts, Sentence, Sentences, Trace
 from harness.core.config import target
-from harness.evidence.wants import held
+from harness.evidence.wants import answered
 from harness.run.scoring import halves
 from methods.resilience import Resilience
 
@@ -158,7 +158,7 @@ def known(have: Evidence, want: Draw | Sentences | Embed, full: Evidence) -> Evi
 def asked(own, given_, full):
     """The draws of each round until nothing is missing, and the evidence then."""
     have, rounds = replace(full, rollouts={}, continued={}, sentences={}, embeddings={}), []
-    while missing := [want for want in own.wants(given_, have) if not held(want, have)]:
+    while missing := [want for want in own.wants(given_, have) if not answered(want, have)]:
         rounds += [want for want in missing if isinstance(want, Draw)]
         for want in missing:
             have = known(have, want, full)

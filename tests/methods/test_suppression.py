@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from omegaconf import OmegaConf
 
 from harness import Evidence, Problem, Sentence, Suppress, Trace
-from harness.core import Detector, Wanting
+from harness.core import Detector, Wants
 from harness.core.config import target
 from methods.suppression import Suppression, centred
 
@@ -178,7 +178,7 @@ def test_it_is_a_detector_that_wants_one_thing():
     made = detector("suppression_published")
     assert isinstance(made, Suppression)
     assert isinstance(made, Detector)
-    assert isinstance(made, Wanting)
+    assert isinstance(made, Wants)
     assert made.wants(trace(2, 3), Evidence(4, "", ())) == [Suppress(True, 0.6)]
     assert detector().wants(trace(2, 3), Evidence(4, "", ())) == [Suppress(False, 1.0)]
     assert (made.family, made.signed) == ("interpretability", False)

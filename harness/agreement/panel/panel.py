@@ -14,7 +14,7 @@ NO_DETECTOR = (BASELINE, TRUTH)  # families of methods that no claim is made abo
 
 
 @dataclass(frozen=True)
-class Trait:
+class MethodInfo:
     """What is declared of a method; `arms` are the kinds of rollouts its scores rest on."""
 
     family: str
@@ -22,7 +22,7 @@ class Trait:
     arms: frozenset[str]
 
 
-def is_detector(name: str, traits: Mapping[str, Trait]) -> bool:
+def is_detector(name: str, traits: Mapping[str, MethodInfo]) -> bool:
     """Whether claims are made about a method: not if it is a baseline or the truth."""
     return name not in traits or traits[name].family not in NO_DETECTOR
 

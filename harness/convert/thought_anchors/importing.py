@@ -19,11 +19,11 @@ from harness.convert.thought_anchors.metrics import METRICS, Undefined, imported
 from harness.convert.thought_anchors.text_detectors import enter, of_text
 from harness.core import Problem, Trace, UserError
 from harness.core.config import build, check
-from harness.report.plots import Report
-from harness.run.traces import problem_frame, sentence_frame, trace_frame
+from harness.report.settings import Report
 from harness.store import folder, schema
 from harness.store.files import write_bytes, write_frame, writing
-from harness.store.scores import Ledger
+from harness.store.scores import ScoreFile
+from harness.store.traces import problem_frame, sentence_frame, trace_frame
 from harness.text.answers import canonical
 from harness.text.segmentation import Segmentation, Segmenter, reasoning_span, sentences
 
@@ -64,8 +64,8 @@ def convert(root: Path, run: Path, undefined: str, config: Mapping[str, Any]) ->
         for name, detector in methods.items():
             # Drawn, but without scores of half samples: their reliability is unknown, not 1.
             status = {"arms": [f"published {name}"]} if name in METRICS else {}
-            book = Ledger(place, name, "", {}, status)
-            enter(book, detector, found.traces, config["calibration"]["folds"])
+            score_file = ScoreFile(place, name, "", {}, status)
+            enter(score_file, detector, found.traces, config["calibration"]["folds"])
     return found
 
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.core import Detector, Embed, Evidence, Fitting, Trace, Wanting
+from harness.core import Detector, Embed, Evidence, Fittable, Trace, Wants
 from harness.core.config import serving
 from harness.evidence.example import REFERENCES, wanted
 from harness.run.folds import Learner, facts, folds
 from harness.run.scoring import score
-from harness.store.scores import Ledger
+from harness.store.scores import ScoreFile
 
 NOTHING = Evidence(draws=1, force="", references=())
 
@@ -26,27 +26,27 @@ def of_text(nodes: Mapping[str, Any]) -> dict[str, Detector]:
     }
 
 
-def enter(book: Ledger, detector: Detector, traces: Sequence[Trace], n_folds: int) -> None:
+def enter(score_file: ScoreFile, detector: Detector, traces: Sequence[Trace], n_folds: int) -> None:
     """Score the traces of a run and keep scores, matrices and status as a job would."""
     start = time.monotonic()
-    book.status |= {"family": detector.family, "signed": detector.signed}
+    score_file.status |= {"family": detector.family, "signed": detector.signed}
     have = {trace.id: _embedded(detector, trace) for trace in traces}
     scoring = dict.fromkeys(have, detector)
-    if isinstance(detector, Fitting):
+    if isinstance(detector, Fittable):
         learner, fold_of = Learner(detector), folds([t.problem.id for t in traces], n_folds)
         for trace in traces:
             learner.keep(trace, have[trace.id])
         fitted = learner.fitted(fold_of)
         scoring = {trace.id: fitted[fold_of[trace.problem.id]] for trace in traces}
-        book.status["facts"] = facts(fitted)
+        score_file.status["facts"] = facts(fitted)
     for trace in traces:
-        book.add(trace, score(scoring[trace.id], trace, have[trace.id], splits=0), 0.0)
-    book.count("seconds", time.monotonic() - start)
-    book.write("done")
+        score_file.add(trace, score(scoring[trace.id], trace, have[trace.id], splits=0), 0.0)
+    score_file.count("seconds", time.monotonic() - start)
+    score_file.write("done")
 
 
 def _embedded(detector: Detector, trace: Trace) -> Evidence:
-    wants = detector.wants(trace, NOTHING) if isinstance(detector, Wanting) else []
+    wants = detector.wants(trace, NOTHING) if isinstance(detector, Wants) else []
     found = NOTHING
     for want in (w for w in wants if isinstance(w, Embed)):
         from harness.models.embedder import embed  # takes seconds: not before something is embedded

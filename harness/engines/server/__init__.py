@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.core import UserError
 from harness.engines.base import Heat, Running
-from harness.engines.completions import Completing
+from harness.engines.completions import CompletionEngine
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
 
@@ -63,4 +63,4 @@ class Server:
         from harness.engines.server.client import Client, found
 
         client = Client(self, subject, heat, found(self, subject))
-        return Completing([client], stops, self.slots, greedy=heat[0] == 0)
+        return CompletionEngine([client], stops, self.slots, greedy=heat[0] == 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.core import UserError
 from harness.engines.base import Heat, Running
-from harness.engines.completions import Completing
+from harness.engines.completions import CompletionEngine
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
 
@@ -77,7 +77,7 @@ class VLLM:
             block = {} if own else {"block_size": BLOCK}
             processes.append(Process(block | self._arguments(subject), environment, sampling))
         # As many wait as run, so that none of its slots is ever empty.
-        return Completing(processes, stops, 2 * self.slots, greedy=heat[0] == 0)
+        return CompletionEngine(processes, stops, 2 * self.slots, greedy=heat[0] == 0)
 
     def _arguments(self, subject: Subject) -> dict[str, Any]:
         """Those of vLLM's engine."""

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from harness.analysis import baselines
-from harness.cli.catalogue import idea, source, written
+from harness.core.docstrings import idea, source, written
 
 TRUTH = "What each sentence does to the answer, known exactly for these problems."
 

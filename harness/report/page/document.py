@@ -23,8 +23,8 @@ from harness.report.page.matrix import matrix
 from harness.report.page.viewer.index import index
 from harness.report.page.viewer.payload import Payload
 from harness.report.pairs import controls, pairs, read_under
-from harness.report.plots import Report
 from harness.report.plots.figures.agreement import known
+from harness.report.settings import Report
 from harness.report.source import Source, read
 from harness.store.files import write_bytes
 

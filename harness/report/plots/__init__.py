@@ -1,16 +1,8 @@
 """Figures of a run: frames in, figures out, each saved as PNG and SVG with the CSV behind it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Report:
-    """What the report shows: `trace` is an id or None, `dpi` that of the PNG figures."""
-
-    trace: str | None
-    dpi: int
-    example_traces: int
+from harness.report.settings import Report
 
 
 def draw(run: Path, conf: Report) -> list[Path]:

@@ -204,17 +204,3 @@ def hatched(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
 def controlled(control: str) -> str:
     """A control in words."""
     return "all controls" if control == "all" else f"{control} controlled"
-
-
-def decimal(value: float | None) -> str:
-    """A correlation with two decimals and no leading zero, `n/a` where undefined."""
-    if value is None:
-        return "n/a"
-    text = f"{abs(value):.2f}"
-    sign = "−" if value < 0 and text != "0.00" else ""
-    return sign + (text[1:] if text.startswith("0") else text)
-
-
-def interval(low: float | None, high: float | None) -> str:
-    """An interval in brackets, or `no interval`."""
-    return "no interval" if low is None or high is None else f"[{decimal(low)}, {decimal(high)}]"

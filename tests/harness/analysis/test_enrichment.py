@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from harness.agreement import Agreement
 from harness.analysis.enrichment import enrichment, log_ratio, top
-from harness.cli.hydra import composed, opened
+from harness.cli.hydra import composed, hydra_session
 from harness.core.config import build
 
 
 @pytest.fixture(scope="module")
 def conf() -> Agreement:
-    with opened(None) as loader:
+    with hydra_session(None) as loader:
         return build(Agreement, composed([], loader)["agreement"], "agreement")
 
 

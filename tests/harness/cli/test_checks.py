@@ -150,20 +150,20 @@ def test_jobs_that_would_overwrite_each_other(
 def test_what_that_message_suggests_works(line: list[str]) -> None:
     more = "method=resampling,mi method.mi.sigma=1,2 'run=x-${options.mi.sigma}'"
     jobs = plan([*line, "-m", *shlex.split(more)]).jobs
-    assert [(job.run, *job.detectors) for job in jobs] == [
+    assert [(job.folder.name, *job.run.detectors) for job in jobs] == [
         ("x-1", "resampling"),
         ("x-2", "resampling"),
         ("x-1", "mi"),
         ("x-2", "mi"),
     ]
-    assert [job.detectors["mi"].sigma for job in jobs[2:]] == [1.0, 2.0]
+    assert [job.run.detectors["mi"].sigma for job in jobs[2:]] == [1.0, 2.0]
     seeds = plan([*line, "sampling.seed=1,2", "run=x-${sampling.seed}", "-m"]).jobs
-    assert [job.run for job in seeds] == ["x-1", "x-2"]
+    assert [job.folder.name for job in seeds] == ["x-1", "x-2"]
 
 
 def test_an_option_goes_to_the_jobs_that_have_the_detector(line: list[str]) -> None:
     found = plan([*line, "--multirun", "method=resampling,mi", "method.mi.sigma=3"])
-    assert [list(job.detectors) for job in found.jobs] == [["resampling"], ["mi"]]
+    assert [list(job.run.detectors) for job in found.jobs] == [["resampling"], ["mi"]]
     assert found.jobs[1].detectors["mi"].sigma == 3.0
     assert found.arguments[-1] == "--multirun"
     assert "++options.mi.sigma=3" in found.arguments
@@ -175,15 +175,18 @@ def test_the_flag_may_stand_anywhere(line: list[str], at: int, flag: str) -> Non
     command = [*line, "method=mi,mi_peaks"]
     found = plan([*command[:at], flag, *command[at:]])
     assert found.multirun
-    assert [list(job.detectors) for job in found.jobs] == [["mi"], ["mi_peaks"]]
+    assert [list(job.run.detectors) for job in found.jobs] == [["mi"], ["mi_peaks"]]
 
 
 def test_experiments_keep_options_for_the_detectors_that_are_run(line: list[str]) -> None:
     command = [*line, "+experiment=demo-smollm2"]
-    assert list(plan([*command, "method=mi"]).jobs[0].detectors) == ["mi"]
-    assert plan([*command, "method=resampling"]).jobs[0].detectors["resampling"].min_dissimilar == 3
+    assert list(plan([*command, "method=mi"]).jobs[0].run.detectors) == ["mi"]
+    assert (
+        plan([*command, "method=resampling"]).jobs[0].run.detectors["resampling"].min_dissimilar
+        == 3
+    )
     more = ["method=resampling", "method.resampling.min_dissimilar=4"]
-    assert plan([*command, *more]).jobs[0].detectors["resampling"].min_dissimilar == 4
+    assert plan([*command, *more]).jobs[0].run.detectors["resampling"].min_dissimilar == 4
 
 
 @pytest.mark.parametrize(
@@ -206,7 +209,7 @@ def test_a_launcher_that_is_not_installed_is_named(
     assert str(caught.value) == expected
     monkeypatch.setattr("harness.cli.checks.distributions", lambda name: [name])
     found = plan([*line, *more])
-    assert [job.run for job in found.jobs] == ["local-jsonl"] * 3 or len(found.jobs) == 3
+    assert [job.folder.name for job in found.jobs] == ["local-jsonl"] * 3 or len(found.jobs) == 3
     assert f"hydra/launcher={name}" in found.arguments
 
 
@@ -218,12 +221,12 @@ def test_the_examples_for_clusters_name_their_launcher(line: list[str], experime
 
 def test_a_glob_is_a_sweep(line: list[str]) -> None:
     jobs = plan([*line, "method=glob(mi*)", "--multirun"]).jobs
-    assert {name for job in jobs for name in job.detectors} >= {"mi", "mi_peaks", "mi_linear"}
+    assert {name for job in jobs for name in job.run.detectors} >= {"mi", "mi_peaks", "mi_linear"}
 
 
 def test_the_clock_is_read_once(line: list[str]) -> None:
     found = plan([*line, "run=x-${now:%H%M%S%f}"])
-    assert f"run={found.jobs[0].run}" in found.arguments
+    assert f"run={found.jobs[0].folder.name}" in found.arguments
 
 
 def test_a_folder_of_yamls(line: list[str], tmp_path: Path) -> None:
@@ -244,14 +247,16 @@ def test_a_folder_of_yamls(line: list[str], tmp_path: Path) -> None:
 def test_an_installed_package_of_yamls(
     line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "site" / "theirs" / "method").mkdir(parents=True)
-    (tmp_path / "site" / "theirs" / "__init__.py").touch()
-    (tmp_path / "site" / "theirs" / "method" / "theirs.yaml").write_text("theirs:\n  _target_: x\n")
-    info = tmp_path / "site" / "theirs-1.dist-info"
+    (tmp_path / "start" / "theirs" / "method").mkdir(parents=True)
+    (tmp_path / "start" / "theirs" / "__init__.py").touch()
+    (tmp_path / "start" / "theirs" / "method" / "theirs.yaml").write_text(
+        "theirs:\n  _target_: x\n"
+    )
+    info = tmp_path / "start" / "theirs-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[anchor_harness.methods]\ntheirs = theirs\n")
-    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.syspath_prepend(tmp_path / "start")
     with pytest.raises(UserError, match=r"^method=nix: .*theirs"):
         plan([*line, "method=nix"])
     with pytest.raises(UserError, match=r"^method\.theirs\._target_: cannot find x"):

@@ -35,10 +35,11 @@ def harness(base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     def called(*more: str) -> int:
         monkeypatch.setattr(sys, "argv", ["harness", *base, *more])
-        with pytest.raises(SystemExit) as ended:
+        try:
             __main__.main()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
+        except SystemExit as ended:
+            return int(str(ended.code))
+        return 0
 
     return called
 

@@ -27,21 +27,21 @@ def changed(config: Any, changes: Mapping[str, Any]) -> Settings:
 
 
 def test_another_schedule_is_another_run_and_the_default_is_that_of_older_ones(config: Any) -> None:
-    before = settings(config).identity
+    before = settings(config).run.identity
     assert not {"sampling.schedule", "sampling.stretch", "sampling.settled"} & set(before)
-    assert changed(config, {"sampling.stretch": 4}).identity == before
+    assert changed(config, {"sampling.stretch": 4}).run.identity == before
     coupled = {"sampling.schedule": "coupled", "sampling.stretch": 8}
-    assert changed(config, coupled).identity == {**before, **coupled}
+    assert changed(config, coupled).run.identity == {**before, **coupled}
     adaptive = {"sampling.schedule": "adaptive", "sampling.stretch": 8, "sampling.settled": 25}
-    assert changed(config, adaptive).identity == {**before, **adaptive}
-    assert changed(config, adaptive).sampling.enough == 25
-    assert changed(config, coupled).sampling.enough == 0
+    assert changed(config, adaptive).run.identity == {**before, **adaptive}
+    assert changed(config, adaptive).run.sampling.enough == 25
+    assert changed(config, coupled).run.sampling.enough == 0
 
 
 def test_the_defaults_are_settings(config: Any) -> None:
     made = settings(config)
-    assert list(made.detectors) == ["resampling", "mi"]
-    assert str(made.folder) == f"results/{made.model.name}-{made.problems.name}"
+    assert list(made.run.detectors) == ["resampling", "mi"]
+    assert str(made.folder) == f"results/{made.run.model.name}-{made.run.problems.name}"
 
 
 @pytest.mark.parametrize("name", ["a/b", "/a", "..", ".", "", " ", "a\nb", "a\\b", ".a", "x" * 201])
@@ -57,7 +57,7 @@ def test_a_run_is_text(config: Any, value: Any) -> None:
 
 
 def test_a_run_may_be_a_number(config: Any) -> None:
-    assert changed(config, {"run": 3}).run == "3"
+    assert changed(config, {"run": 3}).folder.name == "3"
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,18 @@ def test_what_is_wrong_is_named(config: Any, key: str, value: Any, message: str)
 
 def test_options_go_to_the_detectors_that_there_are(config: Any) -> None:
     made = changed(config, {"options": {"resampling": {"threshold": 0.7}, "absent": {"k": 1}}})
-    assert made.values["method"]["resampling"]["threshold"] == 0.7
-    assert made.detectors["resampling"].threshold == 0.7
-    assert list(made.detectors) == ["resampling", "mi"]
+    assert made.run.values["method"]["resampling"]["threshold"] == 0.7
+    assert made.run.detectors["resampling"].threshold == 0.7
+    assert list(made.run.detectors) == ["resampling", "mi"]
     with pytest.raises(UserError, match=r"^method\.resampling\.typo: no such key"):
         changed(config, {"options": {"resampling": {"typo": 1}}})
 
 
 def test_a_run_can_be_named_after_an_option(config: Any) -> None:
     options = {"options": {"resampling": {"threshold": 0.7}}}
-    assert changed(config, options | {"run": "x-${options.resampling.threshold}"}).run == "x-0.7"
-    assert changed(config, options | {"run": "x-${method.resampling.threshold}"}).run == "x-0.7"
+    for group in ("options", "method"):
+        made = changed(config, options | {"run": f"x-${{{group}.resampling.threshold}}"})
+        assert made.folder.name == "x-0.7"
 
 
 def test_merging_changes_nothing_the_second_time(config: Any) -> None:
@@ -114,19 +115,19 @@ def test_merging_changes_nothing_the_second_time(config: Any) -> None:
 def test_identity(config: Any) -> None:
     before = settings(config)
     same = {"sampling.draws": 7, "sampling.chunk": 3, "model.device": "cpu", "engine.slots": 9}
-    assert changed(config, same).identity == before.identity
+    assert changed(config, same).run.identity == before.run.identity
     for key in ("sampling.seed", "model.path", "problems.limit", "segmentation.min_chars"):
         value = 99 if key != "model.path" else "x"
-        other = changed(config, {key: value}).identity
-        assert {k for k in other if other[k] != before.identity[k]} == {key}
+        other = changed(config, {key: value}).run.identity
+        assert {k for k in other if other[k] != before.run.identity[k]} == {key}
 
 
 def test_hashes_follow_the_options_and_the_draws(config: Any) -> None:
-    before = settings(config).hashes
-    one = changed(config, {"method.mi.sigma": 49.0}).hashes
+    before = settings(config).run.hashes
+    one = changed(config, {"method.mi.sigma": 49.0}).run.hashes
     assert one["mi"] != before["mi"]
     assert one["resampling"] == before["resampling"]
-    all_of_them = changed(config, {"sampling.draws": 7}).hashes
+    all_of_them = changed(config, {"sampling.draws": 7}).run.hashes
     assert all(all_of_them[name] != before[name] for name in before)
 
 
@@ -148,16 +149,16 @@ def test_a_changed_checkpoint_concerns_the_detectors_that_read_it(comparing: Any
         changed(comparing, {"model.checkpoints": paths, "model.series": list(paths)})
         for paths in ({"base": "a"}, {"base": "b"}, {"base": "a", "rl": "c"})
     )
-    assert a.checkpoints == b.checkpoints == c.checkpoints == ("base",)
-    assert a.identity == b.identity == c.identity
-    assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
-    assert a.hashes == c.hashes
+    assert a.run.checkpoints == b.run.checkpoints == c.run.checkpoints == ("base",)
+    assert a.run.identity == b.run.identity == c.run.identity
+    assert {n for n in a.run.hashes if a.run.hashes[n] != b.run.hashes[n]} == {"rl_entropy_kl"}
+    assert a.run.hashes == c.run.hashes
 
 
 def test_folds_concern_the_detectors_that_learn(comparing: Any) -> None:
     base = {"model.checkpoints.base": "a"}
     a, b = (changed(comparing, {**base, "calibration.folds": n}) for n in (2, 3))
-    assert {n for n in a.hashes if a.hashes[n] != b.hashes[n]} == {"rl_entropy_kl"}
+    assert {n for n in a.run.hashes if a.run.hashes[n] != b.run.hashes[n]} == {"rl_entropy_kl"}
     with pytest.raises(UserError, match=r"^calibration\.folds: must be at least 2, got 1"):
         changed(comparing, {**base, "calibration.folds": 1})
 

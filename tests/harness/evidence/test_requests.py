@@ -10,15 +10,16 @@ import pytest
 from harness.core import Cut, Draw, Evidence, Sentences, SentenceScores, Trace, UserError, Want
 from harness.engines.base import Finished, Request
 from harness.evidence import requests as draws
-from harness.evidence.gather import Desk
-from harness.evidence.requests import Writer, gather, requests
-from harness.run import traces
+from harness.evidence.gather import Gatherer
+from harness.evidence.recorder import start_of
+from harness.evidence.requests import Recorder, requests
 from harness.run.job import Job
 from harness.run.progress import Meter
+from harness.run.sampling import gather
 from harness.store import rollouts as recorded
 from harness.store.files import add_part, parts
 from harness.store.schema import ROLLOUTS
-from harness.store.scores import ledger
+from harness.store.scores import score_file_of
 from harness.text.answers import canonical, extract
 from tests.harness.run.test_job import Failing, engine, written
 
@@ -26,113 +27,119 @@ ARM = "resample"
 
 
 @pytest.fixture
-def trace(writer: Writer) -> Trace:
-    return written(writer)[0]
+def trace(recorder: Recorder) -> Trace:
+    return written(recorder)[0]
 
 
-def sampled(writer: Writer, trace: Trace, *wants: Draw) -> None:
-    gather(writer, engine(writer), [(traces.site(trace), list(wants))], Meter("test", None))
+def sampled(recorder: Recorder, trace: Trace, *wants: Draw) -> None:
+    gather(recorder, engine(recorder), [(start_of(trace), list(wants))], Meter("test", None))
 
 
-def told(writer: Writer, trace: Trace) -> dict[recorded.Key, dict[str, object]]:
+def told(recorder: Recorder, trace: Trace) -> dict[recorded.Key, dict[str, object]]:
     """The recorded rows by what they are."""
-    frame = parts(writer.folder(trace.id), ROLLOUTS)
+    frame = parts(recorder.folder(trace.id), ROLLOUTS)
     rows = list(frame.iter_rows(named=True))
     return dict(zip(recorded._keys(frame), rows, strict=True))
 
 
-def cut_somewhere(writer: Writer, trace: Trace, boundary: int) -> tuple[Cut, ...]:
+def cut_somewhere(recorder: Recorder, trace: Trace, boundary: int) -> tuple[Cut, ...]:
     """Each of some rollouts before its last sentence."""
-    rows = told(writer, trace)
-    n = {k: len(writer.sentences(row["token_ids"])) for k, row in rows.items() if k[1] == boundary}
+    rows = told(recorder, trace)
+    n = {
+        k: len(recorder.sentences(row["token_ids"])) for k, row in rows.items() if k[1] == boundary
+    }
     return tuple(Cut(c.draw, (*c.sentences, size - 1)) for (_, _, c), size in n.items() if size)
 
 
-def test_a_continuation_goes_on_from_before_the_sentence(writer: Writer, trace: Trace) -> None:
-    sampled(writer, trace, Draw(1, 4))
-    cuts = cut_somewhere(writer, trace, 1)
+def test_a_continuation_goes_on_from_before_the_sentence(recorder: Recorder, trace: Trace) -> None:
+    sampled(recorder, trace, Draw(1, 4))
+    cuts = cut_somewhere(recorder, trace, 1)
     assert len(cuts) == 4
-    site = traces.site(trace)
-    asked = list(requests(writer, site, [Draw(1, len(cuts), after=cuts)]))
+    start = start_of(trace)
+    asked = list(requests(recorder, start, [Draw(1, len(cuts), after=cuts)]))
     assert sorted(r.draws for r in asked) == [(0,), (1,), (2,), (3,)]
     assert len({r.seed for r in asked}) == len({r.key for r in asked}) == 4
-    rows = told(writer, trace)
+    rows = told(recorder, trace)
     for request in asked:
         (draw,), sentence = request.draws, int(request.key[-1])
-        whole = writer.subject.decode(rows[ARM, 1, Cut(draw)]["token_ids"])
-        start = writer.spans(whole)[sentence][0]
-        assert writer.subject.decode(request.extra) == whole[:start]
-        assert request.prefix[: request.cut] == trace.prompt_ids + trace.token_ids[: site.stops[1]]
-        assert request.max_length == len(trace.prompt_ids) + writer.sampling.max_tokens
+        whole = recorder.subject.decode(rows[ARM, 1, Cut(draw)]["token_ids"])
+        cut = recorder.spans(whole)[sentence][0]
+        assert recorder.subject.decode(request.extra) == whole[:cut]
+        assert request.prefix[: request.cut] == trace.prompt_ids + trace.token_ids[: start.stops[1]]
+        assert request.max_length == len(trace.prompt_ids) + recorder.sampling.max_tokens
 
 
-def test_what_is_drawn_again_can_be_cut_again(writer: Writer, trace: Trace) -> None:
-    sampled(writer, trace, Draw(0, 3))
-    first = cut_somewhere(writer, trace, 0)
-    sampled(writer, trace, Draw(0, len(first), after=first))
+def test_what_is_drawn_again_can_be_cut_again(recorder: Recorder, trace: Trace) -> None:
+    sampled(recorder, trace, Draw(0, 3))
+    first = cut_somewhere(recorder, trace, 0)
+    sampled(recorder, trace, Draw(0, len(first), after=first))
     (once, *_) = first
     again = Cut(once.draw, (*once.sentences, 0))
-    sampled(writer, trace, Draw(0, len(first) + 1, after=(*first, again)))
-    rows = told(writer, trace)
+    sampled(recorder, trace, Draw(0, len(first) + 1, after=(*first, again)))
+    rows = told(recorder, trace)
     assert set(rows) == {(ARM, 0, c) for c in [*map(Cut, range(3)), *first, again]}
     # Cut before its own first sentence, it goes on from where its parent did.
     assert rows[ARM, 0, again]["seed"] != rows[ARM, 0, once]["seed"]
-    found = recorded.continued(writer.folder(trace.id))[ARM, 0]
+    found = recorded.continued(recorder.folder(trace.id))[ARM, 0]
     assert set(found.cuts) == {*first, again}
     assert [cut.draw for cut in found.cuts] == found.draw.tolist()
     # The plain rollouts of the arm are what they were.
-    assert recorded.load(writer.folder(trace.id))[ARM, 0].draw.tolist() == [0, 1, 2]
+    assert recorded.load(recorder.folder(trace.id))[ARM, 0].draw.tolist() == [0, 1, 2]
 
 
-def test_the_answer_of_a_continuation_is_of_the_whole_text(writer: Writer, trace: Trace) -> None:
-    sampled(writer, trace, Draw(0, 4))
-    cuts = cut_somewhere(writer, trace, 0)
-    sampled(writer, trace, Draw(0, len(cuts), after=cuts))
-    rows = told(writer, trace)
-    site = traces.site(trace)
+def test_the_answer_of_a_continuation_is_of_the_whole_text(
+    recorder: Recorder, trace: Trace
+) -> None:
+    sampled(recorder, trace, Draw(0, 4))
+    cuts = cut_somewhere(recorder, trace, 0)
+    sampled(recorder, trace, Draw(0, len(cuts), after=cuts))
+    rows = told(recorder, trace)
+    start = start_of(trace)
     for cut in cuts:
-        (request,) = requests_of(writer, trace, cut)
-        ids = (*trace.token_ids[: site.stops[0]], *request.extra, *rows[ARM, 0, cut]["token_ids"])
-        text = writer.subject.decode(ids)
-        found = canonical(extract(text, writer.problems.pattern))
+        (request,) = requests_of(recorder, trace, cut)
+        ids = (*trace.token_ids[: start.stops[0]], *request.extra, *rows[ARM, 0, cut]["token_ids"])
+        text = recorder.subject.decode(ids)
+        found = canonical(extract(text, recorder.problems.pattern))
         assert rows[ARM, 0, cut]["answer"] == found
 
 
-def requests_of(writer: Writer, trace: Trace, cut: Cut) -> Iterator[Request]:
+def requests_of(recorder: Recorder, trace: Trace, cut: Cut) -> Iterator[Request]:
     """The request of a continuation as if it were not recorded."""
-    site, want = traces.site(trace), Draw(0, 1, after=(cut,))
+    start, want = start_of(trace), Draw(0, 1, after=(cut,))
     keys = [(ARM, 0, Cut(cut.draw, cut.sentences[:n])) for n in range(len(cut.sentences))]
-    yield draws._request(writer, site, want, [cut], recorded.written(writer.folder(trace.id), keys))
+    yield draws._request(
+        recorder, start, want, [cut], recorded.written(recorder.folder(trace.id), keys)
+    )
 
 
 @pytest.mark.parametrize("after", [0, 2])
 def test_what_was_cut_off_goes_on_and_nothing_twice(
-    writer: Writer, trace: Trace, after: int, monkeypatch: pytest.MonkeyPatch
+    recorder: Recorder, trace: Trace, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(draws, "FLUSH", 0.0)
-    sampled(writer, trace, Draw(1, 4))
-    cuts = cut_somewhere(writer, trace, 1)
+    sampled(recorder, trace, Draw(1, 4))
+    cuts = cut_somewhere(recorder, trace, 1)
     want = Draw(1, len(cuts), after=cuts)
-    site, meter = traces.site(trace), Meter("test", None)
+    start, meter = start_of(trace), Meter("test", None)
     with pytest.raises(KeyboardInterrupt):
-        gather(writer, Failing(engine(writer), after), [(site, [want])], meter)
-    assert len(told(writer, trace)) == 4 + after
-    sampled(writer, trace, want)
-    assert set(told(writer, trace)) == {(ARM, 1, c) for c in [*map(Cut, range(4)), *cuts]}
-    assert list(requests(writer, site, [want])) == []
+        gather(recorder, Failing(engine(recorder), after), [(start, [want])], meter)
+    assert len(told(recorder, trace)) == 4 + after
+    sampled(recorder, trace, want)
+    assert set(told(recorder, trace)) == {(ARM, 1, c) for c in [*map(Cut, range(4)), *cuts]}
+    assert list(requests(recorder, start, [want])) == []
 
 
-def test_draws_wanted_by_two_detectors_are_asked_for_once(writer: Writer, trace: Trace) -> None:
-    site = traces.site(trace)
-    asked = list(requests(writer, site, [Draw(0, 3), Draw(0, 5), Draw(1, 2)]))
+def test_draws_wanted_by_two_detectors_are_asked_for_once(recorder: Recorder, trace: Trace) -> None:
+    start = start_of(trace)
+    asked = list(requests(recorder, start, [Draw(0, 3), Draw(0, 5), Draw(1, 2)]))
     found = [(r.key[2], draw) for r in asked for draw in r.draws]
     assert sorted(found) == [("0", d) for d in range(5)] + [("1", 0), ("1", 1)]
 
 
-def test_rollouts_of_older_runs_are_read(writer: Writer, trace: Trace) -> None:
+def test_rollouts_of_older_runs_are_read(recorder: Recorder, trace: Trace) -> None:
     """Their files know no cuts; they can be cut all the same."""
-    sampled(writer, trace, Draw(0, 3))
-    folder = writer.folder(trace.id)
+    sampled(recorder, trace, Draw(0, 3))
+    folder = recorder.folder(trace.id)
     before = recorded.load(folder)[ARM, 0]
     frame = parts(folder, ROLLOUTS).drop("cut")
     for path in folder.glob("*.parquet"):
@@ -140,9 +147,9 @@ def test_rollouts_of_older_runs_are_read(writer: Writer, trace: Trace) -> None:
     add_part(folder, frame)
     assert recorded.load(folder)[ARM, 0].answer == before.answer
     assert recorded.continued(folder) == {}
-    assert list(requests(writer, traces.site(trace), [Draw(0, 3)])) == []
-    cuts = cut_somewhere(writer, trace, 0)
-    sampled(writer, trace, Draw(0, len(cuts), after=cuts))
+    assert list(requests(recorder, start_of(trace), [Draw(0, 3)])) == []
+    cuts = cut_somewhere(recorder, trace, 0)
+    sampled(recorder, trace, Draw(0, len(cuts), after=cuts))
     assert set(recorded.continued(folder)[ARM, 0].cuts) == set(cuts)
 
 
@@ -191,7 +198,7 @@ class Counting:
         return SentenceScores(np.zeros(len(trace.sentences)))
 
 
-class Tally:
+class PairSums:
     """The real engine; counts what it writes."""
 
     def __init__(self, inner: object) -> None:
@@ -208,32 +215,32 @@ class Tally:
             yield done
 
 
-def test_rounds_go_on_until_nothing_is_cut(writer: Writer) -> None:
-    made, n = written(writer), writer.sampling.draws
+def test_rounds_go_on_until_nothing_is_cut(recorder: Recorder) -> None:
+    made, n = written(recorder), recorder.sampling.draws
     detectors = {"cutting": Cutting(2), "counting": Counting()}
-    books = {name: ledger(writer.run, name, "x") for name in detectors}
-    tally = Tally(engine(writer))
-    Job(Desk(writer, ()), tally, made, detectors, books, 2).run()
+    score_files = {name: score_file_of(recorder.run, name, "x") for name in detectors}
+    tally = PairSums(engine(recorder))
+    Job(Gatherer(recorder, ()), tally, made, detectors, score_files, 2).run()
     for trace in made:
-        cuts = recorded.continued(writer.folder(trace.id))[ARM, 0].cuts
+        cuts = recorded.continued(recorder.folder(trace.id))[ARM, 0].cuts
         assert n < len(cuts) <= 2 * n
-        assert (books["cutting"].frames[trace.id]["score"] == n + 100 * len(cuts)).all()
+        assert (score_files["cutting"].frames[trace.id]["score"] == n + 100 * len(cuts)).all()
         # Who needs no continuation is scored once, with the first draws, and pays for those alone.
         assert detectors["counting"].scored.count(trace.id) == 1
     assert len(tally.rounds) == 3
-    assert books["counting"].status["tokens"] == tally.rounds[0]
-    assert books["cutting"].status["tokens"] == sum(tally.rounds)
-    assert books["cutting"].status["passes"] == len(made)
+    assert score_files["counting"].status["tokens"] == tally.rounds[0]
+    assert score_files["cutting"].status["tokens"] == sum(tally.rounds)
+    assert score_files["cutting"].status["passes"] == len(made)
     # The same again asks for nothing more.
-    again = Tally(engine(writer))
-    book = {"new": ledger(writer.run, "new", "x")}
-    Job(Desk(writer, ()), again, made, {"new": Cutting(2)}, book, 2).run()
+    again = PairSums(engine(recorder))
+    score_file = {"new": score_file_of(recorder.run, "new", "x")}
+    Job(Gatherer(recorder, ()), again, made, {"new": Cutting(2)}, score_file, 2).run()
     assert again.rounds == []
 
 
-def test_duplicates_are_told_in_one_line(writer: Writer, trace: Trace) -> None:
-    sampled(writer, trace, Draw(0, 2))
-    folder = writer.folder(trace.id)
+def test_duplicates_are_told_in_one_line(recorder: Recorder, trace: Trace) -> None:
+    sampled(recorder, trace, Draw(0, 2))
+    folder = recorder.folder(trace.id)
     add_part(folder, parts(folder, ROLLOUTS).filter(pl.col("draw") == 0))
     with pytest.raises(UserError, match="twice"):
         recorded.load(folder)

@@ -9,18 +9,19 @@ import polars as pl
 import pytest
 
 from harness.core import Cut, Draw, Evidence, Rollouts, SentenceScores, Trace, Want
-from harness.evidence.gather import Desk
-from harness.evidence.requests import Writer, gather
-from harness.evidence.schedule import anew, couples, due, passed
-from harness.evidence.wants import held
-from harness.run import traces
+from harness.evidence.gather import Gatherer
+from harness.evidence.recorder import start_of
+from harness.evidence.requests import Recorder
+from harness.evidence.schedule import boundaries_reached, couples, needed, to_draw
+from harness.evidence.wants import answered
 from harness.run.job import Job
 from harness.run.progress import Meter
+from harness.run.sampling import gather
 from harness.run.scoring import halves
 from harness.store import rollouts as recorded
 from harness.store.files import parts
 from harness.store.schema import ROLLOUTS
-from harness.store.scores import ledger
+from harness.store.scores import score_file_of
 from tests.harness.run.test_job import engine, written
 
 STOPS, IDS = (0, 2, 3, 5), (7, 8, 9, 4, 5, 6)
@@ -38,12 +39,12 @@ STOPS, IDS = (0, 2, 3, 5), (7, 8, 9, 4, 5, 6)
     ],
 )
 def test_how_far_a_rollout_goes_in_the_words_of_the_trace(boundary, ids, found):
-    assert list(passed(STOPS, IDS, boundary, ids, 8)) == found
+    assert list(boundaries_reached(STOPS, IDS, boundary, ids, 8)) == found
 
 
 def test_a_rollout_stands_for_none_at_the_boundaries_where_all_are_drawn():
-    assert list(passed(STOPS, IDS, 0, (7, 8, 9, 4), 2)) == [(1, (9, 4))]
-    assert list(passed(STOPS, IDS, 0, (7, 8, 9, 4), 1)) == []
+    assert list(boundaries_reached(STOPS, IDS, 0, (7, 8, 9, 4), 2)) == [(1, (9, 4))]
+    assert list(boundaries_reached(STOPS, IDS, 0, (7, 8, 9, 4), 1)) == []
 
 
 def test_only_draws_that_go_on_are_coupled():
@@ -58,18 +59,18 @@ def test_only_draws_that_go_on_are_coupled():
 def test_a_draw_is_due_once_the_one_before_it_is_there():
     most = {("resample", k): 2 for k in range(4)}
     there = {("resample", 0, Cut(1)), ("resample", 1, Cut(0))}
-    assert anew(Draw(0, 2), most, there, 8) == [Cut(0), Cut(1)]
-    assert anew(Draw(1, 2), most, there, 8) == [Cut(1)]
-    assert anew(Draw(2, 2), most, there, 8) == [Cut(0)]
-    assert anew(Draw(2, 2), most, there, 2) == [Cut(0), Cut(1)]
+    assert to_draw(Draw(0, 2), most, there, 8) == [Cut(0), Cut(1)]
+    assert to_draw(Draw(1, 2), most, there, 8) == [Cut(1)]
+    assert to_draw(Draw(2, 2), most, there, 8) == [Cut(0)]
+    assert to_draw(Draw(2, 2), most, there, 2) == [Cut(0), Cut(1)]
     del most["resample", 2]
-    assert anew(Draw(3, 2), most, there, 8) == [Cut(0), Cut(1)]
+    assert to_draw(Draw(3, 2), most, there, 8) == [Cut(0), Cut(1)]
 
 
 def test_behind_a_settled_boundary_what_it_will_not_have_is_drawn_at_once():
     most = {("resample", 0): 2, ("resample", 1): 4}
     there = {("resample", 0, Cut(0))}
-    assert anew(Draw(1, 4), most, there, 8) == [Cut(0), Cut(2), Cut(3)]
+    assert to_draw(Draw(1, 4), most, there, 8) == [Cut(0), Cut(2), Cut(3)]
 
 
 def drawn(*answers: str, first: int = 0) -> Rollouts:
@@ -90,17 +91,17 @@ def drawn(*answers: str, first: int = 0) -> Rollouts:
     ],
 )
 def test_a_boundary_of_one_answer_is_settled(there: Rollouts | None, n: int):
-    assert due(Draw(0, 8), there, 3) == n
+    assert needed(Draw(0, 8), there, 3) == n
     have = Evidence(8, "", (), {("resample", 0): there} if there else {}, settled=3)
-    assert held(Draw(0, 8), have) == (there is not None and set(range(n)) <= {*there.draw})
+    assert answered(Draw(0, 8), have) == (there is not None and set(range(n)) <= {*there.draw})
 
 
 def test_nothing_is_settled_that_is_not_drawn_on_from_its_boundary():
     same = drawn("a", "a", "a")
-    assert due(Draw(0, 8), same, 0) == 8
-    assert due(Draw(0, 2), same, 3) == 2
+    assert needed(Draw(0, 8), same, 0) == 8
+    assert needed(Draw(0, 2), same, 3) == 2
     for want in (Draw(0, 8, "sentence"), Draw(0, 8, append="x"), Draw(0, 8, after=(Cut(0, (1,)),))):
-        assert due(want, same, 3) == 8
+        assert needed(want, same, 3) == 8
 
 
 # A chain whose exact answers are known: every sentence is one of two tokens, the answer the last.
@@ -127,7 +128,7 @@ def swept(rng: np.random.Generator, own: Sequence[int], draws: int, stretch: int
             ids, fresh = walk(rng, own[k - 1] if k else 0, n - k), fresh + 1
             last = (*own[:k], *ids)[-1]
             found[k, d] = last
-            for place, _ in passed(range(n + 1), own, k, ids, stretch):
+            for place, _ in boundaries_reached(range(n + 1), own, k, ids, stretch):
                 found[place, d] = last
     return np.append(found, np.full((1, draws), fresh), axis=0)
 
@@ -153,10 +154,10 @@ def test_shares_are_those_of_draws_of_its_own_and_fewer_are_made():
 
 
 @pytest.fixture
-def coupled(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> Writer:
+def coupled(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Short sentences and little heat, so that some rollouts write what the trace wrote."""
-    sampling = replace(writer.sampling, schedule="coupled", stretch=3, temperature=0.35, draws=12)
-    return replace(writer, sampling=sampling)
+    sampling = replace(recorder.sampling, schedule="coupled", stretch=3, temperature=0.35, draws=12)
+    return replace(recorder, sampling=sampling)
 
 
 class Sweep:
@@ -173,13 +174,13 @@ class Sweep:
         return SentenceScores(np.array(found, dtype=np.float64))
 
 
-def test_every_boundary_has_all_its_draws_and_says_where_they_are_from(coupled: Writer) -> None:
+def test_every_boundary_has_all_its_draws_and_says_where_they_are_from(coupled: Recorder) -> None:
     made, n = written(coupled), coupled.sampling.draws
-    books = {"sweep": ledger(coupled.run, "sweep", "x")}
-    Job(Desk(coupled, ()), engine(coupled), made, {"sweep": Sweep()}, books, 2).run()
+    score_files = {"sweep": score_file_of(coupled.run, "sweep", "x")}
+    Job(Gatherer(coupled, ()), engine(coupled), made, {"sweep": Sweep()}, score_files, 2).run()
     shared = 0
     for trace in made:
-        stops = traces.site(trace).stops
+        stops = start_of(trace).stops
         frame = parts(coupled.folder(trace.id), ROLLOUTS)
         rows = {(r["boundary"], r["draw"]): r for r in frame.iter_rows(named=True)}
         assert len(frame) == len(rows) == n * len(stops)
@@ -196,29 +197,29 @@ def test_every_boundary_has_all_its_draws_and_says_where_they_are_from(coupled: 
             assert k % 3 or row["origin"] == k
             shared += row["origin"] < k
         own = frame.filter(pl.col("origin") == pl.col("boundary"))["n_tokens"].sum()
-        assert own <= books["sweep"].status["tokens"]
+        assert own <= score_files["sweep"].status["tokens"]
     assert shared > 0
-    assert books["sweep"].frames[made[0].id]["score"].unique().to_list() == [n]
+    assert score_files["sweep"].frames[made[0].id]["score"].unique().to_list() == [n]
 
 
 @pytest.mark.parametrize("schedule", ["coupled", "adaptive"])
 def test_what_was_cut_off_goes_on_as_if_it_had_not_been(
-    schedule: str, coupled: Writer, tmp_path: Path
+    schedule: str, coupled: Recorder, tmp_path: Path
 ) -> None:
     coupled = replace(coupled, sampling=replace(coupled.sampling, schedule=schedule))
     trace = written(coupled)[0]
     wanted = [Draw(k, 6) for k in range(len(trace.sentences) + 1)]
-    site = traces.site(trace)
+    start = start_of(trace)
 
-    def rounds(writer: Writer, *wants: Sequence[Draw]) -> list[tuple[object, ...]]:
+    def rounds(recorder: Recorder, *wants: Sequence[Draw]) -> list[tuple[object, ...]]:
         for want in wants:
-            while left := [w for w in want if missing(writer, w)]:
-                gather(writer, engine(writer), [(site, left)], Meter("test", None))
-        frame = parts(writer.folder(trace.id), ROLLOUTS).sort("boundary", "draw")
+            while left := [w for w in want if missing(recorder, w)]:
+                gather(recorder, engine(recorder), [(start, left)], Meter("test", None))
+        frame = parts(recorder.folder(trace.id), ROLLOUTS).sort("boundary", "draw")
         return list(frame.select("boundary", "draw", "origin", "token_ids").iter_rows())
 
-    def missing(writer: Writer, want: Draw) -> bool:
-        return not held(want, Desk(writer, ()).start(trace))
+    def missing(recorder: Recorder, want: Draw) -> bool:
+        return not answered(want, Gatherer(recorder, ()).start(trace))
 
     whole = rounds(coupled, wanted)
     other = replace(coupled, run=tmp_path / "other")
@@ -226,14 +227,18 @@ def test_what_was_cut_off_goes_on_as_if_it_had_not_been(
     assert rounds(other, some, wanted) == whole
 
 
-def test_settled_boundaries_get_no_more_and_the_others_all(coupled: Writer, tmp_path: Path) -> None:
+def test_settled_boundaries_get_no_more_and_the_others_all(
+    coupled: Recorder, tmp_path: Path
+) -> None:
     sampling = replace(coupled.sampling, schedule="adaptive")
     adaptive = replace(coupled, sampling=sampling, run=tmp_path / "adaptive")
     made, tokens = written(coupled), dict[str, int]()
-    for writer in (coupled, adaptive):
-        books = {"sweep": ledger(writer.run, "sweep", "x")}
-        Job(Desk(writer, ()), engine(writer), made, {"sweep": Sweep()}, books, 2).run()
-        tokens[writer.sampling.schedule] = books["sweep"].status["tokens"]
+    for recorder in (coupled, adaptive):
+        score_files = {"sweep": score_file_of(recorder.run, "sweep", "x")}
+        Job(
+            Gatherer(recorder, ()), engine(recorder), made, {"sweep": Sweep()}, score_files, 2
+        ).run()
+        tokens[recorder.sampling.schedule] = score_files["sweep"].status["tokens"]
     few = 0
     for trace in made:
         there = recorded.load(adaptive.folder(trace.id))

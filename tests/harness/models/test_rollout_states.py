@@ -7,12 +7,13 @@ import torch
 import harness.models.packing
 import harness.models.rollout_states
 from harness import Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
-from harness.evidence.wants import held, only
+from harness.evidence.passes import with_states
+from harness.evidence.wants import answered, restricted
 from harness.models.model import Model, Subject
-from harness.models.rollout_states import ends, stated
+from harness.models.rollout_states import ends
 from harness.store import schema
 from harness.store.files import add_part, rows
-from harness.store.rollouts import begun
+from harness.store.rollouts import first_sentence_ids
 
 IDS = (7, 8, 9, 3, 11, 12, 4, 5, 13, 6)
 SENTENCES = (Sentence("a", 1, 4, None), Sentence("b", 4, 7, None))
@@ -88,8 +89,13 @@ def folder(tmp_path):
 
 
 def test_the_recorded_tokens_of_first_sentences(folder):
-    assert begun(folder, "resample") == {(1, 1): (8, 5), (0, 0): (3,), (1, 0): (8, 4), (1, 2): ()}
-    assert begun(folder, "sentence") == {(1, 0): (3, 3)}
+    assert first_sentence_ids(folder, "resample") == {
+        (1, 1): (8, 5),
+        (0, 0): (3,),
+        (1, 0): (8, 4),
+        (1, 2): (),
+    }
+    assert first_sentence_ids(folder, "sentence") == {(1, 0): (3, 3)}
 
 
 def test_each_draw_gets_the_state_of_its_own_beginning(subject, folder):
@@ -101,10 +107,10 @@ def test_each_draw_gets_the_state_of_its_own_beginning(subject, folder):
         ReadRollouts("resample", 0),
         ReadRollouts("resample", 1, 0),
     ]
-    assert not any(held(want, have) for want in wants)
-    told = stated(subject, folder, TRACE, have, wants)
-    assert all(held(want, told) for want in wants)
-    assert not held(ReadRollouts("resample", 0, 0), told)
+    assert not any(answered(want, have) for want in wants)
+    told = with_states(subject, folder, TRACE, have, wants)
+    assert all(answered(want, told) for want in wants)
+    assert not answered(ReadRollouts("resample", 0, 0), told)
     found = told.rollouts["resample", 1]
     for layer in (-1, 0):
         for draw, ids in ((0, (8, 4)), (1, (8, 5))):
@@ -119,6 +125,6 @@ def test_only_states_that_are_wanted_are_kept_for_what_learns():
     states = {layer: np.zeros((1, 2), np.float32) for layer in (0, 1)}
     drawn = Rollouts(np.arange(1), ("",), np.zeros(1, bool), ("",), states)
     have = Evidence(1, "", (), rollouts={("resample", 0): drawn})
-    kept = only(have, [Draw(0, 1), ReadRollouts("resample", 0, 1)])
+    kept = restricted(have, [Draw(0, 1), ReadRollouts("resample", 0, 1)])
     assert set(kept.rollouts["resample", 0].states) == {1}
-    assert only(have, [Draw(0, 1)]).rollouts["resample", 0].states == {}
+    assert restricted(have, [Draw(0, 1)]).rollouts["resample", 0].states == {}

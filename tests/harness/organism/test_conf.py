@@ -1,7 +1,7 @@
 from hydra import compose, initialize_config_module
 
-from harness.cli.settings import Sampling
 from harness.core.config import build, target
+from harness.evidence.sampling import Sampling
 from harness.models.model import Model
 from harness.organism import Organism
 

@@ -10,14 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from harness.cli.hydra import composed, opened
+from harness.cli.hydra import composed, hydra_session
 from harness.core import Trace, UserError
+from harness.core.truth import Truth
 from harness.organism.account import PLANTED
 from harness.organism.checkpoints import ROOT, decisions, shipped, verify
 from harness.organism.program import START
 from harness.organism.puzzles import read
 from harness.organism.truth import answers
-from harness.run.truth import Truth, export
+from harness.run.truth import export
 from harness.selftest import __main__ as selftest
 from harness.store.schema import EDGES
 from tests.contract.factory import trace
@@ -71,14 +72,14 @@ def test_names_of_rules_and_kinds_never_mix(tmp_path: Path, known: str, expected
         {"trace_id": ["a", "b"], "sentence": [0, 0], "category": ["rule", "rule"]},
         schema_overrides={"sentence": pl.Int32},
     )
-    writer = SimpleNamespace(
+    recorder = SimpleNamespace(
         run=tmp_path,
         problems=Silent(known),
         subject=SimpleNamespace(path="x"),
         sampling=SimpleNamespace(temperature=1.0, top_p=1.0),
     )
-    unchecked = getattr(export, "__wrapped__", export)  # no more of a writer than it needs
-    found = unchecked(writer, made, frame)
+    unchecked = getattr(export, "__wrapped__", export)  # no more of a recorder than it needs
+    found = unchecked(recorder, made, frame)
     assert found.sort("trace_id")["category"].to_list() == expected
 
 
@@ -123,7 +124,7 @@ def test_a_missed_bound_is_exit_code_1(run: Path, capsys: pytest.CaptureFixture[
 
 def test_every_detector_is_in_the_self_test_by_itself():
     line = selftest._line([])
-    with opened(None) as loader:
+    with hydra_session(None) as loader:
         assert line[1] == f"method=[{','.join(loader.get_group_options('method'))}]"
         assert composed([line[0]], loader).run == "selftest"
     assert selftest._line(["method=[mi]"]) == ["+experiment=selftest"]

@@ -4,10 +4,10 @@ from random import Random
 import numpy as np
 
 from harness.core import Problem, Trace
+from harness.core.truth import Truth
 from harness.organism.account import account
 from harness.organism.program import nominal
 from harness.organism.tokens import encode, prompt, tokenizer
-from harness.run.truth import Truth
 from harness.text.segmentation import offsets, reasoning_span
 from harness.text.segmentation import sentences as cut
 from tests.harness.organism.walks import puzzles, text, walk

@@ -56,7 +56,7 @@ class Counting:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose traces are written and nothing else."""
     results = tmp_path_factory.mktemp("planned")
-    job(settings(results, ["gram_coverage"]))
+    job(settings(results, ["gram_coverage"]).run)
     return results
 
 
@@ -72,7 +72,7 @@ def test_a_run_makes_the_planned_requests(results: Path, monkeypatch: pytest.Mon
         return engines[-1]
 
     monkeypatch.setattr(HF, "start", counted)
-    job(todo)
+    job(todo.run)
     (engine,) = engines
     assert engine.requests == planned.whole.requests > 200
     assert engine.tokens == pytest.approx(planned.whole.written, rel=0.2)
@@ -84,7 +84,7 @@ def test_a_run_makes_the_planned_requests(results: Path, monkeypatch: pytest.Mon
 def test_a_run_makes_the_planned_passes(results: Path, method: str) -> None:
     todo = settings(results, [method])
     planned = forecast_of(todo)
-    job(todo)
+    job(todo.run)
     status = read_json(results / "r" / "status" / f"{method}.json")
     assert status["passes"] == planned.whole.passes > 0
 

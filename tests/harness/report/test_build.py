@@ -8,9 +8,8 @@ import polars as pl
 import pytest
 
 from harness.core import UserError
-from harness.report.__main__ import configured
 from harness.report.build import report
-from harness.report.plots import Report
+from harness.report.settings import Report, configured
 from harness.store.files import read_json, write_json
 from tests.harness.comparing import load
 from tests.harness.synthetic import write_run

@@ -24,14 +24,14 @@ from harness.core import (
     Suppress,
     Trace,
 )
-from harness.evidence.gather import Desk
-from harness.evidence.requests import Writer
-from harness.evidence.wants import only
+from harness.evidence.gather import Gatherer
+from harness.evidence.requests import Recorder
+from harness.evidence.wants import restricted
 from harness.run.folds import Learner, facts, folds
 from harness.run.job import Job
 from harness.store import schema
 from harness.store.files import read_json
-from harness.store.scores import Ledger, ledger
+from harness.store.scores import ScoreFile, score_file_of
 from tests.harness.run.test_job import engine, written
 
 
@@ -72,20 +72,22 @@ class Memory:
         return {"seen": list(self.seen)}
 
 
-def job(writer: Writer, made: Sequence[Trace], book: Ledger, own: object) -> Job:
-    return Job(Desk(writer, ()), engine(writer), made, {"memory": own}, {"memory": book}, 2)
+def job(recorder: Recorder, made: Sequence[Trace], score_file: ScoreFile, own: object) -> Job:
+    return Job(
+        Gatherer(recorder, ()), engine(recorder), made, {"memory": own}, {"memory": score_file}, 2
+    )
 
 
-def test_every_problem_is_scored_by_what_was_learnt_on_others(writer: Writer) -> None:
-    made = written(writer)
-    job(writer, made, ledger(writer.run, "memory", "x"), Memory()).run()
-    status = read_json(writer.run / "status" / "memory.json")
+def test_every_problem_is_scored_by_what_was_learnt_on_others(recorder: Recorder) -> None:
+    made = written(recorder)
+    job(recorder, made, score_file_of(recorder.run, "memory", "x"), Memory()).run()
+    status = read_json(recorder.run / "status" / "memory.json")
     assert (status["state"], status["traces"], status["passes"]) == ("done", 3, 3)
     learnt = [set(fold["seen"]) for fold in status["facts"]]
     assert learnt[0] | learnt[1] == {"q0", "q1", "q2"}
     assert not learnt[0] & learnt[1]
     assert status["undefined"] == {"it is q0": 1}
-    scores = pl.read_parquet(writer.run / "scores" / "memory.parquet")
+    scores = pl.read_parquet(recorder.run / "scores" / "memory.parquet")
     fold_of = folds(["q0", "q1", "q2"], 2)
     for trace in made:
         values = set(scores.filter(trace_id=trace.id)["score"])
@@ -93,10 +95,10 @@ def test_every_problem_is_scored_by_what_was_learnt_on_others(writer: Writer) ->
         assert trace.problem.id == "q0" or values == {float(others)}
 
 
-def test_a_matrix_is_kept_cell_by_cell_without_the_undefined(writer: Writer) -> None:
-    made = written(writer)
-    job(writer, made, ledger(writer.run, "memory", "x"), Memory()).run()
-    found = pl.concat(map(pl.read_parquet, (writer.run / "matrices" / "memory").iterdir()))
+def test_a_matrix_is_kept_cell_by_cell_without_the_undefined(recorder: Recorder) -> None:
+    made = written(recorder)
+    job(recorder, made, score_file_of(recorder.run, "memory", "x"), Memory()).run()
+    found = pl.concat(map(pl.read_parquet, (recorder.run / "matrices" / "memory").iterdir()))
     assert found.schema == pl.Schema(schema.MATRICES)
     for trace in made[1:]:
         n, own = len(trace.sentences), found.filter(trace_id=trace.id)
@@ -115,23 +117,25 @@ class Broken(Memory):
         return super().score(trace, evidence)
 
 
-def test_nothing_is_recorded_before_all_is(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_recorded_before_all_is(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("harness.store.scores.FLUSH", 0.0)
-    made, book = written(writer), ledger(writer.run, "memory", "x")
+    made, score_file = written(recorder), score_file_of(recorder.run, "memory", "x")
     with pytest.raises(KeyboardInterrupt):
-        job(writer, made, book, Broken()).run()
-    assert not (writer.run / "scores" / "memory.parquet").exists()
-    job(writer, made, ledger(writer.run, "memory", "x"), Memory()).run()
-    again = ledger(writer.run, "memory", "x")
+        job(recorder, made, score_file, Broken()).run()
+    assert not (recorder.run / "scores" / "memory.parquet").exists()
+    job(recorder, made, score_file_of(recorder.run, "memory", "x"), Memory()).run()
+    again = score_file_of(recorder.run, "memory", "x")
     assert len(again.frames) == 3
-    done = job(writer, made, again, Broken())
+    done = job(recorder, made, again, Broken())
     assert not done.open(made[1])
     done.run()
     assert again.status["undefined"] == {"it is q0": 1}
 
 
-def test_facts_are_those_of_the_copies_that_state_some(writer: Writer) -> None:
-    made = written(writer)
+def test_facts_are_those_of_the_copies_that_state_some(recorder: Recorder) -> None:
+    made = written(recorder)
     learner = Learner(Memory())
     for trace in made:
         learner.keep(trace, Evidence(1, "", (), reading=Reading(np.zeros(1))))
@@ -157,7 +161,7 @@ def test_only_what_is_wanted_is_kept() -> None:
     )  # fmt: skip
     wants = [Draw(0, 1, arm="a"), Read(states=(1,)), Read(entropy=True, checkpoint="base")]
     wants += [compares[0], attends[0], masks[0], texts[0], Embed(("x",), "m")]
-    kept = only(have, wants)
+    kept = restricted(have, wants)
     assert set(kept.rollouts) == {("a", 0)}
     assert set(kept.reading.states) == {1}
     assert set(kept.others) == {"base"}
@@ -167,4 +171,4 @@ def test_only_what_is_wanted_is_kept() -> None:
     assert set(kept.suppression) == {masks[0]}
     assert set(kept.texts) == {texts[0]}
     assert set(kept.embeddings) == {("m", "x")}
-    assert only(have, []).reading.entropy is None
+    assert restricted(have, []).reading.entropy is None

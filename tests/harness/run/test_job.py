@@ -14,32 +14,35 @@ from harness.engines.base import Finished, Request
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
 from harness.evidence import requests as draws
-from harness.evidence.gather import Desk
-from harness.evidence.requests import Writer, gather
+from harness.evidence.gather import Gatherer
+from harness.evidence.recorder import start_of
+from harness.evidence.requests import Recorder
 from harness.models.forward import read, read_text
 from harness.models.model import Subject
+from harness.problems.roles import by_role
 from harness.run import traces
 from harness.run.job import Job
 from harness.run.progress import Meter
+from harness.run.sampling import gather
 from harness.run.scoring import halves, score
 from harness.store import rollouts as recorded
 from harness.store.files import parts
 from harness.store.schema import ROLLOUTS, SENTENCES, TRACES
-from harness.store.scores import ledger
+from harness.store.scores import score_file_of
 from harness.text.answers import canonical, extract
 from harness.text.categories import Labels
 from tests.harness.conftest import SAMPLING
 
 
-def engine(writer: Writer) -> object:
-    stops = Stops(writer.subject.tokenizer, writer.subject.eos, writer.segmenter)
-    heat = (writer.sampling.temperature, writer.sampling.top_p)
-    return HF(slots=8, pool=400).start(writer.subject, stops, heat)
+def engine(recorder: Recorder) -> object:
+    stops = Stops(recorder.subject.tokenizer, recorder.subject.eos, recorder.segmenter)
+    heat = (recorder.sampling.temperature, recorder.sampling.top_p)
+    return HF(slots=8, pool=400).start(recorder.subject, stops, heat)
 
 
-def written(writer: Writer) -> list[Trace]:
-    cast = traces.cast(writer.problems.load())
-    return traces.write(writer, engine(writer), cast.evaluate, Labels((), ""))
+def written(recorder: Recorder) -> list[Trace]:
+    cast = by_role(recorder.problems.load())
+    return traces.write(recorder, engine(recorder), cast.evaluate, Labels((), ""))
 
 
 def drawn(run: Path) -> list[tuple[str, int, str, int]]:
@@ -60,24 +63,24 @@ class Failing:
             yield done
 
 
-def test_traces_tile_and_are_the_same_when_read_again(writer: Writer) -> None:
-    made = written(writer)
+def test_traces_tile_and_are_the_same_when_read_again(recorder: Recorder) -> None:
+    made = written(recorder)
     assert len(made) == 3
     for trace in made:
         stops = [0, *(s.stop for s in trace.sentences)]
         assert [s.start for s in trace.sentences] == stops[:-1]
         assert stops[-1] == len(trace.token_ids)
         assert "".join(s.text for s in trace.sentences) == trace.text
-        assert trace.text == writer.subject.decode(trace.token_ids)
+        assert trace.text == recorder.subject.decode(trace.token_ids)
         assert len(trace.token_ids) <= SAMPLING.max_tokens
-    assert written(writer) == made
-    frame = pl.read_parquet(writer.run / "traces.parquet")
+    assert written(recorder) == made
+    frame = pl.read_parquet(recorder.run / "traces.parquet")
     assert frame.schema == pl.Schema(TRACES)
-    assert pl.read_parquet(writer.run / "sentences.parquet").schema == pl.Schema(SENTENCES)
+    assert pl.read_parquet(recorder.run / "sentences.parquet").schema == pl.Schema(SENTENCES)
 
 
-def test_kept_traces_are_as_asked(writer: Writer) -> None:
-    wrong = replace(writer, sampling=replace(SAMPLING, keep="incorrect", traces=2, attempts=6))
+def test_kept_traces_are_as_asked(recorder: Recorder) -> None:
+    wrong = replace(recorder, sampling=replace(SAMPLING, keep="incorrect", traces=2, attempts=6))
     made = written(wrong)
     assert made
     assert not any(trace.correct for trace in made)
@@ -85,25 +88,25 @@ def test_kept_traces_are_as_asked(writer: Writer) -> None:
     assert counts.max() == 2
 
 
-def test_rollouts_say_what_their_tokens_say(writer: Writer) -> None:
-    trace = written(writer)[0]
-    site = traces.site(trace)
+def test_rollouts_say_what_their_tokens_say(recorder: Recorder) -> None:
+    trace = written(recorder)[0]
+    start = start_of(trace)
     wanted = [Draw(b, 4) for b in range(len(trace.sentences) + 1)]
     wanted += [Draw(b, 4, "answer", "forced", " total is") for b in (0, 1)]
-    gather(writer, engine(writer), [(site, wanted)], Meter("test", None))
-    frame = parts(writer.folder(trace.id), ROLLOUTS)
+    gather(recorder, engine(recorder), [(start, wanted)], Meter("test", None))
+    frame = parts(recorder.folder(trace.id), ROLLOUTS)
     assert len(frame) == 4 * len(wanted)
     for row in frame.iter_rows(named=True):
-        prefix = trace.token_ids[: site.stops[row["boundary"]]]
-        extra = writer.subject.encode(" total is") if row["arm"] == "forced" else ()
-        text = writer.subject.decode((*prefix, *extra, *row["token_ids"]))
+        prefix = trace.token_ids[: start.stops[row["boundary"]]]
+        extra = recorder.subject.encode(" total is") if row["arm"] == "forced" else ()
+        text = recorder.subject.decode((*prefix, *extra, *row["token_ids"]))
         assert row["answer"] == canonical(extract(text, r"total is (\d)"))
         assert row["correct"] == (row["answer"] == canonical(trace.problem.answer))
-        new = writer.subject.decode(row["token_ids"])
-        spans = writer.segmenter(new)
+        new = recorder.subject.decode(row["token_ids"])
+        spans = recorder.segmenter(new)
         assert row["first_sentence"] == (new[: spans[0][1]].strip() if spans else "")
         assert (
-            writer.subject.decode(row["token_ids"][: row["first_sentence_stop"]]).strip()
+            recorder.subject.decode(row["token_ids"][: row["first_sentence_stop"]]).strip()
             == row["first_sentence"]
         )
         cap = SAMPLING.max_tokens if not extra else len(prefix) + len(extra) + 8
@@ -111,20 +114,20 @@ def test_rollouts_say_what_their_tokens_say(writer: Writer) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 1, 7])
-def test_what_was_cut_off_goes_on_and_nothing_twice(writer: Writer, after: int) -> None:
-    trace = written(writer)[0]
-    wanted = [(traces.site(trace), [Draw(b, 5) for b in range(4)])]
+def test_what_was_cut_off_goes_on_and_nothing_twice(recorder: Recorder, after: int) -> None:
+    trace = written(recorder)[0]
+    wanted = [(start_of(trace), [Draw(b, 5) for b in range(4)])]
     meter = Meter("test", None)
     draws_before = draws.FLUSH
     draws.FLUSH = 0.0  # every finished request at once
     try:
         with pytest.raises(KeyboardInterrupt):
-            gather(writer, Failing(engine(writer), after), wanted, meter)
+            gather(recorder, Failing(engine(recorder), after), wanted, meter)
     finally:
         draws.FLUSH = draws_before
-    before = drawn(writer.run)
-    gather(writer, engine(writer), wanted, meter)
-    after_all = drawn(writer.run)
+    before = drawn(recorder.run)
+    gather(recorder, engine(recorder), wanted, meter)
+    after_all = drawn(recorder.run)
     assert len(before) < len(after_all) == len(set(after_all))
     assert [k for k in after_all if k[2] == "resample"] == [
         (trace.id, b, "resample", d) for b in range(4) for d in range(5)
@@ -136,17 +139,17 @@ def test_what_was_cut_off_goes_on_and_nothing_twice(writer: Writer, after: int) 
             asked.extend(requests)
             return iter(())
 
-    gather(writer, Watching(), wanted, meter)
+    gather(recorder, Watching(), wanted, meter)
     assert asked == []
 
 
-def test_more_draws_extend_and_keep_what_is_there(writer: Writer) -> None:
-    trace = written(writer)[0]
-    site, meter = traces.site(trace), Meter("test", None)
-    gather(writer, engine(writer), [(site, [Draw(1, 3)])], meter)
-    few = recorded.load(writer.folder(trace.id))["resample", 1]
-    gather(writer, engine(writer), [(site, [Draw(1, 7)])], meter)
-    more = recorded.load(writer.folder(trace.id))["resample", 1]
+def test_more_draws_extend_and_keep_what_is_there(recorder: Recorder) -> None:
+    trace = written(recorder)[0]
+    start, meter = start_of(trace), Meter("test", None)
+    gather(recorder, engine(recorder), [(start, [Draw(1, 3)])], meter)
+    few = recorded.load(recorder.folder(trace.id))["resample", 1]
+    gather(recorder, engine(recorder), [(start, [Draw(1, 7)])], meter)
+    more = recorded.load(recorder.folder(trace.id))["resample", 1]
     assert more.draw.tolist() == list(range(7))
     assert more.answer[:3] == few.answer
     assert more.first_sentence[:3] == few.first_sentence
@@ -202,17 +205,19 @@ class Share:
         return SentenceScores(np.full(n, len(end) + end.draw.sum() / 100))
 
 
-def test_rounds_are_sampled_until_nothing_is_wanted(writer: Writer) -> None:
-    made = written(writer)
-    book = ledger(writer.run, "share", "x")
-    Job(Desk(writer, ()), engine(writer), made, {"share": Share()}, {"share": book}, 2).run()
-    assert book.status["state"] == "done"
-    assert book.status["passes"] == len(made)
-    assert set(book.frames) == {trace.id for trace in made}
-    again = ledger(writer.run, "share", "x")
-    assert set(again.frames) == set(book.frames)
-    assert ledger(writer.run, "share", "other options").frames == {}
-    frame = pl.read_parquet(writer.run / "scores" / "share.parquet")
+def test_rounds_are_sampled_until_nothing_is_wanted(recorder: Recorder) -> None:
+    made = written(recorder)
+    score_file = score_file_of(recorder.run, "share", "x")
+    Job(
+        Gatherer(recorder, ()), engine(recorder), made, {"share": Share()}, {"share": score_file}, 2
+    ).run()
+    assert score_file.status["state"] == "done"
+    assert score_file.status["passes"] == len(made)
+    assert set(score_file.frames) == {trace.id for trace in made}
+    again = score_file_of(recorder.run, "share", "x")
+    assert set(again.frames) == set(score_file.frames)
+    assert score_file_of(recorder.run, "share", "other options").frames == {}
+    frame = pl.read_parquet(recorder.run / "scores" / "share.parquet")
     assert frame["half_a"].list.len().unique().to_list() == [SAMPLING.splits]
     assert (frame["score"] - 5.10).abs().max() < 1e-9
     # Halves of five draws: two and three of them, whose numbers add up to those of the whole.
@@ -232,8 +237,8 @@ def test_halves_share_no_draw_and_differ_between_splits() -> None:
     assert len(seen) > 15
 
 
-def test_scores_must_be_one_a_sentence_and_never_infinite(writer: Writer) -> None:
-    trace = written(writer)[0]
+def test_scores_must_be_one_a_sentence_and_never_infinite(recorder: Recorder) -> None:
+    trace = written(recorder)[0]
 
     class Bad:
         family, signed = "test", False

@@ -5,7 +5,8 @@ import pytest
 
 from harness import Problem, Sentence, SentenceScores, Trace
 from harness.evidence.gather import Costs
-from harness.run.scoring import checked, token_frame
+from harness.run.scoring import checked
+from harness.store.scores import token_frame
 
 PROBLEM = Problem("p", "q", "a", None, "made", "evaluate")
 SENTENCES = (Sentence("ab", 0, 2, None), Sentence("c", 2, 3, None))

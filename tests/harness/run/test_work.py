@@ -15,13 +15,13 @@ import pytest
 from harness.cli.checks import plan
 from harness.core import Draw, Problem, UserError
 from harness.evidence import requests as draws
-from harness.evidence.recorder import Site, Writer
+from harness.evidence.recorder import Recorder, Start
 from harness.run import work as sharing
 from harness.run.job import job
 from harness.run.progress import Meter
-from harness.run.shard import part
-from harness.run.work import Leases, offered, shard
-from harness.store.files import lease, taken
+from harness.run.sampling import offered
+from harness.run.work import Leases, part, piece
+from harness.store.leases import lease, taken
 from tests.harness.together import check_alike, line, rollouts
 
 PROCESSES = get_context("forkserver")
@@ -32,7 +32,7 @@ PROCESSES.set_forkserver_preload(
 
 def work(results: Path, *more: str, flush: float = 10.0) -> None:
     draws.FLUSH, sharing.POLL = flush, 0.1
-    job(plan(line(results, *more)).jobs[0])
+    job(plan(line(results, *more)).jobs[0].run)
 
 
 def started(results: Path, flush: float = 10.0) -> BaseProcess:
@@ -71,13 +71,13 @@ def test_fixed_parts_need_no_leases_and_are_gathered_at_the_end(
     alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for which in ("0/2", "1/2"):
-        job(plan(line(tmp_path, f"shard={which}")).jobs[0])
+        job(plan(line(tmp_path, f"shard={which}")).jobs[0].run)
     assert not (tmp_path / "r" / "traces.parquet").exists()
     assert rollouts(tmp_path).keys() == rollouts(alone).keys()
     monkeypatch.setattr(
         "harness.engines.hf.HF.start", lambda *_: pytest.fail("nothing is left to draw")
     )
-    job(plan(line(tmp_path)).jobs[0])
+    job(plan(line(tmp_path)).jobs[0].run)
     check_alike(tmp_path, alone)
 
 
@@ -113,7 +113,7 @@ def test_a_dead_holder_is_known_at_once(tmp_path: Path) -> None:
 def test_a_holder_elsewhere_is_lost_when_it_falls_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.store.files.LEASE", 0.6)
+    monkeypatch.setattr("harness.store.leases.LEASE", 0.6)
     theirs = lease(tmp_path, "x/1")
     assert taken(theirs)
     record = Path(theirs.lock_file).read_text()
@@ -136,8 +136,8 @@ def test_a_holder_elsewhere_is_lost_when_it_falls_silent(
     mine.confirm()
 
 
-def test_who_was_taken_over_records_nothing_more(writer: Writer) -> None:
-    leases = Leases(writer.run, "x")
+def test_who_was_taken_over_records_nothing_more(recorder: Recorder) -> None:
+    leases = Leases(recorder.run, "x")
     assert leases.take(1)
     leases.confirm()
     Path(leases.held[0].lock_file).unlink()
@@ -145,30 +145,30 @@ def test_who_was_taken_over_records_nothing_more(writer: Writer) -> None:
         leases.confirm()
 
 
-def sites(n: int) -> list[tuple[Site, list[Draw]]]:
-    """One site a problem, each problem in a shard of its own."""
+def starts(n: int) -> list[tuple[Start, list[Draw]]]:
+    """One start a problem, each problem in a shard of its own."""
     found: dict[int, Problem] = {}
     for i in range(10_000):
         problem = Problem(f"p{i}", "q", "a", None, "s", "evaluate")
-        found.setdefault(shard(problem), problem)
+        found.setdefault(piece(problem), problem)
     problems = list(found.values())[:n]
-    return [(Site(p.id, p, (1,), (), (0,)), [Draw(0, 10)]) for p in problems]
+    return [(Start(p.id, p, (1,), (), (0,)), [Draw(0, 10)]) for p in problems]
 
 
 def test_pieces_are_taken_only_as_they_are_asked_for(tmp_path: Path) -> None:
     a, b = Leases(tmp_path, "x"), Leases(tmp_path, "x")
-    wanted, meter = sites(4), Meter("test", None)
+    wanted, meter = starts(4), Meter("test", None)
     mine, theirs = offered(a, wanted, meter), offered(b, wanted, meter)
     taken_in_turn: Iterator[str] = (next(each)[0].owner for each in (mine, theirs, mine, theirs))
-    assert sorted(taken_in_turn) == sorted(site.owner for site, _ in wanted)
+    assert sorted(taken_in_turn) == sorted(start.owner for start, _ in wanted)
     assert (list(mine), list(theirs)) == ([], [])
 
 
 def test_an_engine_that_takes_everything_gets_a_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.run.work.AHEAD", 35)
-    wanted, meter = sites(9), Meter("test", None)
+    monkeypatch.setattr("harness.run.sampling.AHEAD", 35)
+    wanted, meter = starts(9), Meter("test", None)
     assert len(list(offered(Leases(tmp_path, "x"), wanted, meter))) == 4  # 40 rollouts > 35
     coming = offered(Leases(tmp_path, "y"), wanted, meter)
     for _ in wanted:

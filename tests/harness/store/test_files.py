@@ -11,18 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core import UserError
-from harness.store.files import (
-    derive,
-    lease,
-    lock,
-    parts,
-    read_json,
-    slug,
-    taken,
-    write_bytes,
-    write_frame,
-    write_json,
-)
+from harness.core.seeds import derive
+from harness.store.files import parts, read_json, slug, write_bytes, write_frame, write_json
+from harness.store.leases import lease, lock, taken
 
 
 @contextmanager

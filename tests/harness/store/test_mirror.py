@@ -30,7 +30,7 @@ def system() -> Iterator[Any]:
 def work(results: Path, *more: str) -> None:
     (todo,) = plan(line(results, "mirror=memory://store", *more)).jobs
     with todo.mirror.kept(todo.folder):
-        job(todo)
+        job(todo.run)
 
 
 def test_parts_made_on_machines_of_their_own_are_gathered(

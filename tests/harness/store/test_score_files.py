@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from harness.core import UserError
+from harness.report.build import strangers
 from harness.store.files import write_json
-from harness.store.score_files import score_files, statuses, strangers
+from harness.store.score_files import score_files, statuses
 from tests.harness.synthetic import frame
 
 

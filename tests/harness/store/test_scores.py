@@ -5,7 +5,7 @@ import orjson
 
 from harness.core import Evidence, SentenceScores, Trace
 from harness.run.scoring import score
-from harness.store.scores import ledger
+from harness.store.scores import score_file_of
 from tests.contract.factory import ORDINARY, empty
 
 
@@ -23,14 +23,14 @@ class Judge:
 
 def test_a_trace_without_any_score_is_counted_with_its_reason(tmp_path: Path):
     n, nan = len(ORDINARY.sentences), np.nan
-    book = ledger(tmp_path, "judge", "hash")
+    score_file = score_file_of(tmp_path, "judge", "hash")
     for judge in (
         Judge([nan] * n, ""),
         Judge([nan] * n, "too short"),
         Judge([nan] * n, "too short"),
         Judge([nan] * (n - 1) + [1.0], ""),
     ):
-        book.add(ORDINARY, score(judge, ORDINARY, empty(), 2), 0.0)
-    book.write("done")
+        score_file.add(ORDINARY, score(judge, ORDINARY, empty(), 2), 0.0)
+    score_file.write("done")
     status = orjson.loads((tmp_path / "status" / "judge.json").read_bytes())
     assert status["undefined"] == {"no sentence has what its score needs": 1, "too short": 2}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import UserError
-from harness.cli.hydra import composed, opened
+from harness.cli.hydra import composed, hydra_session
 from harness.core.config import build
 from harness.evidence.example import TRACE
 from harness.run.traces import labelled
@@ -17,7 +17,7 @@ from harness.text.categories import Labels, Rule, kappa
 
 @pytest.fixture(scope="module")
 def labels() -> Labels:
-    with opened(None) as loader:
+    with hydra_session(None) as loader:
         return build(Labels, composed([], loader)["labels"], "labels")
 
 

@@ -9,6 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from harness.report.format import decimal
 from harness.report.plots.palette import key, paint
 from harness.report.plots.style import (
     DIVERGING,
@@ -22,7 +23,6 @@ from harness.report.plots.style import (
     canvas,
     caption,
     controlled,
-    decimal,
     hatched,
     inches,
     label,

@@ -5,16 +5,8 @@ import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from harness.report.plots.style import (
-    DIVERGING,
-    GAP,
-    INK,
-    ONE_COLUMN,
-    decimal,
-    drawable,
-    hatched,
-    places,
-)
+from harness.report.format import decimal
+from harness.report.plots.style import DIVERGING, GAP, INK, ONE_COLUMN, drawable, hatched, places
 
 CELL = 0.3  # inches
 FOOLS = "against "

@@ -6,13 +6,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from harness.cli.hydra import composed, opened
+from harness.cli.hydra import composed, hydra_session
 from harness.convert.__main__ import command
 from harness.convert.thought_anchors.figures import converged, figures
 from harness.convert.thought_anchors.labels import kappas
 from harness.core.config import build
-from harness.report.__main__ import configured
 from harness.report.build import report
+from harness.report.settings import configured
 from harness.text.categories import Labels
 
 ROOT = Path(__file__).parents[4]
@@ -83,7 +83,7 @@ def test_cuts_and_labels_against_the_published(
     said = capsys.readouterr().out
     assert "1434 sentences, cut as here in 10 of 10 traces" in said
     assert "importance of 209 that no rollout does without is 0" in said
-    with opened(None) as loader:
+    with hydra_session(None) as loader:
         labels = build(Labels, composed([], loader)["labels"], "labels")
     table = kappas(run, labels)
     assert table["n_sentences"].to_list()[-2:] == [779, 655]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from harness import UserError
 from harness.convert.__main__ import command
 from harness.convert.thought_anchors.cutting import alike, located
-from harness.report.__main__ import configured
 from harness.report.build import report
+from harness.report.settings import configured
 from harness.store.files import read_json
 from harness.text.segmentation import offsets
 from tests.harness.convert.tree import ACCURACY, CHUNKS, KL, TAGS, write_tree

@@ -11,13 +11,15 @@ import pytest
 from harness.core import Draw, UserError
 from harness.engines import completions as completing
 from harness.engines.base import Finished, Request
-from harness.engines.completions import Completing
+from harness.engines.completions import CompletionEngine
 from harness.engines.hf import HF
 from harness.engines.server import Server
 from harness.engines.stopping import Stops
-from harness.evidence.requests import Writer, gather
+from harness.evidence.recorder import start_of
+from harness.evidence.requests import Recorder
 from harness.models.model import Subject
 from harness.run.progress import Meter
+from harness.run.sampling import gather
 from harness.text.segmentation import offsets
 from tests.harness.engines.server.service import Service
 from tests.harness.run.test_job import drawn, written
@@ -53,7 +55,9 @@ def stops(subject: Subject) -> Stops:
     return Stops(subject.tokenizer, subject.eos, offsets)
 
 
-def engine(service: Service, heat: tuple[float, float] = (1.0, 1.0), **changes: Any) -> Completing:
+def engine(
+    service: Service, heat: tuple[float, float] = (1.0, 1.0), **changes: Any
+) -> CompletionEngine:
     conf = replace(CONF, url=service.url, **changes)
     return conf.start(service.subject, stops(service.subject), heat)
 
@@ -253,27 +257,26 @@ def test_a_key_is_sent_and_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in repr(conf)
 
 
-def test_what_was_finished_is_kept_when_the_server_fails(serve: Serve, writer: Writer) -> None:
-    trace = written(writer)[0]
-    from harness.run import traces
+def test_what_was_finished_is_kept_when_the_server_fails(serve: Serve, recorder: Recorder) -> None:
+    trace = written(recorder)[0]
 
-    wanted = [(traces.site(trace), [Draw(b, 5) for b in range(4)])]
+    wanted = [(start_of(trace), [Draw(b, 5) for b in range(4)])]
     service = serve(*[""] * 5, *["error"] * 100)
     meter = Meter("test", None)
     failing = engine(service, patience=0.05, slots=2)
     with pytest.raises(UserError, match="answers 500"):
-        gather(writer, failing, wanted, meter)
+        gather(recorder, failing, wanted, meter)
     failing.close()
-    before = [key for key in drawn(writer.run) if key[2] == "resample"]
+    before = [key for key in drawn(recorder.run) if key[2] == "resample"]
     assert 8 <= len(before) <= 10  # five requests of at most two draws were answered
     service.faults.clear()
-    gather(writer, engine(service), wanted, meter)
-    after = [key for key in drawn(writer.run) if key[2] == "resample"]
+    gather(recorder, engine(service), wanted, meter)
+    after = [key for key in drawn(recorder.run) if key[2] == "resample"]
     assert after == [(trace.id, b, "resample", d) for b in range(4) for d in range(5)]
 
 
 def test_a_server_that_is_killed_and_started_again_is_waited_for(
-    serve: Serve, writer: Writer
+    serve: Serve, recorder: Recorder
 ) -> None:
     todo = [request(5, 2, seed=9 * i) for i in range(16)]
     plain = sampled(engine(serve()), todo)

@@ -15,7 +15,7 @@ import pytest
 
 from harness.core import UserError
 from harness.engines.base import Finished
-from harness.engines.completions import Completing
+from harness.engines.completions import CompletionEngine
 from harness.engines.vllm import VLLM, installed
 from harness.store.files import read_json
 from tests.harness.rolling import alike, answers, hf, scene
@@ -32,27 +32,27 @@ CONF = VLLM(
 )  # fmt: skip
 
 
-def started(heat: tuple[float, float] = (1.0, 1.0), **changes: Any) -> Completing:
+def started(heat: tuple[float, float] = (1.0, 1.0), **changes: Any) -> CompletionEngine:
     where = scene()
     return replace(CONF, **changes).start(where.subject, where.stops, heat)
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Completing]:
+def engine() -> Iterator[CompletionEngine]:
     running = started()
     yield running
     running.close()
 
 
 @pytest.fixture(scope="module")
-def cold() -> Iterator[Completing]:
+def cold() -> Iterator[CompletionEngine]:
     """One at temperature 0, with room for a trace and no more."""
     running = started((0.0, 1.0), max_length=len(scene().prompt) + 384)
     yield running
     running.close()
 
 
-def family(engine: Completing) -> list[psutil.Process]:
+def family(engine: CompletionEngine) -> list[psutil.Process]:
     """The processes of an engine, those of its first copy first."""
     owned = [psutil.Process(each.process.pid) for each in engine.completers]
     return [member for own in owned for member in (own, *own.children(recursive=True))]
@@ -63,7 +63,7 @@ def gone(processes: Sequence[psutil.Process], seconds: float) -> bool:
     return all(p.status() == psutil.STATUS_ZOMBIE for p in alive)
 
 
-def test_answers_are_distributed_as_those_of_the_hf_engine(engine: Completing) -> None:
+def test_answers_are_distributed_as_those_of_the_hf_engine(engine: CompletionEngine) -> None:
     """All rollouts of a boundary at once, so that the seed alone decides what is drawn."""
     where = scene()
     for cut in (where.cuts[4], where.cuts[6]):
@@ -77,7 +77,7 @@ def test_answers_are_distributed_as_those_of_the_hf_engine(engine: Completing) -
     assert engine.counts["preemptions"] >= 0
 
 
-def test_the_first_sentence_and_the_answer_end_rollouts(engine: Completing) -> None:
+def test_the_first_sentence_and_the_answer_end_rollouts(engine: CompletionEngine) -> None:
     where = scene()
     sentence = where.requests(where.cuts[1], 50, until="sentence")
     forced = tuple(where.subject.encode("</think>\n\n\\boxed{"))
@@ -92,7 +92,7 @@ def test_the_first_sentence_and_the_answer_end_rollouts(engine: Completing) -> N
         assert until in done.finish_reason
 
 
-def test_greedy_rollouts_are_those_of_the_hf_engine(cold: Completing) -> None:
+def test_greedy_rollouts_are_those_of_the_hf_engine(cold: CompletionEngine) -> None:
     from harness.engines.hf import HF
 
     where = scene()
@@ -102,7 +102,7 @@ def test_greedy_rollouts_are_those_of_the_hf_engine(cold: Completing) -> None:
     assert found == sorted(ours, key=lambda done: todo.index(done.request))
 
 
-def test_a_prefix_that_is_too_long_is_named(cold: Completing) -> None:
+def test_a_prefix_that_is_too_long_is_named(cold: CompletionEngine) -> None:
     (longer,) = scene().requests(scene().cuts[0], 1, max_length=len(scene().prompt) + 385)
     with pytest.raises(
         UserError, match=r"more exceed the \d+ that fit; lower it, or raise engine\."
@@ -110,7 +110,7 @@ def test_a_prefix_that_is_too_long_is_named(cold: Completing) -> None:
         list(cold.sample([longer]))
 
 
-def test_copies_share_the_work_and_what_was_finished_survives_one(engine: Completing) -> None:
+def test_copies_share_the_work_and_what_was_finished_survives_one(engine: CompletionEngine) -> None:
     """Also that closing gives all memory back, that of a killed one too, and another goes on."""
     where = scene()
     one = [r for cut in where.cuts[4:] for r in where.requests(cut, 50)]

@@ -16,7 +16,7 @@ from harness.report.findings import findings
 from harness.report.page import render
 from harness.report.page.document import Payload
 from harness.report.pairs import pairs, read_under
-from harness.report.plots import Report
+from harness.report.settings import Report
 from harness.report.source import read
 from harness.report.summary import summary
 from harness.store import schema

@@ -13,22 +13,14 @@ from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
 from harness.core import UserError
-from harness.report.plots import Report, draw
+from harness.report.format import decimal, interval
+from harness.report.plots import draw
 from harness.report.plots.figures import agreement, position, trace
 from harness.report.plots.gallery import figures
 from harness.report.plots.ranks import with_ranks
 from harness.report.plots.saving import save
-from harness.report.plots.style import (
-    ROOM,
-    decimal,
-    drawable,
-    inches,
-    interval,
-    label,
-    places,
-    shorten,
-    styled,
-)
+from harness.report.plots.style import ROOM, drawable, inches, label, places, shorten, styled
+from harness.report.settings import Report
 from harness.report.source import read
 from harness.store import schema
 from tests.harness.synthetic import HOSTILE, write_run

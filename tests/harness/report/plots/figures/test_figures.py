@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from harness.report.plots import Report, draw
+from harness.report.plots import draw
 from harness.report.plots.clusters import by_family, clusters, complete, distances
 from harness.report.plots.figures import (
     by_k,
@@ -27,6 +27,7 @@ from harness.report.plots.figures import (
 from harness.report.plots.gallery import NAMES, figures
 from harness.report.plots.selection import among, informative, pairs, selection
 from harness.report.plots.style import ONE_COLUMN, SMALL, styled
+from harness.report.settings import Report
 from harness.report.source import read, variants
 from harness.store.files import slug
 from tests.harness.frames import (

@@ -10,7 +10,7 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
-class Assumed:
+class Assumptions:
     """What conf/plan sets: lengths in tokens, speeds in tokens a second of one process.
 
     `power` is the probability of finding an agreement that counts as detectable. `calibrate`

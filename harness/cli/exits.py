@@ -1,0 +1,20 @@
+"""How a command ends: 0, 1 where it says so, 2 for a user's mistake, 130 for an interrupt."""
+
+import sys
+from collections.abc import Callable
+
+from harness.core import UserError
+
+
+def ended(command: Callable[[], int | None], interrupted: str = "interrupted") -> None:
+    """Run a command to its exit code; a user's mistake and an interrupt are one line each."""
+    try:
+        code = command()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        sys.exit(130)
+    if code:
+        sys.exit(code)
