@@ -270,7 +270,7 @@ class Largest(TorchDispatchMode):
 def test_distributions_never_exist_all_at_once(
     tiny: Path, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(harness.reading, "ROWS", 8)
+    monkeypatch.setattr(harness.models.forward, "ROWS", 8)
     wide, long = 16_384, 160
     ids = tuple(np.random.default_rng(0).integers(3, 20, long).tolist())
     trace = replace(TRACE, token_ids=ids, sentences=(Sentence("", 0, long, None),))

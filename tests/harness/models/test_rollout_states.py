@@ -38,7 +38,7 @@ def subject(tiny, any_model):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Several tiles a run."""
-    monkeypatch.setattr(harness.packing, "TILE", 4)
+    monkeypatch.setattr(harness.models.packing, "TILE", 4)
 
 
 @torch.no_grad()
@@ -59,7 +59,7 @@ def whole(model, beginning, layer):
 @pytest.mark.parametrize("layer", [-1, 1])
 @pytest.mark.parametrize("pack", [0, 1, 9])
 def test_like_a_pass_over_each(subject, monkeypatch, layer, pack):
-    monkeypatch.setattr(harness.beginnings, "PACK", pack)
+    monkeypatch.setattr(harness.models.rollout_states, "PACK", pack)
     found = ends(subject, TRACE, BEGINNINGS, layer)
     assert set(found) == {b for b in BEGINNINGS if b[1]}
     for beginning, state in found.items():
