@@ -96,9 +96,7 @@ class Subject:
 
     def checkpoint(self, name: str) -> "Subject":
         """One of `model.checkpoints`, the last one staying loaded; "" is the model itself."""
-        if name and name not in self.conf.checkpoints:
-            raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
-        if not name or self.conf.checkpoints[name] == self.conf.path:
+        if not self.same(name):
             return self
         # It never writes a prompt, so it needs no chat template.
         alone: dict[str, Any] = {"revision": None, "prompt": "{question}"}
@@ -108,6 +106,13 @@ class Subject:
         except UserError as error:
             where = f"model.checkpoints.{name}"
             raise UserError(str(error).replace("model.path", where, 1)) from None
+
+    def same(self, name: str) -> str:
+        """The name that stands for all names of one checkpoint, "" for the model itself."""
+        paths = {"": self.conf.path, **self.conf.checkpoints}
+        if name not in paths:
+            raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
+        return next(other for other, path in paths.items() if path == paths[name])
 
     @property
     def revision(self) -> str:

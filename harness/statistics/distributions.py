@@ -37,7 +37,7 @@ def top_entropy(logits: Rows, k: int) -> Values:
 
 
 def as_sampled(logits: Rows, temperature: float, top_p: float) -> Rows:
-    """log p of every token under temperature and top-p, -inf outside the nucleus.
+    """Log p of every token under temperature and top-p, -inf outside the nucleus.
 
     A token is in it if all strictly likelier ones together have a mass below `top_p`, as in
     sampling; its probabilities are made to sum to 1. Temperature 0 takes the likeliest.
@@ -53,7 +53,7 @@ def as_sampled(logits: Rows, temperature: float, top_p: float) -> Rows:
 
 
 def _least(log_p: Rows, top_p: float) -> Float[Tensor, "rows 1"]:
-    """log p of the least likely token of each row's nucleus."""
+    """Log p of the least likely token of each row's nucleus."""
     k, width = min(FEW, log_p.shape[-1]), log_p.shape[-1]
     while True:
         top = log_p.topk(k).values
@@ -79,7 +79,9 @@ def kl(p: Rows, log_p: Rows, log_q: Rows) -> Values:
     return apart.expm1().sub_(apart).mul_(p).sum(-1) + rest
 
 
-def compared(of: Rows, to: Rows) -> tuple[Values, Values, Values]:
+def compared(
+    of: Float[Tensor, "rows here"], to: Float[Tensor, "rows there"]
+) -> tuple[Values, Values, Values]:
     """KL(of || to), Jensen-Shannon divergence, and 1 where the likeliest tokens differ, else 0.
 
     Over the ids that both have; the logits are changed in place.
