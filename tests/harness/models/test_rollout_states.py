@@ -115,10 +115,10 @@ def test_each_draw_gets_the_state_of_its_own_beginning(subject, folder):
     for layer in (-1, 0):
         for draw, ids in ((0, (8, 4)), (1, (8, 5))):
             expected = whole(subject.model, (4, ids), layer)
-            np.testing.assert_allclose(found.states[layer][draw], expected, rtol=1e-4, atol=1e-4)
-        assert np.isnan(found.states[layer][2]).all()
+            np.testing.assert_allclose(found.states_of(layer)[draw], expected, rtol=1e-4, atol=1e-4)
+        assert np.isnan(found.states_of(layer)[2]).all()
     half = found.take(np.array([False, True, False]))
-    assert half.states[-1].tolist() == [found.states[-1][1].tolist()]
+    assert half.states_of(-1).tolist() == [found.states_of(-1)[1].tolist()]
 
 
 def test_only_states_that_are_wanted_are_kept_for_what_learns():
