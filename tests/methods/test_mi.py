@@ -151,7 +151,7 @@ def test_block_boundaries_do_not_move_values(monkeypatch):
     x[::5] *= 20
     whole = nhsic(x, y, SIGMA, EPSILON)
     for rows in (1, 4, 7):
-        monkeypatch.setattr(harness.dependence, "_BLOCK", rows * 96)
+        monkeypatch.setattr(harness.statistics.hsic, "_BLOCK", rows * 96)
         assert nhsic(x, y, SIGMA, EPSILON) == pytest.approx(whole, abs=1e-7)
     alone = np.concatenate([nhsic(row[None], y, SIGMA, EPSILON) for row in x])
     assert alone == pytest.approx(whole, abs=1e-7)
