@@ -108,11 +108,18 @@ class Subject:
             raise UserError(str(error).replace("model.path", where, 1)) from None
 
     def same(self, name: str) -> str:
-        """The name that stands for all names of one checkpoint, "" for the model itself."""
-        paths = {"": self.conf.path, **self.conf.checkpoints}
-        if name not in paths:
+        """The first name of the checkpoint that `name` stands for, "" for the model itself.
+
+        Raises UserError for a name that is not declared.
+        """
+        if not name:
+            return ""
+        if name not in self.conf.checkpoints:
             raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
-        return next(other for other, path in paths.items() if path == paths[name])
+        path = self.conf.checkpoints[name]
+        if path == self.conf.path:
+            return ""
+        return next(n for n, other in self.conf.checkpoints.items() if other == path)
 
     @property
     def revision(self) -> str:
