@@ -34,6 +34,10 @@ CONF = Server(
 Serve = Callable[..., Service]
 
 
+def anything(checkpoint: str, under: object) -> None:
+    """The engine can do all that is asked of it."""
+
+
 @pytest.fixture
 def serve(subject: Subject) -> Iterator[Serve]:
     """Starts services of the tiny model; all are gone after the test."""
@@ -251,10 +255,12 @@ def test_a_checkpoint_has_a_server_of_its_own(
     second = Service(who.checkpoint("trained"), stops(who))
     both = replace(conf, checkpoints={"trained": second.url})
     both.able(who, "trained", [Forbidden])
-    lazy = LazyEngine(lambda name: both.start(who, stops(who), name))
+    lazy = LazyEngine(lambda name: both.start(who, stops(who), name), anything)
     mixed = [replace(r, checkpoint=("", "trained")[i % 2]) for i, r in enumerate(GREEDY)]
     found = sampled(lazy, mixed)
-    ours = sampled(LazyEngine(lambda name: HF(8, 400).start(who, stops(who), name)), mixed)
+    ours = sampled(
+        LazyEngine(lambda name: HF(8, 400).start(who, stops(who), name), anything), mixed
+    )
     second.kill()
     assert found == ours
     assert lazy.counts["requests"] > len(second.bodies) > 0
