@@ -189,30 +189,34 @@ def as_read(subject: Subject, name: str, trace: Trace) -> tuple[Subject, Trace]:
         return subject, trace
     ids = trace.token_ids[: trace.reasoning.stop]
     same_meaning(subject, name, trace, ids)
-    return who, replace(trace, prompt_ids=_prompt(subject, who, trace), token_ids=ids)
+    return who, replace(
+        trace, prompt_ids=handed_over(subject, who, trace.prompt_ids), token_ids=ids
+    )
 
 
 def same_meaning(subject: Subject, name: str, trace: Trace, ids: Sequence[int]) -> None:
     """Raises UserError for the first id that a checkpoint's tokenizer decodes differently."""
     who = subject.checkpoint(name)
-    foreign = _foreign(subject, who, ids)
-    if foreign is not None:
-        here, there = (s.tokenizer.decode([foreign]) for s in (subject, who))
+    other = _foreign(subject, who, ids)
+    if other is not None:
+        here, there = (s.tokenizer.decode([other]) for s in (subject, who))
         raise UserError(
-            f"model.checkpoints.{name}: token {foreign} of {trace.id} is {there!r} to its "
+            f"model.checkpoints.{name}: token {other} of {trace.id} is {there!r} to its "
             f"tokenizer and {here!r} to the model's; only checkpoints of one tokenizer compare"
         )
 
 
-def _prompt(subject: Subject, who: Subject, trace: Trace) -> tuple[int, ...]:
-    """The prompt's own ids, or its text in the ids of a checkpoint that marks a chat otherwise."""
-    if _foreign(subject, who, trace.prompt_ids) is None:
-        return trace.prompt_ids
-    return who.encode(str(subject.tokenizer.decode(list(trace.prompt_ids))))
+def handed_over(subject: Subject, who: Subject, ids: Sequence[int]) -> tuple[int, ...]:
+    """The ids themselves, or their text in the ids of a checkpoint that means others by it."""
+    if _foreign(subject, who, ids) is None:
+        return tuple(ids)
+    return who.encode(str(subject.tokenizer.decode(list(ids))))
 
 
 def _foreign(subject: Subject, who: Subject, ids: Sequence[int]) -> int | None:
     """The first id that two tokenizers decode differently."""
+    if who is subject:
+        return None
     tokenizers = (subject.tokenizer, who.tokenizer)
     pairs = ((i, [t.decode([i]) for t in tokenizers]) for i in dict.fromkeys(ids))
     return next((i for i, (here, there) in pairs if here != there), None)

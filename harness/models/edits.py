@@ -1,7 +1,7 @@
 """A trace's tokens under a condition: what replaces what, and where everything went."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -33,6 +33,15 @@ class Resolved:
         place = np.array(self.place, np.int64)
         tokens = np.flatnonzero(place != NOWHERE)
         return tokens, place[tokens] - 1
+
+    def before(self, position: int) -> "Resolved":
+        """The same up to a boundary's position, with what is done to the sentences before it."""
+        steered = tuple(
+            replace(each, spans=each.spans and tuple(s for s in each.spans if s[1] < position))
+            for each in self.steered
+        )
+        hidden = tuple(each for each in self.hidden if each.high <= position)
+        return replace(self, ids=self.ids[:position], hidden=hidden, steered=steered)
 
 
 def untouched(trace: Trace) -> Resolved:

@@ -77,12 +77,12 @@ class Pack:
         self, stretch: Stretch, own: Sequence[Tensor], layer: int
     ) -> Generator[tuple[Tensor, Tensor]]:
         """The cached keys and values of a layer with a stretch's own among them."""
-        cached = self.cache.layers[layer]
-        places = [x[0][:, stretch.start : stretch.stop] for x in (cached.keys, cached.values)]  # pyright: ignore[reportOptionalSubscript]
+        cached: Any = self.cache.layers[layer]
+        places = [x[0][:, stretch.start : stretch.stop] for x in (cached.keys, cached.values)]
         before = [] if self.kept else [place.clone() for place in places]
         for place, new in zip(places, own, strict=True):
             place.copy_(new)
-        yield cached.keys[0], cached.values[0]  # pyright: ignore[reportOptionalSubscript]
+        yield cached.keys[0], cached.values[0]
         for place, old in zip(places, before, strict=False):
             place.copy_(old)
 
@@ -143,6 +143,7 @@ def grouped(stretches: Sequence[Stretch], tokens: int) -> Iterator[list[Stretch]
         yield group
 
 
+@torch.inference_mode()
 def plain(
     model: Any, ids: Int[Tensor, " tokens"]
 ) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
@@ -182,26 +183,26 @@ def packed(
 
 def _grow(cache: DynamicCache, tokens: int) -> None:
     """Make room for so many tokens."""
-    for layer in cache.layers:
-        missing = tokens - layer.keys.shape[2]  # pyright: ignore[reportOptionalMemberAccess]
+    layers: list[Any] = cache.layers
+    for layer in layers:
+        missing = tokens - layer.keys.shape[2]
         if missing > 0:
-            layer.keys = pad(layer.keys, (0, 0, 0, missing))  # pyright: ignore[reportArgumentType]
-            layer.values = pad(layer.values, (0, 0, 0, missing))  # pyright: ignore[reportArgumentType]
+            layer.keys, layer.values = (
+                pad(x, (0, 0, 0, missing)) for x in (layer.keys, layer.values)
+            )
 
 
 def _additions(pack: Pack) -> list[Addition]:
     """The vectors that steer some rows of a pack."""
     found: list[Addition] = []
     for stretch, rows in pack.placed():
+        own = pack.positions[rows]
         for steered in stretch.steered:
-            at = torch.zeros(1, len(pack.positions), dtype=torch.bool)
-            spans = steered.spans
-            for low, high in ((stretch.start, stretch.stop),) if spans is None else spans:
-                first, last = (min(max(x, stretch.start), stretch.stop) for x in (low, high))
-                shift = rows.start - stretch.start
-                at[0, first + shift : last + shift] = True
+            at = torch.zeros(1, len(pack.positions), dtype=torch.bool, device=own.device)
+            at[0, rows] = steered.spans is None
+            for low, high in steered.spans or ():
+                at[0, rows] |= (own >= low) & (own < high)
             if at.any():
-                at = at.to(pack.positions.device)
                 found.append(Addition(steered.layer, steered.vector, at))
     return found
 
