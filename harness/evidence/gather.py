@@ -30,13 +30,13 @@ from harness.core import (
     Wants,
 )
 from harness.evidence.draws.arms import meanings
-from harness.evidence.passes import gathered, with_states
+from harness.evidence.passes import gathered, suppressed
 from harness.evidence.requests import Recorder
+from harness.evidence.rollout_readings import with_rollout_readings
 from harness.evidence.sampling import Sampling
 from harness.evidence.wants import PASSES, answered, conditions, rollouts_of
 from harness.models.embedder import embed
 from harness.models.forward import read_text
-from harness.models.masking import suppress
 from harness.store import rollouts as recorded
 from harness.store import schema
 from harness.store.files import slug, write_frame
@@ -139,18 +139,19 @@ class Gatherer:
 
     def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want[Any]]) -> Evidence:
         subject, folder = self.recorder.subject, self.recorder.folder(trace.id)
+        sampling = (self.recorder.sampling.temperature, self.recorder.sampling.top_p)
         spent = self.costs.setdefault(trace.id, Costs()).spent
         if reads := [w for w in wanted if isinstance(w, PASSES)]:
             with spent(conditions(reads), passes=1):
-                have = gathered(subject, trace, have, reads)
+                have = gathered(subject, trace, have, reads, sampling)
             _keep_tokens(self.recorder.run, trace, have.reading)
         for want in (w for w in wanted if isinstance(w, Suppress)):
             with spent([want], passes=1 + len(trace.sentences)):
-                found = suppress(subject, trace, want)
+                found = suppressed(subject, trace, want)
             have = replace(have, answers={**have.answers, want: found})
         if begun := [w for w in wanted if isinstance(w, ReadRollouts)]:
             with spent(begun, passes=1):
-                have = with_states(subject, folder, trace, have, begun)
+                have = with_rollout_readings(subject, folder, trace, have, begun, sampling)
         if said := [w for w in wanted if isinstance(w, Sentences)]:
             have = _told(self.recorder, trace, have, said)
         for want in (w for w in wanted if isinstance(w, ReadText)):

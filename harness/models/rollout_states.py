@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 
 from harness.core import Trace
-from harness.models.forward import captured, float32
+from harness.models.forward import float32
 from harness.models.model import Subject
 from harness.models.packing import Stretch, check, grouped, packed, plain
 
@@ -28,7 +28,7 @@ def ends(
     check(model)
     order = sorted({b for b in beginnings if b[1]}, reverse=True)  # a pack runs backwards
     starts = [shift + before for before, _ in order]
-    runs = [Stretch(n, at, at, at, at + len(order[n][1])) for n, at in enumerate(starts)]
+    runs = [Stretch(n, at, at + len(order[n][1])) for n, at in enumerate(starts)]
     if not runs:
         return {}
     _, cache = plain(model, torch.tensor(_roomy(trace, runs), device=model.device))
@@ -36,10 +36,10 @@ def ends(
     for group in grouped(runs, PACK * (shift + len(trace.token_ids))):
         begun = [order[run.number] for run in group]
         tokens = torch.tensor([i for _, ids in begun for i in ids], device=model.device)
-        with captured(model, (layer,)) as blocks:
-            packed(model, tokens, cache, group)
-        last = np.cumsum([len(run) for run in group]) - 1
-        found |= dict(zip(begun, float32(blocks[layer][0, last]), strict=True))
+        states = [
+            blocks[layer][-1] for _, blocks in packed(model, tokens, cache, group, layers=(layer,))
+        ]
+        found |= dict(zip(begun, map(float32, states), strict=True))
     return found
 
 
