@@ -1,5 +1,6 @@
 """What docs/adding.md shows is what runs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def told(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         command,
         check=False,
         cwd=folder,
-        env={"PYTHONPATH": "my", "PATH": ""},
+        env={**os.environ, "PYTHONPATH": "my", "PATH": ""},
         capture_output=True,
         text=True,
     )
@@ -63,6 +64,6 @@ def test_the_problem_set_runs(folder: Path, tiny: Path):
         "method=semantic_entropy",
     ]
     model = ["model=local", f"model.path={tiny}", "sampling.draws=4", "sampling.max_tokens=40"]
-    done = told(folder, *choices, *model, "run=sums", "report.dpi=50")
+    done = told(folder, *choices, *model, "run=sums", "report.dpi=50", "agreement.draws=20")
     assert done.returncode == 0, done.stderr
     assert (folder / "results" / "sums" / "report.html").exists()

@@ -24,6 +24,8 @@ from harness.store.schema import ROLLOUTS
 from harness.store.scores import score_file_of
 from tests.harness.run.test_job import engine, written
 
+pytestmark = pytest.mark.slow
+
 STOPS, IDS = (0, 2, 3, 5), (7, 8, 9, 4, 5, 6)
 
 

@@ -5,8 +5,11 @@ import time
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tests.harness.forked import err, harness
+
+pytestmark = pytest.mark.slow
 
 
 def command(tiny: Path, questions: Path, results: Path) -> list[str]:

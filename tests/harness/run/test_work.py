@@ -25,6 +25,8 @@ from harness.store.leases import lease, taken
 from tests.harness import forked
 from tests.harness.together import check_alike, line, rollouts
 
+pytestmark = pytest.mark.slow
+
 
 def work(results: Path, *more: str, flush: float = 10.0) -> None:
     sampling.FLUSH, running.POLL, writing.POLL = flush, 0.1, 0.1
