@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness import __main__
 
 PAGE = Path(harness.__file__).parents[1] / "docs" / "adding.md"
 FILES = dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
@@ -45,14 +46,21 @@ def test_the_page_has_its_files():
 
 
 @pytest.mark.parametrize("choice", ["model=mine", "problems=olympiad", "problems=sums"])
-def test_each_yaml_composes_and_is_checked(folder: Path, choice: str):
-    done = told(folder, choice, "--cfg", "job")
-    assert done.returncode == 0, done.stderr
+def test_each_yaml_composes_and_is_checked(
+    folder: Path, choice: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend("my")
+    monkeypatch.setattr(sys, "argv", ["harness", choice, "--cfg", "job", "--config-dir", "my"])
+    __main__.main()
     group, name = choice.split("=")
-    assert f"name: {name}" in done.stdout
-    wrong = told(folder, choice, f"{group}.nmae=x")
-    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1), wrong.stderr
-    assert f"{group}.nmae: no such key" in wrong.stderr
+    assert f"name: {name}" in capfd.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["harness", choice, f"{group}.nmae=x", "--config-dir", "my"])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    told = capfd.readouterr().err
+    assert (ended.value.code, told.count("\n")) == (2, 1), told
+    assert f"{group}.nmae: no such key" in told
 
 
 @pytest.mark.slow
