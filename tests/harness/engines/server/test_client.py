@@ -27,6 +27,8 @@ from tests.harness.engines.other import other_weights
 from tests.harness.engines.server.service import Service
 from tests.harness.run.test_job import drawn, written
 
+pytestmark = pytest.mark.slow
+
 CONF = Server(
     url="http://127.0.0.1:1/v1", model=None, key=None, slots=8, tokens=True, seeds=True,
     timeout=60.0, patience=60.0, extra={"top_k": -1}, checkpoints={},
