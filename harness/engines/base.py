@@ -12,6 +12,7 @@ from harness.models.conditions import Forbidden, Intervention
 from harness.models.model import Subject
 
 Finish = Literal["stop", "answer", "sentence", "length"]
+Interventions = Iterable[Intervention | type[Intervention]]
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,10 @@ class EngineConf(Protocol):
 
     def check(self, subject: Subject) -> None:
         """Raise UserError if the engine cannot run here; cheap, and before a run has a folder."""
+        ...
+
+    def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
+        """Raise UserError if it cannot sample from this checkpoint under all of these."""
         ...
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:

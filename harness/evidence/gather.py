@@ -29,8 +29,10 @@ from harness.core import (
     Want,
     Wants,
 )
+from harness.evidence.draws.arms import meanings
 from harness.evidence.passes import gathered, with_states
 from harness.evidence.requests import Recorder
+from harness.evidence.sampling import Sampling
 from harness.evidence.wants import PASSES, answered, conditions, rollouts_of
 from harness.models.embedder import embed
 from harness.models.forward import read_text
@@ -93,7 +95,8 @@ class Gatherer:
         """What the detectors want and do not have, each once."""
         wanted: list[Want[Any]] = [SMALL]
         wanted += [want for d in detectors.values() for want in wants(d, trace, have)]
-        _agree([w for w in wanted if isinstance(w, Draw)])
+        drawn = [w for w in wanted if isinstance(w, Draw)]
+        _agree(drawn, have, self.recorder.sampling)
         return [want for want in dict.fromkeys(wanted) if not answered(want, have)]
 
     def draws(self, trace: Trace, detectors: Mapping[str, Detector]) -> list[Draw]:
@@ -178,15 +181,13 @@ def _told(
     return replace(have, sentences={**have.sentences, **found})
 
 
-def _agree(wanted: Sequence[Draw]) -> None:
-    """Draws of one arm and boundary are made once, so they must be alike but for their number."""
-    seen: dict[tuple[str, int], Draw] = {}
+def _agree(wanted: Sequence[Draw], have: Evidence, sampling: Sampling) -> None:
+    """Draws of one arm are made once, so they must mean the same; some go on behind others."""
+    known = {*meanings(wanted, sampling), *(arm for arm, _ in have.rollouts)}
     for want in wanted:
-        other = seen.setdefault((want.arm, want.boundary), want)
-        if (other.until, other.append) != (want.until, want.append):
+        if want.of and want.of not in known:
             raise UserError(
-                f"method: two detectors draw the arm {want.arm} in different ways "
-                f"(until={other.until} and until={want.until}); run them in folders of their own"
+                f"arm {want.arm}: goes on behind rollouts of {want.of}, which nobody draws"
             )
 
 

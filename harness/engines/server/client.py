@@ -77,19 +77,20 @@ class RefusedError(Exception):
     """A reply that another attempt may better."""
 
 
-def found(conf: Server, subject: Subject) -> Served:
-    """The subject among what a server offers; raises UserError if it offers something else."""
+def found(conf: Server, subject: Subject, name: str) -> Served:
+    """The subject of this name among what a server offers; raises UserError if it offers others."""
     cards = _offered(conf)
-    names = {conf.model} if conf.model else {subject.path, subject.conf.path, subject.conf.name}
+    names = {conf.model} if conf.model else {subject.path, subject.conf.path, name}
     for card in cards:
         if names & {card.id, card.root}:
             return Served(card.id, card.max_model_len or 2**31)
     offered = ", ".join(card.id for card in cards) or "nothing"
     if conf.model:
         raise UserError(f"engine.model: {conf.url} serves {offered}, not {conf.model}")
+    same = "name it with engine.model=NAME" if name == subject.conf.name else f"serve it as {name}"
     raise UserError(
         f"engine.url: {conf.url} serves {offered}, not {subject.conf.path}; if it is the same, "
-        "name it with engine.model=NAME"
+        f"{same}"
     )
 
 
