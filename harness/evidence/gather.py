@@ -35,6 +35,7 @@ from harness.models.masking import suppress
 from harness.store import rollouts as recorded
 from harness.store import schema
 from harness.store.files import slug, write_frame
+from harness.store.reading import read_frame
 
 Cause = str | Suppress | ReadRollouts | ReadText | Embed  # a checkpoint, or a want of its own
 OWN = (Suppress, ReadRollouts, ReadText, Embed)
@@ -210,7 +211,7 @@ def _kept_tokens(run: Path, trace: Trace) -> Reading:
     path = tokens_file(run, trace)
     if not path.exists():
         return Reading()
-    frame = pl.read_parquet(path)
+    frame = read_frame(path, schema.TOKENS)
     return Reading(frame["entropy"].to_numpy(), frame["logprob"].to_numpy())
 
 

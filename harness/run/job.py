@@ -24,6 +24,7 @@ from harness.run.settings import RunSettings
 from harness.run.work import POLL, Leases, piece
 from harness.store import folder
 from harness.store.files import write_frame, write_json
+from harness.store.score_files import declared
 from harness.store.scores import ScoreFile, score_file_of, status_file
 from harness.store.traces import problem_frame
 
@@ -53,7 +54,7 @@ def job(settings: RunSettings) -> None:
         written = traces.write(recorder, engine, problems.evaluate, settings.labels)
         score_files = {n: score_file_of(settings.folder, n, h) for n, h in settings.hashes.items()}
         for name, detector in settings.detectors.items():
-            score_files[name].status |= {"family": detector.family, "signed": detector.signed}
+            score_files[name].status |= declared(detector, settings.values["method"][name])
         Job(gatherer, engine, written, settings.detectors, score_files, n).run()
 
 

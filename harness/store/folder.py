@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from harness.core import UserError
-from harness.store.files import write_bytes, writing
+from harness.store.files import write_yaml, writing
+from harness.store.reading import read_yaml
 
 PACKAGES = ("anchor-harness", "torch", "transformers", "polars", "numpy", "hydra-core")
 FILE = "run.yaml"
@@ -55,10 +54,10 @@ def identity(folder: Path) -> dict[str, Any] | None:
     path = folder / FILE
     if not path.exists():
         return None
-    try:
-        return dict(yaml.safe_load(path.read_text())["identity"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
-        raise UserError(f"{path}: cannot be read; repair it, or choose another run") from None
+    found = read_yaml(path).get("identity")
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: has no identity; restore it from a copy, or choose another run")
+    return found
 
 
 def make(
@@ -76,7 +75,7 @@ def make(
         **provenance(),
         "hardware": hardware(),
     }
-    write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+    write_yaml(path, content)
 
 
 def provenance() -> dict[str, Any]:

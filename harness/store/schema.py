@@ -58,6 +58,7 @@ TOKENS = {
     "entropy": pl.Float32,
     "logprob": pl.Float32,
 }
+BY_TOKEN = {"trace_id": pl.String, "token": pl.Int32}
 METHOD_TOKENS = {  # what one detector's scores were made of
     "trace_id": pl.String,
     "token": pl.Int32,
@@ -194,4 +195,17 @@ SELFTEST = {
     "n_problems": pl.Int32,
     "bound": pl.Float64,
     "kept": pl.Boolean,
+}
+TABLES = {  # the files at the top of a run folder
+    "problems": PROBLEMS,
+    "traces": TRACES,
+    "sentences": SENTENCES,
+    "agreement": AGREEMENT,
+    "agreement_by_problem": AGREEMENT_BY_PROBLEM,
+    "agreement_by_k": AGREEMENT_BY_K,
+    "summary": SUMMARY,
+    "reliability": RELIABILITY,
+    "notes": NOTES,
+    "methods": METHODS,
+    "enrichment": ENRICHMENT,
 }

@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 from harness.core import SentenceScores, Trace, UserError
 from harness.store import schema
-from harness.store.files import read_json, slug, write_frame, write_json
+from harness.store.files import slug, write_frame, write_json
 from harness.store.leases import lock
+from harness.store.reading import read_frame, read_json
 
 FLUSH = 10.0  # seconds of scores at risk
 TOTALS = ("seconds", "sampling_seconds", "tokens", "passes")
@@ -93,7 +94,7 @@ class ScoreFile:
                 "choose another run, or wait for it"
             )
         if _stamp(path) != self.seen:
-            scores, self.seen = pl.read_parquet(path), _stamp(path)
+            scores, self.seen = read_frame(path, schema.SCORES), _stamp(path)
             by_trace = scores.group_by("trace_id", maintain_order=True)
             self.frames |= {str(key[0]): part for key, part in by_trace}
         return status
@@ -145,7 +146,7 @@ def scored(run: Path, method: str, option_hash: str) -> set[str]:
     path = file(run, method)
     if read_json(status_file(run, method)).get("option_hash") != option_hash or not path.exists():
         return set()
-    return set(pl.read_parquet(path, columns=["trace_id"])["trace_id"])
+    return set(read_frame(path, schema.SCORES, ["trace_id"])["trace_id"])
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

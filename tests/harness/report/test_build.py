@@ -10,7 +10,8 @@ import pytest
 from harness.core import UserError
 from harness.report.build import report
 from harness.report.settings import Report, configured
-from harness.store.files import read_json, write_json
+from harness.store.files import write_json
+from harness.store.reading import read_json
 from tests.harness.comparing import load
 from tests.harness.synthetic import write_run
 
