@@ -72,7 +72,7 @@ def scored(subject: Subject, trace: Trace, judge: Detector) -> None:
         have = gathered(subject, trace, have, passes) if passes else have
         texts = {w: read_text(subject, w) for w in todo if isinstance(w, ReadText)}
         hidden = {w: suppress(subject, trace, w) for w in todo if isinstance(w, Suppress)}
-        have = replace(have, texts=have.texts | texts, suppression=have.suppression | hidden)
+        have = replace(have, answers={**have.answers, **texts, **hidden})
     assert len(judge.score(trace, have).score) == len(trace.sentences)
 
 

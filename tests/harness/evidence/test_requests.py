@@ -9,10 +9,9 @@ import pytest
 
 from harness.core import Cut, Draw, Evidence, Sentences, SentenceScores, Trace, UserError, Want
 from harness.engines.base import Finished, Request
-from harness.evidence import requests as draws
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import start_of
-from harness.evidence.requests import Recorder, requests
+from harness.evidence.requests import Recorder, _request, requests
 from harness.run.job import Job
 from harness.run.progress import Meter
 from harness.run.sampling import gather
@@ -107,16 +106,14 @@ def requests_of(recorder: Recorder, trace: Trace, cut: Cut) -> Iterator[Request]
     """The request of a continuation as if it were not recorded."""
     start, want = start_of(trace), Draw(0, 1, after=(cut,))
     keys = [(ARM, 0, Cut(cut.draw, cut.sentences[:n])) for n in range(len(cut.sentences))]
-    yield draws._request(
-        recorder, start, want, [cut], recorded.written(recorder.folder(trace.id), keys)
-    )
+    yield _request(recorder, start, want, [cut], recorded.written(recorder.folder(trace.id), keys))
 
 
 @pytest.mark.parametrize("after", [0, 2])
 def test_what_was_cut_off_goes_on_and_nothing_twice(
     recorder: Recorder, trace: Trace, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draws, "FLUSH", 0.0)
+    monkeypatch.setattr("harness.run.sampling.FLUSH", 0.0)
     sampled(recorder, trace, Draw(1, 4))
     cuts = cut_somewhere(recorder, trace, 1)
     want = Draw(1, len(cuts), after=cuts)
