@@ -10,7 +10,7 @@ from harness.agreement.panel.panel import BASELINE, NO_DETECTOR, TRUTH
 from harness.core import UserError
 from harness.store.load import Run
 from harness.store.reading import read_frame, read_yaml
-from harness.store.schema import TABLES
+from harness.store.schema import MADE
 from harness.store.score_files import SOUND
 
 RAW = "none"
@@ -104,7 +104,7 @@ def table(run: Path, name: str) -> pl.DataFrame:
     path = run / f"{name}.parquet"
     if not path.is_file():
         raise UserError(f"{run}: has no {path.name}; run `python -m harness run={run.name}` first")
-    return read_frame(path, TABLES[name]).fill_nan(None)
+    return read_frame(path, MADE.get(name, {})).fill_nan(None)
 
 
 def optional(run: Path, name: str) -> pl.DataFrame:

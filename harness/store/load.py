@@ -42,12 +42,12 @@ class Run:
     @cached_property
     def agreement(self) -> pl.DataFrame:
         """A row a pair of methods, statistic and control."""
-        return self._frame("agreement", schema.AGREEMENT)
+        return self._frame("agreement", {})
 
     @cached_property
     def methods(self) -> pl.DataFrame:
         """A row a method: family, coverage, reliability, cost."""
-        return self._frame("methods", schema.METHODS)
+        return self._frame("methods", {})
 
     @cached_property
     def scores(self) -> pl.DataFrame:
@@ -86,7 +86,8 @@ class Run:
 
     def matrix(self, method: str, trace_id: str) -> Float[np.ndarray, "targets sources"]:
         """What a method says of each pair of sentences of a trace; NaN where it says nothing."""
-        cells = self._frame(f"matrices/{method}/{slug(trace_id)}", schema.MATRICES)
+        needs = {key: schema.MATRICES[key] for key in ("target", "source", "value")}
+        cells = self._frame(f"matrices/{method}/{slug(trace_id)}", needs)
         n = self.sentences.filter(pl.col("trace_id") == trace_id).height
         found = np.full((n, n), np.nan)
         found[cells["target"].to_numpy(), cells["source"].to_numpy()] = cells["value"].to_numpy()

@@ -1,5 +1,6 @@
 """Files of a run read back: what is damaged, missing or foreign is one line that names the file."""
 
+import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -7,7 +8,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 import yaml
 from polars.exceptions import PanicException, PolarsError
@@ -48,8 +48,8 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        found: Any = orjson.loads(content(path))
-    except ValueError:
+        found: Any = json.loads(content(path))  # not orjson, which refuses half a surrogate pair
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise UserError(f"{path}: is no JSON object; {REMEDY}")

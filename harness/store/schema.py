@@ -196,16 +196,8 @@ SELFTEST = {
     "bound": pl.Float64,
     "kept": pl.Boolean,
 }
-TABLES = {  # the files at the top of a run folder
+MADE = {  # the files at the top of a run folder that the report is made from
     "problems": PROBLEMS,
     "traces": TRACES,
     "sentences": SENTENCES,
-    "agreement": AGREEMENT,
-    "agreement_by_problem": AGREEMENT_BY_PROBLEM,
-    "agreement_by_k": AGREEMENT_BY_K,
-    "summary": SUMMARY,
-    "reliability": RELIABILITY,
-    "notes": NOTES,
-    "methods": METHODS,
-    "enrichment": ENRICHMENT,
 }

@@ -11,7 +11,6 @@ from harness.report.page.description import described
 from harness.report.pairs import Pair, controls
 from harness.report.source import Source
 from harness.store.reading import read_frame
-from harness.store.schema import TABLES
 
 Status = Mapping[str, Mapping[str, Any]]
 
@@ -75,8 +74,7 @@ def beside(every: Sequence[Pair], source: Source) -> tuple[list[str], list[dict[
 def optional(run: Path, name: str) -> pl.DataFrame | None:
     """A frame that not every run has; None where it is absent or empty."""
     path = run / f"{name}.parquet"
-    there = path.is_file()
-    frame = read_frame(path, TABLES[name]).fill_nan(None) if there else pl.DataFrame()
+    frame = read_frame(path, {}).fill_nan(None) if path.is_file() else pl.DataFrame()
     return None if frame.is_empty() else frame
 
 

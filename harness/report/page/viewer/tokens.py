@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from harness.store.files import slug
 from harness.store.reading import read_frame
-from harness.store.schema import BY_TOKEN, TOKENS
+from harness.store.schema import TOKENS
 
 # By sentence: the tokens' lengths in UTF-16 units, as the page counts, their centinats, and by
 # method which of them are peaks, counted within the sentence.
@@ -47,7 +47,7 @@ def peaks(run: Path, trace_id: str, methods: Sequence[str]) -> dict[str, list[in
     found: dict[str, list[int]] = {}
     for method in methods:
         path = run / "tokens" / method / f"{slug(trace_id)}.parquet"
-        said = read_frame(path, BY_TOKEN) if path.is_file() else pl.DataFrame()
+        said = read_frame(path, {"token": TOKENS["token"]}) if path.is_file() else pl.DataFrame()
         if "peak" in said.columns:
             found[method] = said.filter(pl.col("peak") > 0)["token"].sort().to_list()
     return found
