@@ -124,11 +124,10 @@ class RLEntropy:
         """What is pooled over each sentence in the modes that do without grams."""
         if self.mode == "kl":
             return evidence.found(Compare(*self._pair)).kl.astype(np.float64)
-        pair = [evidence.readings[condition] for condition in self._pair]
         if self.mode == "shift":
-            return np.subtract(*(_known(r.entropy) for r in pair))
+            return np.subtract(*(_known(evidence.readings[c].entropy) for c in self._pair))
         if self.mode == "log_ratio":
-            return np.subtract(*(_known(r.logprob) for r in pair))
+            return np.subtract(*(_known(evidence.readings[c].logprob) for c in self._pair))
         entropy = _known(evidence.reading.entropy)
         return self._forks(trace, entropy).astype(np.float64) if self.mode == "forking" else entropy
 

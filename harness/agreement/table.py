@@ -57,8 +57,8 @@ def agreement(
     half_a and half_b, its scores on pairs of half samples, empty lists where it draws nothing; they
     are read piece by piece, and the half scores wait in temporary files.
     `traces`: trace_id, problem_id, model. `covariates`: trace_id, sentence, method, score of at
-    least position, length, lexicon and headroom, as `harness.analysis.baselines` gives them; position says
-    which sentences there are. Rows that cannot be used are left out and noted.
+    least position, length, lexicon and headroom, as `harness.analysis.baselines` gives them;
+    position says which sentences there are. Rows that cannot be used are left out and noted.
     In the frame, `n_sentences` counts those where both methods and the covariates are defined,
     `n_traces` and `n_problems` those with a value.
     Raises UserError where a trace is given twice.

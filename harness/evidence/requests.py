@@ -52,7 +52,7 @@ def _request(
     tokens: Mapping[Key, tuple[int, ...]],
 ) -> Request:
     """One request for rollouts that continue the same tokens."""
-    arm = want.arm + AGAIN if want.after else want.arm
+    arm, sampling = want.arm + AGAIN if want.after else want.arm, recorder.sampling
     place = (want.boundary, *_number(recorder, cuts[0]))
     extra = recorder.subject.encode(want.append) if want.append else ()
     for key in _ancestors(want, cuts[:1]):
@@ -64,9 +64,12 @@ def _request(
         cut=len(start.prompt_ids) + start.stops[want.boundary],
         extra=extra,
         draws=tuple(cut.draw for cut in cuts),
-        seed=derive(recorder.sampling.seed, start.owner, arm, *place),
+        seed=derive(sampling.seed, start.owner, arm, *place),
         until=want.until,
         max_length=len(start.prompt_ids) + _cap(recorder, start, want),
+        temperature=sampling.temperature if want.temperature is None else want.temperature,
+        top_p=sampling.top_p if want.top_p is None else want.top_p,
+        checkpoint=want.condition.checkpoint,
     )
 
 

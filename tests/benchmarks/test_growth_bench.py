@@ -79,9 +79,11 @@ def scored(subject: Subject, trace: Trace, judge: Detector) -> None:
 def drawn(subject: Subject, trace: Trace) -> None:
     """Four short rollouts at every boundary."""
     stops = Stops(subject.tokenizer, subject.eos, offsets)
-    base, engine = (*trace.prompt_ids, *trace.token_ids), HF(64, 8192).start(subject, stops, (1, 1))
+    base, engine = (*trace.prompt_ids, *trace.token_ids), HF(64, 8192).start(subject, stops, "")
     cuts = [PROMPT, *[PROMPT + s.stop for s in trace.sentences]]
-    todo = [Request((str(c),), base, c, (), tuple(range(4)), c, "end", c + 16) for c in cuts]
+    todo = [
+        Request((str(c),), base, c, (), tuple(range(4)), c, "end", c + 16, 1.0, 1.0) for c in cuts
+    ]
     assert len(list(engine.sample(todo))) == len(cuts)
 
 

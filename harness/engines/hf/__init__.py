@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness.core import UserError
-from harness.engines.base import Heat, Running
+from harness.engines.base import Running
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
 
@@ -23,9 +23,9 @@ class HF:
     def check(self, subject: Subject) -> None:
         """Nothing to be checked: transformers runs anywhere."""
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
-        """The engine on the subject's weights."""
-        # Not above: a wrong option is to be told before torch is imported.
+    def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
+        """The engine on a checkpoint's weights."""
+        # Not above: a wrong option is to be named before torch is imported.
         from harness.engines.hf.engine import HFEngine
 
-        return HFEngine(subject.model, stops, heat, self.slots, self.pool)
+        return HFEngine(subject.checkpoint(checkpoint).model, stops, self.slots, self.pool)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core import UserError
-from harness.engines.base import Heat, Running
+from harness.engines.base import Running
 from harness.engines.completions import CompletionEngine
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
@@ -58,9 +58,9 @@ class Server:
 
         found(self, subject)
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
+    def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine, once the server is known to serve the subject."""
         from harness.engines.server.client import Client, found
 
-        client = Client(self, subject, heat, found(self, subject))
-        return CompletionEngine([client], stops, self.slots, greedy=heat[0] == 0)
+        client = Client(self, subject, found(self, subject))
+        return CompletionEngine([client], stops, self.slots)

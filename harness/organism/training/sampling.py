@@ -49,7 +49,7 @@ def sample(model: Any, puzzles: Sequence[Puzzle], draws: int, seed: int) -> list
         _request(i, puzzle, tuple(range(draws)), seed * 1_000_003 + i)
         for i, puzzle in enumerate(puzzles)
     ]
-    engine = HFEngine(model, stops(), (1.0, 1.0), SLOTS, POOL)
+    engine = HFEngine(model, stops(), SLOTS, POOL)
     finished = {int(f.request.key[0]): f for f in engine.sample(requests)}
     found = list[Sample]()
     for i, puzzle in enumerate(puzzles):
@@ -64,7 +64,7 @@ def sample(model: Any, puzzles: Sequence[Puzzle], draws: int, seed: int) -> list
 
 def _request(number: int, puzzle: Puzzle, draws: tuple[int, ...], seed: int) -> Request:
     base = tuple(encode(prompt(puzzle.question)))
-    return Request((str(number),), base, len(base), (), draws, seed, "end", LONGEST)
+    return Request((str(number),), base, len(base), (), draws, seed, "end", LONGEST, 1.0, 1.0)
 
 
 def written(tokens: Sequence[int]) -> str:
@@ -77,7 +77,7 @@ def sampler_error(model: Any, given: Sample) -> float:
     """The largest difference between the sampler's logits along a trace and the full pass."""
     cut = given.prompt_length
     extra = given.tokens[cut:-1]
-    request = Request(("0",), given.tokens[:cut], cut, extra, (0,), 0, "end", LONGEST)
+    request = Request(("0",), given.tokens[:cut], cut, extra, (0,), 0, "end", LONGEST, 1.0, 1.0)
     row = Row(Work(request, Base(0, request.base, (cut,))), 0, np.random.default_rng(0))
     batch, end = Batch(model, 1, POOL), stops()
     slot, first = batch.start(row)

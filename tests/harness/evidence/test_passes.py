@@ -102,7 +102,7 @@ def test_both_ways_apart_like_the_plain_distributions(
 
 
 def test_another_checkpoint_reads_the_reasoning(pair: Subject, other: torch.nn.Module) -> None:
-    want = Read(entropy=True, logprob=True, states=(0, -1), checkpoint="base")
+    want = Read(entropy=True, logprob=True, states=(0, -1), condition=BASE)
     have = gathered(pair, TRACE, NONE, [want])
     q = logp(other, TRACE)[:5]
     found = have.readings[BASE]
@@ -149,7 +149,7 @@ def test_what_was_read_before_is_kept(pair: Subject) -> None:
     have = replace(NONE, readings={PLAIN: Reading(old, old), Condition("other"): Reading(old)})
     new = gathered(pair, TRACE, have, [Read(entropy=True, states=(1,))])
     assert new.reading.entropy is old
-    assert new.others["other"].entropy is old
+    assert new.readings[Condition("other")].entropy is old
     assert new.reading.states[1].shape == (7, SHAPE["hidden_size"])
 
 

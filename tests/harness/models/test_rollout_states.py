@@ -6,7 +6,7 @@ import torch
 
 import harness.models.packing
 import harness.models.rollout_states
-from harness import Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
+from harness import PLAIN, Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
 from harness.evidence.passes import with_states
 from harness.evidence.wants import answered, restricted
 from harness.models.model import Model, Subject
@@ -122,9 +122,9 @@ def test_each_draw_gets_the_state_of_its_own_beginning(subject, folder):
 
 
 def test_only_states_that_are_wanted_are_kept_for_what_learns():
-    states = {layer: np.zeros((1, 2), np.float32) for layer in (0, 1)}
+    states = {(layer, PLAIN): np.zeros((1, 2), np.float32) for layer in (0, 1)}
     drawn = Rollouts(np.arange(1), ("",), np.zeros(1, bool), ("",), states)
     have = Evidence(1, "", (), rollouts={("resample", 0): drawn})
     kept = restricted(have, [Draw(0, 1), ReadRollouts("resample", 0, 1)])
-    assert set(kept.rollouts["resample", 0].states) == {1}
+    assert set(kept.rollouts["resample", 0].states) == {(1, PLAIN)}
     assert restricted(have, [Draw(0, 1)]).rollouts["resample", 0].states == {}

@@ -35,8 +35,7 @@ from tests.harness.conftest import SAMPLING
 
 def engine(recorder: Recorder) -> object:
     stops = Stops(recorder.subject.tokenizer, recorder.subject.eos, recorder.segmenter)
-    heat = (recorder.sampling.temperature, recorder.sampling.top_p)
-    return HF(slots=8, pool=400).start(recorder.subject, stops, heat)
+    return HF(slots=8, pool=400).start(recorder.subject, stops, "")
 
 
 def written(recorder: Recorder) -> list[Trace]:

@@ -55,17 +55,15 @@ def stops(subject: Subject) -> Stops:
     return Stops(subject.tokenizer, subject.eos, offsets)
 
 
-def engine(
-    service: Service, heat: tuple[float, float] = (1.0, 1.0), **changes: Any
-) -> CompletionEngine:
+def engine(service: Service, **changes: Any) -> CompletionEngine:
     conf = replace(CONF, url=service.url, **changes)
-    return conf.start(service.subject, stops(service.subject), heat)
+    return conf.start(service.subject, stops(service.subject), "")
 
 
 def request(cut: int, n: int, **changes: Any) -> Request:
     base = tuple(3 + i % 17 for i in range(24))
     fields = {"extra": (), "seed": 10**6 * cut, "until": "end", "max_length": cut + 12} | changes
-    fields = {"draws": tuple(range(n))} | fields
+    fields = {"draws": tuple(range(n)), "temperature": 1.0, "top_p": 1.0} | fields
     return Request(("t", "a", str(cut), "0"), base, cut, **fields)
 
 
@@ -81,6 +79,7 @@ TODO = [
     request(5, 3, until="answer", extra=(5, 6), max_length=60),
     request(8, 3, until="sentence", max_length=90),
 ]
+GREEDY = [replace(r, temperature=0.0) for r in TODO]
 
 
 @pytest.mark.parametrize("piece", [1, 5, 64])
@@ -88,8 +87,8 @@ def test_greedy_rollouts_are_those_of_the_hf_engine(
     serve: Serve, subject: Subject, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(completing, "PIECE", piece)
-    found = sampled(engine(serve(), heat=(0.0, 1.0)), TODO)
-    ours = sampled(HF(8, 400).start(subject, stops(subject), (0.0, 1.0)), TODO)
+    found = sampled(engine(serve()), GREEDY)
+    ours = sampled(HF(8, 400).start(subject, stops(subject), ""), GREEDY)
     assert found == ours
     assert {reason for f in found for reason in f.finish_reason} >= {"length", "answer"}
 
@@ -98,7 +97,7 @@ def test_rollouts_are_what_the_server_wrote(serve: Serve, subject: Subject) -> N
     """Our engine is behind it, so each draw is known: the noise is that of seed + i."""
     todo = [request(3, 3), request(9, 2)]
     single = [replace(r, draws=(0,), seed=r.seed + i) for r in todo for i in r.draws]
-    ours = sampled(HF(8, 400).start(subject, stops(subject), (1.0, 1.0)), single)
+    ours = sampled(HF(8, 400).start(subject, stops(subject), ""), single)
     found = sampled(engine(serve()), todo)
     assert [ids for f in found for ids in f.token_ids] == [f.token_ids[0] for f in ours]
     assert [r for f in found for r in f.finish_reason] == [f.finish_reason[0] for f in ours]
@@ -140,7 +139,7 @@ def test_a_draw_does_not_depend_on_what_it_is_asked_with(serve: Serve) -> None:
 
 def test_a_request_says_what_it_must(serve: Serve, subject: Subject) -> None:
     service = serve()
-    sampled(engine(service, (0.6, 0.95)), [request(5, 2)])
+    sampled(engine(service), [request(5, 2, temperature=0.6, top_p=0.95)])
     (body,) = service.bodies
     assert body == {
         "model": "served", "prompt": list(request(5, 2).prefix), "n": 2, "max_tokens": 12,
@@ -148,7 +147,7 @@ def test_a_request_says_what_it_must(serve: Serve, subject: Subject) -> None:
         "return_token_ids": True, "stop_token_ids": sorted(subject.eos),
     }  # fmt: skip
     service.bodies.clear()
-    sampled(engine(service, (0.6, 0.95), tokens=False, seeds=False), [request(5, 2)])
+    sampled(engine(service, tokens=False, seeds=False), [request(5, 2)])
     (body,) = service.bodies
     assert body["prompt"] == subject.tokenizer.decode(list(request(5, 2).prefix))
     assert not {"seed", "return_token_ids", "stop_token_ids"} & set(body)
@@ -157,8 +156,8 @@ def test_a_request_says_what_it_must(serve: Serve, subject: Subject) -> None:
 def test_text_both_ways_gives_the_same_words(serve: Serve, subject: Subject) -> None:
     """The tiny tokenizer is one word a token, so nothing is lost where text is tokenized again."""
     service = serve()
-    ids = sampled(engine(service, heat=(0.0, 1.0)), TODO)
-    text = sampled(engine(service, heat=(0.0, 1.0), tokens=False), TODO)
+    ids = sampled(engine(service), GREEDY)
+    text = sampled(engine(service, tokens=False), GREEDY)
     assert [f.token_ids for f in ids] == [f.token_ids for f in text]
 
 
