@@ -29,7 +29,9 @@ from harness.store.scores import file, status_file
 def report(run: Path, conf: Agreement, page: Report) -> Path:
     """Write agreement, enrichment, methods, plots and page of a run anew; returns the page."""
     if not (run / "traces.parquet").exists():
-        raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
+        raise UserError(
+            f"{run}: holds no traces.parquet; run python -m harness run={run.name} first"
+        )
     with lock(run, "report"):
         for line in said_of(unchecked(run)):
             print(line, file=sys.stderr)
@@ -164,6 +166,7 @@ def _method(
         "seconds": row.get("seconds"),
         "tokens": int(row.get("tokens", 0)) if "seconds" in row else None,
         "auroc_planted": planted.get(name),
+        "status": row.get("state"),
     }
 
 

@@ -37,7 +37,7 @@ def top_entropy(logits: Rows, k: int) -> Values:
 
 
 def as_sampled(logits: Rows, temperature: float, top_p: float) -> Rows:
-    """log p of every token under temperature and top-p, -inf outside the nucleus.
+    """Log p of every token under temperature and top-p, -inf outside the nucleus.
 
     A token is in it if all strictly likelier ones together have a mass below `top_p`, as in
     sampling; its probabilities are made to sum to 1. Temperature 0 takes the likeliest.
@@ -53,7 +53,7 @@ def as_sampled(logits: Rows, temperature: float, top_p: float) -> Rows:
 
 
 def _least(log_p: Rows, top_p: float) -> Float[Tensor, "rows 1"]:
-    """log p of the least likely token of each row's nucleus."""
+    """Log p of the least likely token of each row's nucleus."""
     k, width = min(FEW, log_p.shape[-1]), log_p.shape[-1]
     while True:
         top = log_p.topk(k).values

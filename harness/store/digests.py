@@ -1,8 +1,9 @@
 """Digests: a file of a run carries one of its own bytes, so that damage is seen when it is read.
 
 The digest lies inside the file, as two files are never written at once: in the key-value metadata
-of parquet, in a field of JSON and YAML. It is that of the file with zeros in the digest's place.
-It finds accidents; whoever changes a file on purpose can write the digest that fits.
+of parquet, in a field of JSON and YAML. It is that of the file's place in the run and its bytes,
+with zeros where the digest lies. It finds accidents; whoever changes a file on purpose can write
+the digest that fits.
 """
 
 from hashlib import blake2b
@@ -14,22 +15,23 @@ _SIZE = 32  # hex digits
 BLANK = (_MARK + b"0" * _SIZE).decode()
 _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
+_FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices"}
 
 
-def sealed(content: bytes) -> bytes:
-    """The content with its digest in the place of BLANK."""
+def sealed(path: Path, content: bytes) -> bytes:
+    """The content of a file to be, with its digest in the place of BLANK."""
     at = _place(content)
     if at is None:
         raise ValueError("no place for a digest")
-    return content[:at] + _digest(content, at) + content[at + _SIZE :]
+    return content[:at] + _digest(path, content, at) + content[at + _SIZE :]
 
 
-def intact(content: bytes) -> bool | None:
-    """Whether the content is as it was written; None where it carries no digest."""
+def intact(path: Path, content: bytes) -> bool | None:
+    """Whether the content is as it was written there; None where it carries no digest."""
     at = _place(content)
     if at is None:
         return None
-    return content[at : at + _SIZE] == _digest(content, at)
+    return content[at : at + _SIZE] == _digest(path, content, at)
 
 
 def carries(path: Path) -> bool:
@@ -54,9 +56,16 @@ def _place(content: bytes) -> int | None:
     return None if at < 0 else at + len(_MARK)
 
 
-def _digest(content: bytes, at: int) -> bytes:
-    found = blake2b(digest_size=_SIZE // 2)
+def _digest(path: Path, content: bytes, at: int) -> bytes:
+    found = blake2b(_place_in_run(path).encode(), digest_size=_SIZE // 2)
     found.update(memoryview(content)[:at])
     found.update(b"0" * _SIZE)
     found.update(memoryview(content)[at + _SIZE :])
     return found.hexdigest().encode()
+
+
+def _place_in_run(path: Path) -> str:
+    """The path from the run's folder, whatever that is called and wherever it lies."""
+    above = path.parts[-3:-1]
+    first = next((i for i, part in enumerate(above) if part in _FOLDERS), len(above))
+    return "/".join([*above[first:], path.name])

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import re
 import uuid
@@ -10,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
 import yaml
 
@@ -55,19 +55,23 @@ def write_frame(path: Path, frame: pl.DataFrame) -> None:
     """Write a frame as parquet, with its digest in the metadata."""
     buffer = io.BytesIO()
     frame.write_parquet(buffer, metadata={FIELD: BLANK})
-    write_bytes(path, sealed(buffer.getvalue()))
+    write_bytes(path, sealed(path, buffer.getvalue()))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a mapping as JSON, its digest first."""
-    content = orjson.dumps({FIELD: BLANK, **value}, option=orjson.OPT_INDENT_2)
-    write_bytes(path, sealed(content))
+    """Write a mapping as JSON, its digest first; what is no number is null.
+
+    Half a surrogate pair, which models and servers can write, becomes its escape.
+    """
+    plain = json.loads(json.dumps({FIELD: BLANK, **value}), parse_constant=lambda _: None)
+    text = json.dumps(plain, indent=2, ensure_ascii=False)
+    write_bytes(path, sealed(path, text.encode("utf-8", "backslashreplace")))
 
 
 def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
     """Write a mapping as YAML, its digest first."""
     text = yaml.safe_dump({FIELD: BLANK, **value}, sort_keys=False, allow_unicode=True)
-    write_bytes(path, sealed(text.encode()))
+    write_bytes(path, sealed(path, text.encode()))
 
 
 def rows(values: list[dict[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +13,16 @@ from typing import Any
 
 from harness.core import UserError
 from harness.store.files import write_yaml, writing
-from harness.store.reading import read_yaml
+from harness.store.leases import lock
+from harness.store.reading import damaged, read_yaml
+from harness.store.traces import COMPLETE
 
 PACKAGES = ("anchor-harness", "torch", "transformers", "polars", "numpy", "hydra-core")
 FILE = "run.yaml"
+WITH_TRACES = (  # files that are written together with the traces
+    "sentences.parquet", COMPLETE, "skipped.json", "matrices/edges.parquet",
+    "scores/truth.parquet", "status/truth.json",
+)  # fmt: skip
 
 
 def check(folder: Path, now: Mapping[str, Any]) -> None:
@@ -76,6 +83,35 @@ def make(
         "hardware": hardware(),
     }
     write_yaml(path, content)
+
+
+def mend(folder: Path) -> None:
+    """Move aside what is damaged in a run, so that it is made again; says so on stderr.
+
+    Raises UserError where it cannot be: of traces, if rollouts are damaged too.
+    """
+    with lock(folder, "mend"):
+        broken = {path for path in _files(folder) if damaged(path)}
+        if broken & {folder / name for name in WITH_TRACES} or _incomplete(folder):
+            lost = sorted(path for path in broken if path.is_relative_to(folder / "rollouts"))
+            if lost:
+                raise UserError(f"{lost[0]}: is damaged, and so are the traces; restore one")
+            broken |= {path for path in [folder / COMPLETE] if path.exists()}
+        for path in sorted(broken):
+            path.replace(path.with_name(f".{path.name}.damaged"))
+            print(f"{path}: is made again, as it or what it belongs to is damaged", file=sys.stderr)
+
+
+def _incomplete(folder: Path) -> bool:
+    """Whether something is gone that was written together with the traces."""
+    wanted = WITH_TRACES[3:] if (folder / WITH_TRACES[-1]).exists() else ()
+    there = (folder / COMPLETE).exists()
+    return there and not all((folder / name).exists() for name in (WITH_TRACES[0], *wanted))
+
+
+def _files(folder: Path) -> list[Path]:
+    found = [path for kind in ("parquet", "json") for path in folder.glob(f"**/*.{kind}")]
+    return [path for path in sorted(found) if not path.name.startswith(".") and path.is_file()]
 
 
 def provenance() -> dict[str, Any]:

@@ -37,10 +37,22 @@ def content(path: Path) -> bytes:
     """The bytes of a file; raises UserError if its digest says that they were others."""
     with reading(path):
         found = path.read_bytes()
-    if intact(found) is False:
+    if intact(path, found) is False:
         remedy = KEPT if path.suffix == ".yaml" else REMEDY
-        raise UserError(f"{path}: is damaged, for its digest is that of another content; {remedy}")
+        raise UserError(f"{path}: is damaged or another file, as its digest says; {remedy}")
     return found
+
+
+def damaged(path: Path) -> bool:
+    """Whether a file of JSON or parquet cannot be read as what it was written."""
+    try:
+        if path.suffix == ".json":
+            read_json(path)
+        else:
+            look_over(path, {}, exact=False)
+    except UserError:
+        return True
+    return False
 
 
 def read_json(path: Path) -> dict[str, Any]:

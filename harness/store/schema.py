@@ -175,6 +175,7 @@ METHODS = {
     "auroc_planted": pl.Float64,
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
+    "status": pl.String,
 }
 ENRICHMENT = {
     "model": pl.String,

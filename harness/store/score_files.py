@@ -10,7 +10,7 @@ import polars as pl
 from harness.core import Detector, UserError
 from harness.core.docstrings import written
 from harness.store import schema
-from harness.store.reading import look_over, read_json
+from harness.store.reading import REMEDY, look_over, read_json
 from harness.store.scores import file, status_file
 
 SOUND = (  # rows that can be shown: a sentence given once, its score not infinite
@@ -29,6 +29,8 @@ def statuses(run: Path) -> dict[str, dict[str, Any]]:
 
 def _status(path: Path) -> dict[str, Any]:
     found = read_json(path)
+    if found.get("method", path.stem) != path.stem:
+        raise UserError(f"{path}: is the status of {found['method']}; {REMEDY}")
     lacking = [key for key in NEEDED if key not in found and found.get("state") != "failed"]
     if lacking:
         raise UserError(f"{path}: has no {lacking[0]}; delete it and run the method again")

@@ -24,6 +24,7 @@ from harness.report.pairs import controls, pairs, read_under
 from harness.report.plots.figures.agreement import known
 from harness.report.settings import Report
 from harness.report.source import Source, read
+from harness.report.unfinished import unfinished
 from harness.store.files import write_bytes
 from harness.store.reading import read_json, read_yaml
 
@@ -64,6 +65,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     drawn = figures(run)
     return {
         "run": run.name,
+        "unfinished": unfinished(run),
         "findings": findings(source.agreement, source.detectors, source.truths),
         "counts": sizes,
         "pairs": between,

@@ -37,7 +37,7 @@ def test_a_flipped_bit_is_never_other_data(tmp_path: Path, name: str):
     path = tmp_path / name
     write(path)
     whole, there, rng = path.read_bytes(), read(path), random.Random(3)
-    assert intact(whole)
+    assert intact(path, whole)
     named = 0
     for _ in range(150):
         at, bit = rng.randrange(len(whole)), 1 << rng.randrange(8)
