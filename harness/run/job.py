@@ -24,6 +24,8 @@ from harness.run.settings import RunSettings
 from harness.run.work import POLL, Leases, piece
 from harness.store import folder
 from harness.store.files import write_frame, write_json
+from harness.store.rollouts import drawn
+from harness.store.score_files import declared
 from harness.store.scores import ScoreFile, score_file_of, status_file
 from harness.store.traces import problem_frame
 
@@ -42,6 +44,7 @@ def job(settings: RunSettings) -> None:
         if folder.identity(settings.folder) is None:
             engine.running()  # what is wrong with the weights is told before anything is written
         folder.make(settings.folder, settings.values, settings.identity, who.revision)
+        folder.mend(settings.folder)
         _save(settings, [*problems.evaluate, *problems.reference])
         recorder = Recorder(settings.folder, who, settings.problems, segmenter, settings.sampling)
         gatherer, n = Gatherer(recorder, problems.reference), settings.calibration.folds
@@ -56,7 +59,7 @@ def job(settings: RunSettings) -> None:
         gatherer = replace(gatherer, traces=tuple(written))
         score_files = {n: score_file_of(settings.folder, n, h) for n, h in settings.hashes.items()}
         for name, detector in settings.detectors.items():
-            score_files[name].status |= {"family": detector.family, "signed": detector.signed}
+            score_files[name].status |= declared(detector, settings.values["method"][name])
         Job(gatherer, engine, written, settings.detectors, score_files, n).run()
 
 
@@ -138,12 +141,20 @@ class Job:
             with metered("rollouts") as meter:
                 todo = (r for start, draws in wanted for r in requests(recorder, start, draws))
                 meter.expect(sum(len(r.draws) for r in todo))
+                self.begin(meter.total)
                 drawn = sample(recorder, self.engine, self.leases["rollouts"], wanted, meter)
             self.charge(meter)
             wanted, total = self.wanted(), total + drawn
             if not drawn:
                 break
         return {start_of.owner for start_of, _ in wanted}, total
+
+    def begin(self, missing: int) -> None:
+        """Say in the status files how many rollouts there will be, so many of which are missing."""
+        total = drawn(self.gatherer.recorder.run) + missing
+        for name, score_file in self.score_files.items():
+            if any(not self.settled(name, trace) for trace in self.traces):
+                score_file.begin(total)
 
     def charge(self, meter: Meter) -> None:
         """Charge the detectors that draw and are not done with what was drawn."""

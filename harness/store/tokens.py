@@ -7,6 +7,7 @@ import polars as pl
 from harness.core import Reading
 from harness.store import schema
 from harness.store.files import slug, write_frame
+from harness.store.reading import read_frame
 
 
 def keep(run: Path, trace_id: str, reading: Reading) -> None:
@@ -27,7 +28,7 @@ def kept(run: Path, trace_id: str) -> Reading | None:
     path = file(run, trace_id)
     if not path.exists():
         return None
-    frame = pl.read_parquet(path)
+    frame = read_frame(path, schema.TOKENS)
     return Reading(frame["entropy"].to_numpy(), frame["logprob"].to_numpy())
 
 

@@ -153,5 +153,5 @@ class Process:
 def _how(request: Request) -> dict[str, Any]:
     """Arguments of vLLM's SamplingParams that say how tokens are drawn."""
     how: dict[str, Any] = {"temperature": request.temperature, "top_p": request.top_p}
-    forbidden = {i: LEAST for i in request.forbidden}
+    forbidden = dict.fromkeys(request.forbidden, LEAST)
     return how | ({"logit_bias": forbidden} if forbidden else {})

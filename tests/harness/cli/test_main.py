@@ -14,7 +14,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from harness import __main__
-from harness.store.files import read_json
+from harness.store.reading import read_json
 from tests.harness import forked
 from tests.harness.store.test_files import full_disk
 

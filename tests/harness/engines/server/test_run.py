@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import __main__
-from harness.store.files import read_json
+from harness.store.reading import read_json
 from tests.harness.engines.server.service import Service
 from tests.harness.rolling import scene
 from tests.harness.run.test_kill import recorded
