@@ -21,7 +21,8 @@ class Request:
 
     Requests of one base stand together, so that engines compute its prefix once. `draws` number the
     rollouts; with `seed` they determine the noise. `max_length` caps prefix plus continuation.
-    `checkpoint` names who writes, as in `Condition`, and `under` what is done meanwhile.
+    `checkpoint` names who writes, as in `Condition`, and `under` what is done meanwhile. The first
+    `prompt` tokens are the prompt, for whoever reads what was written.
     """
 
     key: tuple[str, ...]
@@ -36,6 +37,7 @@ class Request:
     top_p: float
     checkpoint: str = ""
     under: tuple[Intervention, ...] = ()
+    prompt: int = 0
 
     @property
     def prefix(self) -> tuple[int, ...]:
