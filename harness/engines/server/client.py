@@ -205,7 +205,7 @@ class Client:
         broken = {token for each in found for token in each.token_ids} & {*forbidden}
         if broken:
             raise UserError(
-                f"engine.url: {self.conf.url} wrote the token {min(broken)} though it is forbidden; "
+                f"engine.url: {self.conf.url} wrote the forbidden token {min(broken)}; "
                 "it ignores logit_bias"
             )
 
