@@ -1,6 +1,19 @@
 """What is done to a model while it reads or writes, in the terms of its own tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from harness.core import Steer, UserError
+from harness.models.model import Subject
+
+
+class Hidden(NamedTuple):
+    """Keys [low, high), hidden from the queries at position `begin` and all later ones."""
+
+    low: int
+    high: int
+    begin: int
 
 
 @dataclass(frozen=True)
@@ -33,3 +46,39 @@ class Recycled:
 
 
 Intervention = Forbidden | Steered | Recycled
+
+
+def check_layer(layer: int, blocks: int) -> None:
+    """Raises UserError for a block that a model of so many does not have."""
+    if not -blocks <= layer < blocks:
+        raise UserError(f"layer {layer}: the model has blocks 0 to {blocks - 1}")
+
+
+def check_width(vector: Sequence[float], config: Any) -> None:
+    """Raises UserError for a steering vector that is not as wide as the model's states."""
+    width = config.get_text_config().hidden_size
+    if len(vector) != width:
+        raise UserError(
+            f"condition: a steering vector of {len(vector)} numbers; the model's width is {width}"
+        )
+
+
+def check_steer(subject: Subject, steer: Steer) -> None:
+    """Raises UserError for what a subject cannot be steered by, without loading its weights."""
+    check_layer(steer.layer, subject.config.get_text_config().num_hidden_layers)
+    check_width(steer.vector, subject.config)
+
+
+def token_ids(subject: Subject, words: Sequence[str]) -> tuple[int, ...]:
+    """The token of each word; raises UserError for one that is not exactly one token."""
+    return tuple(_token_id(subject, word) for word in words)
+
+
+def _token_id(subject: Subject, word: str) -> int:
+    ids = subject.encode(word)
+    if len(ids) != 1 or subject.tokenizer.decode(list(ids)) != word:
+        raise UserError(
+            f"condition: {word!r} is not one token of the model's tokenizer "
+            f"(it takes {len(ids)}); words to forbid or to recycle at are one token each"
+        )
+    return ids[0]
