@@ -205,8 +205,8 @@ class Client:
         broken = {token for each in found for token in each.token_ids} & {*forbidden}
         if broken:
             raise UserError(
-                f"engine.url: {self.conf.url} wrote the forbidden token {min(broken)}: it ignores "
-                "logit_bias"
+                f"engine.url: {self.conf.url} wrote the forbidden token {min(broken)}; "
+                "it ignores logit_bias"
             )
 
     def _text(self, ids: Sequence[int]) -> str:
