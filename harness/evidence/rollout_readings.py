@@ -12,7 +12,7 @@ from harness.evidence.passes import as_read, handed_over, resolve, same_meaning
 from harness.models.edits import Resolved
 from harness.models.likelihood import Asked, Continuation, Score, scores
 from harness.models.model import Subject
-from harness.store.files import read_json
+from harness.store.reading import read_json
 from harness.store.rollouts import First, firsts
 
 
