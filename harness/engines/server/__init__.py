@@ -10,6 +10,7 @@ from harness.engines.base import Running
 from harness.engines.completions import CompletionEngine
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
+from harness.text.masking import masked, printable
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Server:
     `model` is the name it is served under, null where the server tells that it is model.path; `key`
     names the environment variable with the API key. Without `tokens` prompts and replies are text,
     tokenized at each end; without `seeds` the server draws its own noise. `extra` goes into every
-    request as it stands.
+    request as it stands. A request ends after `timeout`, whatever comes meanwhile; one that fails
+    is sent again until `patience` has passed since its first failure.
     """
 
     url: str
@@ -34,7 +36,9 @@ class Server:
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
-            raise UserError(f"engine.url: must begin with http:// or https://, got {self.url!r}")
+            raise UserError(
+                f"engine.url: must begin with http:// or https://, got {masked(self.url)!r}"
+            )
         if self.slots < 1:
             raise UserError(f"engine.slots: must be at least 1, got {self.slots}")
         if self.timeout <= 0 or self.patience < 0:
@@ -46,6 +50,20 @@ class Server:
     def base(self) -> str:
         """The URL without a slash at its end."""
         return self.url.rstrip("/")
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no message may show."""
+        return [] if self.key is None else [os.environ[self.key]]
+
+    def shown(self, text: str) -> str:
+        """A text in one line that a terminal only shows, without key and credentials."""
+        return masked(printable(text), self.secrets)
+
+    @property
+    def place(self) -> str:
+        """The URL as messages name it."""
+        return self.shown(self.url)
 
     @property
     def headers(self) -> dict[str, str]:
