@@ -98,6 +98,11 @@ class Place:
         """Copy here what the folder lacks."""
         found = self.system.find(self.root, detail=True) if self.system.exists(self.root) else {}
         names = {path: path[len(self.root) :].lstrip("/") for path in sorted(found)}
+        for name in names.values():
+            if not name or ".." in name.split("/") or "\\" in name or Path(name).is_absolute():
+                raise UserError(
+                    f"mirror: {masked(self.root)} holds {name!r:.80}, outside of the run"
+                )
         lacking = [path for path, name in names.items() if not (folder / name).exists()]
         for i in range(0, len(lacking), AT_ONCE):
             for path, content in self.system.cat(lacking[i : i + AT_ONCE]).items():

@@ -204,9 +204,9 @@ def received(connection: socket.socket) -> tuple[bytes, Body]:
             raise ConnectionError
         content += more
     first, _, rest = content.partition(b"\r\n\r\n")
-    length = next(
-        (int(l[15:]) for l in first.lower().split(b"\r\n") if l[:15] == b"content-length:"), 0
-    )
+    lines = first.lower().split(b"\r\n")
+    sizes = [line[15:] for line in lines if line.startswith(b"content-length:")]
+    length = int(sizes[0]) if sizes else 0
     while len(rest) < length:
         rest += connection.recv(65536)
     return first, json.loads(rest or b"{}")
