@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.engines.base import EngineConf, Running
+from harness.engines.base import EngineConf, Interventions, Running
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
 from harness.engines.vllm import installed
@@ -32,6 +32,10 @@ class Auto:
     def check(self, subject: Subject) -> None:
         """Check the engine that was chosen."""
         self.chosen(subject).check(subject)
+
+    def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
+        """Ask the engine that was chosen."""
+        self.chosen(subject).able(subject, checkpoint, under)
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """Start the engine that was chosen."""

@@ -12,6 +12,7 @@ from harness.models.conditions import Forbidden, Intervention
 from harness.models.model import Subject
 
 Finish = Literal["stop", "answer", "sentence", "length"]
+Interventions = Iterable[Intervention | type[Intervention]]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,10 @@ class EngineConf(Protocol):
         """Raise UserError if the engine cannot run here; cheap, and before a run has a folder."""
         ...
 
+    def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
+        """Raise UserError if it cannot sample from this checkpoint under all of these."""
+        ...
+
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine of one of the model's checkpoints, "" for the model itself, running."""
         ...
@@ -106,10 +111,12 @@ class EngineConf(Protocol):
 class LazyEngine:
     """The engines of all checkpoints, one at a time; none runs before something is sampled.
 
-    `start` gives the engine of a checkpoint.
+    `start` gives the engine of a checkpoint; `able` raises UserError where that cannot sample under
+    some interventions.
     """
 
     start: Callable[[str], Running]
+    able: Callable[[str, tuple[Intervention, ...]], None]
     checkpoint: str = ""  # of the engine that runs
     engine: Running | None = None
     before: Counter[str] = field(default_factory=Counter[str])
@@ -141,12 +148,22 @@ class LazyEngine:
 
         For none of them nothing is started.
         """
-        coming = iter(requests)
+        coming = self._checked(requests)
         while first := next(coming, None):
             others = list[Request]()
             mine = chain([first], _those_of(first.checkpoint, coming, others))
             yield from self.running(first.checkpoint).sample(mine)
             coming = chain(others, coming)
+
+    def _checked(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """The requests, once it is known that their engine can do what is asked of it."""
+        known: set[tuple[str, tuple[Intervention, ...]]] = {("", ())}
+        for request in requests:
+            asked = (request.checkpoint, request.under)
+            if asked not in known:
+                self.able(*asked)
+                known.add(asked)
+            yield request
 
 
 def _those_of(

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from harness.core import UserError
 from harness.core.seeds import derive
-from harness.engines.base import Finish, Finished, Request
+from harness.engines.base import Finish, Finished, Interventions, Request
 from harness.engines.stopping import Stops
+from harness.models.conditions import Forbidden, Steered
 
 PIECE = 64  # tokens asked for first where a rollout may end before the model ends it
 
@@ -184,3 +186,12 @@ def _neighbours(draws: Sequence[int]) -> Iterator[list[int]]:
     """Draws in runs without gaps, as the i-th of a call has the noise of its seed + i."""
     for _, group in groupby(zip(draws, count(), strict=False), key=lambda pair: pair[0] - pair[1]):
         yield [draw for draw, _ in group]
+
+
+def check_under(engine: str, under: Interventions) -> None:
+    """Raise UserError for what an engine that only completes token ids cannot do."""
+    for each in under:
+        kind = each if isinstance(each, type) else type(each)
+        if kind is not Forbidden:
+            name = "steering" if kind is Steered else "recycling"
+            raise UserError(f"engine={engine}: it cannot sample under {name}; choose engine=hf")

@@ -95,9 +95,7 @@ class Subject:
 
     def checkpoint(self, name: str) -> "Subject":
         """One of `model.checkpoints`, the last one staying loaded; "" is the model itself."""
-        if name and name not in self.conf.checkpoints:
-            raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
-        if not name or self.conf.checkpoints[name] == self.conf.path:
+        if not self.same(name):
             return self
         # It never writes a prompt, so it needs no chat template.
         alone: dict[str, Any] = {"revision": None, "prompt": "{question}"}
@@ -107,6 +105,20 @@ class Subject:
         except UserError as error:
             where = f"model.checkpoints.{name}"
             raise UserError(str(error).replace("model.path", where, 1)) from None
+
+    def same(self, name: str) -> str:
+        """The first name of the checkpoint that `name` stands for, "" for the model itself.
+
+        Raises UserError for a name that is not declared.
+        """
+        if not name:
+            return ""
+        if name not in self.conf.checkpoints:
+            raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
+        path = self.conf.checkpoints[name]
+        if path == self.conf.path:
+            return ""
+        return next(n for n, other in self.conf.checkpoints.items() if other == path)
 
     @property
     def revision(self) -> str:

@@ -38,7 +38,7 @@ class Jsonl:
         rows = read(self.path)
         problems = [self._problem(index, row) for index, row in enumerate(rows)]
         check_ids(rows, problems)
-        return choose(problems, self.limit, self.reference, self.seed)
+        return assign_roles(problems, self.limit, self.reference, self.seed)
 
     def correct(self, problem: Problem, answer: str) -> bool:
         """Whether a canonical answer equals the gold answer."""
@@ -125,7 +125,7 @@ def _row(where: str, line: str) -> Row:
     return Row(where, values)
 
 
-def choose(
+def assign_roles(
     problems: Iterable[Problem], limit: int | None, reference: int, seed: int | None
 ) -> list[Problem]:
     """The first `limit` problems (null: all) and `reference` more, after a shuffle by `seed`."""

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Container, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from harness.core import Detector, Draw, Evidence, Fittable, Problem, Trace
@@ -36,7 +36,10 @@ def job(settings: RunSettings) -> None:
     who = subject(settings.model)
     segmenter = settings.segmentation.segmenter
     stops = Stops(who.tokenizer, who.eos, segmenter)
-    engine = LazyEngine(lambda checkpoint: settings.engine.start(who, stops, checkpoint))
+    engine = LazyEngine(
+        lambda checkpoint: settings.engine.start(who, stops, checkpoint),
+        lambda checkpoint, under: settings.engine.able(who, checkpoint, under),
+    )
     with closing(engine):
         if folder.identity(settings.folder) is None:
             engine.running()  # what is wrong with the weights is told before anything is written
@@ -53,6 +56,7 @@ def job(settings: RunSettings) -> None:
             write_json(status_file(settings.folder, entry), status)
             return
         written = traces.write(recorder, engine, problems.evaluate, settings.labels)
+        gatherer = replace(gatherer, traces=tuple(written))
         score_files = {n: score_file_of(settings.folder, n, h) for n, h in settings.hashes.items()}
         for name, detector in settings.detectors.items():
             score_files[name].status |= declared(detector, settings.values["method"][name])

@@ -32,7 +32,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def serving(mode: str, subject: Subject) -> Iterator[tuple[Hostile, Server]]:
     server = Hostile(MODES.get(mode, honest), {"id": "served", "root": subject.path})
-    conf = Server(server.url, None, "HOSTILE_KEY", 8, True, True, TIMEOUT, PATIENCE, {})
+    conf = Server(server.url, None, "HOSTILE_KEY", 8, True, True, TIMEOUT, PATIENCE, {}, {})
     try:
         yield server, conf
     finally:

@@ -16,7 +16,7 @@ from harness.store.scores import ScoreFile
 NOTHING = Evidence(draws=1, force="", references=())
 
 
-def of_text(nodes: Mapping[str, Any]) -> dict[str, Detector]:
+def text_detectors(nodes: Mapping[str, Any]) -> dict[str, Detector]:
     """The detectors among some yaml nodes that want no more of a trace than embeddings."""
     built = {name: serving(Detector, node, f"method.{name}") for name, node in nodes.items()}
     have = replace(NOTHING, references=REFERENCES)
@@ -27,7 +27,7 @@ def of_text(nodes: Mapping[str, Any]) -> dict[str, Detector]:
     }
 
 
-def enter(
+def score_traces(
     score_file: ScoreFile,
     detector: Detector,
     traces: Sequence[Trace],

@@ -23,8 +23,12 @@ PASSING = {
     HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS,
 }  # fmt: skip
 OFFER = 10.0  # seconds for the list of what a server offers
-LEAST, PER_TOKEN = 1 << 20, 512  # bytes that a reply may have: at all, and for each token asked for
+SMALLEST, PER_TOKEN = (
+    1 << 20,
+    512,
+)  # bytes of a reply, at all and for each token
 ALIKE, LONG = 4, 64  # from so many continuations of so many tokens up, all the same are no chance
+LEAST = -100  # what servers take as the bias of a token that is never to be drawn
 KEPT = "what is finished is kept, and the same command goes on"
 
 
@@ -87,19 +91,20 @@ class RefusedError(Exception):
     """A reply that another attempt may better."""
 
 
-def found(conf: Server, subject: Subject) -> Served:
-    """The subject among what a server offers; raises UserError if it offers something else."""
+def found(conf: Server, subject: Subject, name: str) -> Served:
+    """The subject of this name among what a server offers; raises UserError if it offers others."""
     cards = _offered(conf)
-    names = {conf.model} if conf.model else {subject.path, subject.conf.path, subject.conf.name}
+    names = {conf.model} if conf.model else {subject.path, subject.conf.path, name}
     for card in cards:
         if names & {card.id, card.root}:
             return Served(card.id, card.max_model_len or 2**31)
     offered = conf.shown(", ".join(card.id for card in cards))[:200] or "nothing"
     if conf.model:
         raise UserError(f"engine.model: {conf.place} serves {offered}, not {conf.model}")
+    same = "name it with engine.model=NAME" if name == subject.conf.name else f"serve it as {name}"
     raise UserError(
         f"engine.url: {conf.place} serves {offered}, not {subject.conf.path}; if it is the same, "
-        "name it with engine.model=NAME"
+        f"{same}"
     )
 
 
@@ -108,7 +113,7 @@ def _offered(conf: Server) -> list[Card]:
 
     async def asked() -> Answer:
         async with httpx2.AsyncClient(headers=conf.headers) as http, asyncio.timeout(OFFER):
-            return await _answer(http, "GET", f"{conf.base}/models", None, LEAST)
+            return await _answer(http, "GET", f"{conf.base}/models", None, SMALLEST)
 
     try:
         with asyncio.Runner() as runner:
@@ -165,7 +170,9 @@ class Client:
                 f"{self.served.context} that the server takes; lower it, or raise the server's"
             )
         prompt = list(prefix) if self.conf.tokens else self._text(prefix)
-        how = {"temperature": request.temperature, "top_p": request.top_p}
+        how: dict[str, Any] = {"temperature": request.temperature, "top_p": request.top_p}
+        if request.forbidden:
+            how["logit_bias"] = {str(i): LEAST for i in request.forbidden}
         body = {**how, **self.fixed, "prompt": prompt, "n": n, "max_tokens": most}
         reply = await self._asked(body | ({"seed": seed} if self.conf.seeds else {}))
         if len(reply.choices) != n:
@@ -179,6 +186,8 @@ class Client:
             raise self._wrong(f"numbers {n} completions {numbers:.80}, not from 0")
         made = [self._completion(choice, most) for choice in choices]
         self._differing(made, request.temperature)
+        if self.conf.tokens:
+            self._check_forbidden(made, request.forbidden)
         return made
 
     def _wrong(self, said: str) -> UserError:
@@ -214,7 +223,7 @@ class Client:
 
     async def _attempt(self, body: dict[str, Any]) -> Reply:
         self.counts["requests"] += 1
-        most = LEAST + PER_TOKEN * int(body["n"]) * int(body["max_tokens"])
+        most = SMALLEST + PER_TOKEN * int(body["n"]) * int(body["max_tokens"])
         answer = await _answer(self.http, "POST", f"{self.conf.base}/completions", body, most)
         try:
             return Reply.model_validate_json(_body(self.conf, answer))
@@ -250,6 +259,14 @@ class Client:
             raise self._wrong("writes the key into what it says; give it another key")
         return Completion(tuple(ids), ended)
 
+    def _check_forbidden(self, found: Sequence[Completion], forbidden: Sequence[int]) -> None:
+        """Raise UserError where a token was written that never may be."""
+        broken = {token for each in found for token in each.token_ids} & {*forbidden}
+        if broken:
+            raise self._wrong(
+                f"wrote the token {min(broken)}, which is forbidden: it ignores logit_bias"
+            )
+
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.subject.tokenizer.decode(list(ids), skip_special_tokens=False))
 
@@ -266,7 +283,7 @@ def _body(conf: Server, answer: Answer) -> bytes:
 
 def _shown(conf: Server, content: bytes) -> str:
     """A reply in one short line: the message of an error, or all of it."""
-    text = content[:LEAST].decode("utf-8", "replace")
+    text = content[:SMALLEST].decode("utf-8", "replace")
     with suppress(ValidationError):
         text = Fault.model_validate_json(text).error.message
     return f"{conf.shown(text) or 'nothing':.200}"

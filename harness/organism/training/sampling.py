@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from harness.engines.base import Request
-from harness.engines.hf.batch import Base, Batch, Row, Work
+from harness.engines.hf.batch import Batch
 from harness.engines.hf.engine import HFEngine
+from harness.engines.hf.rows import Base, Row, Work
 from harness.engines.stopping import Stops
 from harness.organism.grammar import END, vocabulary
-from harness.organism.parser import Written, parse
+from harness.organism.parser import ParsedSentence, parse
 from harness.organism.puzzles import Puzzle
 from harness.organism.tokens import encode, ids, prompt, tokenizer
 from harness.text.segmentation import offsets
@@ -30,7 +31,7 @@ class Sample:
     prompt_length: int
     tokens: tuple[int, ...]
     text: str
-    steps: tuple[Written, ...] | None
+    steps: tuple[ParsedSentence, ...] | None
 
     @property
     def correct(self) -> bool:
@@ -54,7 +55,7 @@ def sample(model: Any, puzzles: Sequence[Puzzle], draws: int, seed: int) -> list
     found = list[Sample]()
     for i, puzzle in enumerate(puzzles):
         for tokens, reason in zip(finished[i].token_ids, finished[i].finish_reason, strict=True):
-            text = written(tokens)
+            text = decode(tokens)
             whole = requests[i].base + tokens + ((ids()[END],) if reason == "stop" else ())
             steps = parse(puzzle, text) if reason == "stop" else None
             found.append(Sample(puzzle, requests[i].cut, whole, text, steps))
@@ -67,7 +68,7 @@ def _request(number: int, puzzle: Puzzle, draws: tuple[int, ...], seed: int) -> 
     return Request((str(number),), base, len(base), (), draws, seed, "end", LONGEST, 1.0, 1.0)
 
 
-def written(tokens: Sequence[int]) -> str:
+def decode(tokens: Sequence[int]) -> str:
     """The text of a trace's tokens."""
     return "".join(vocabulary()[t] for t in tokens)
 

@@ -240,7 +240,7 @@ function pairWords(names, rows, shown, at) {
     make("td", {}, decimal(rows.value[i])),
     make("td", {}, interval(rows.low[i], rows.high[i])),
   )));
-  const judged = under.find((i) => names.control[rows.control[i]] === "all" && rows.verdict[i] >= 0) ?? at;
+  const judged = under.find((i) => names.control[rows.control[i]] === "structure" && rows.verdict[i] >= 0) ?? at;
   const counts = `${rows.n_problems[at]} problems, ${rows.n_traces[at]} traces, ${rows.n_sentences[at]} sentences`;
   const words = [make("h4", {}, `${a} ~ ${b}`), table, make("p", {}, counts)];
   for (const said of [ceilingWords(rows, at), verdictWords(names, rows, judged)]) {

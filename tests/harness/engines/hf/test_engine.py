@@ -95,6 +95,17 @@ def test_first_tokens_have_the_models_distribution() -> None:
     assert chisquare(observed, expected * n).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("slots", [4, 64])
+def test_rollouts_of_one_batch_may_differ_in_temperature_and_top_p(slots: int) -> None:
+    model = random_model("llama")
+    how = [(0.0, 1.0), (1.0, 1.0), (1.0, 0.5), (0.7, 0.9)]
+    many = [replace(request(BASE, 5, n=3), temperature=t, top_p=p) for t, p in how]
+    together = sampled(model, many, slots=slots)
+    assert [f.token_ids for f in together] == [sampled(model, [r])[0].token_ids for r in many]
+    assert len({f.token_ids for f in together}) == 4
+    assert len(set(together[0].token_ids)) == 1
+
+
 def words(ids: Sequence[int]) -> str:
     return tokenizer().decode(list(ids), skip_special_tokens=True)
 

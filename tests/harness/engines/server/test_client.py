@@ -4,31 +4,40 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.core import Draw, UserError
 from harness.engines import completions as completing
-from harness.engines.base import Finished, Request
+from harness.engines.base import Finished, LazyEngine, Request
 from harness.engines.completions import CompletionEngine
 from harness.engines.hf import HF
 from harness.engines.server import Server
 from harness.engines.stopping import Stops
 from harness.evidence.recorder import start_of
 from harness.evidence.requests import Recorder
+from harness.models.conditions import Forbidden, Recycled, Steered
 from harness.models.model import Subject
 from harness.run.progress import Meter
 from harness.run.sampling import gather
 from harness.text.segmentation import offsets
+from tests.harness.engines.other import other_weights
 from tests.harness.engines.server.service import Service
 from tests.harness.run.test_job import drawn, written
 
+pytestmark = pytest.mark.slow
+
 CONF = Server(
     url="http://127.0.0.1:1/v1", model=None, key=None, slots=8, tokens=True, seeds=True,
-    timeout=60.0, patience=60.0, extra={"top_k": -1},
+    timeout=60.0, patience=60.0, extra={"top_k": -1}, checkpoints={},
 )  # fmt: skip
 Serve = Callable[..., Service]
+
+
+def anything(checkpoint: str, under: object) -> None:
+    """The engine can do all that is asked of it."""
 
 
 @pytest.fixture
@@ -229,6 +238,42 @@ def test_what_a_server_offers_is_checked(serve: Serve, subject: Subject) -> None
         replace(CONF, url=other.url.replace("/v1", "")).check(subject)
 
 
+def test_a_checkpoint_has_a_server_of_its_own(
+    serve: Serve, subject: Subject, tmp_path: Path
+) -> None:
+    trained = other_weights(subject, tmp_path)
+    who = Subject(
+        replace(subject.conf, checkpoints={"trained": str(trained), "same": subject.path})
+    )
+    conf = replace(CONF, url=serve().url)
+    with pytest.raises(UserError, match=r"^engine\.checkpoints\.trained: missing; start a server"):
+        conf.able(who, "trained", ())
+    with pytest.raises(UserError, match=r"^model\.checkpoints\.none: missing"):
+        conf.able(who, "none", ())
+    conf.able(who, "same", ())
+    wrong = replace(conf, checkpoints={"trained": conf.url})
+    with pytest.raises(UserError, match=r"serves served, not .*trained; .*, serve it as trained$"):
+        wrong.able(who, "trained", ())
+    second = Service(who.checkpoint("trained"), stops(who))
+    both = replace(conf, checkpoints={"trained": second.url})
+    both.able(who, "trained", [Forbidden])
+    lazy = LazyEngine(lambda name: both.start(who, stops(who), name), anything)
+    mixed = [replace(r, checkpoint=("", "trained")[i % 2]) for i, r in enumerate(GREEDY)]
+    found = sampled(lazy, mixed)
+    ours = sampled(
+        LazyEngine(lambda name: HF(8, 400).start(who, stops(who), name), anything), mixed
+    )
+    second.kill()
+    assert found == ours
+    assert lazy.counts["requests"] > len(second.bodies) > 0
+
+
+@pytest.mark.parametrize("kind", [Steered, Recycled, Steered(0, (1.0,), None, False)])
+def test_what_a_server_cannot_do_is_refused(subject: Subject, kind: Any) -> None:
+    with pytest.raises(UserError, match=r"^engine=server: it cannot sample under \w+ing; choose"):
+        CONF.able(subject, "", [Forbidden, kind])
+
+
 def test_a_prefix_longer_than_the_servers_limit_is_named(serve: Serve) -> None:
     limited = engine(serve(max_model_len=16))
     with pytest.raises(UserError, match=r"a prefix of 5 tokens and 12 more exceed the 16 that"):
@@ -239,6 +284,7 @@ def test_a_prefix_longer_than_the_servers_limit_is_named(serve: Serve) -> None:
     ("change", "words"),
     [
         ({"url": "localhost:8000"}, r"^engine\.url: must begin with http"),
+        ({"checkpoints": {"b": "x"}}, r"^engine\.checkpoints\.b: must begin with http"),
         ({"slots": 0}, r"^engine\.slots: must be at least 1, got 0"),
         ({"timeout": 0.0}, r"^engine: timeout must be above 0"),
         ({"key": "NO_SUCH_KEY"}, r"^engine\.key: the environment variable NO_SUCH_KEY is not set"),

@@ -13,6 +13,8 @@ from tests.harness.engines.server.service import Service
 from tests.harness.rolling import scene
 from tests.harness.run.test_kill import recorded
 
+pytestmark = pytest.mark.slow
+
 Line = Callable[..., int]
 BASE = [
     "engine=server", "engine.patience=0", "engine.slots=5", "method=[resampling_plain]", "run=s",

@@ -252,13 +252,16 @@ def test_undefined_pairs_come_last_and_are_counted():
     assert findings(frame, "abc", "")[-1] == "1 of the 2 pairs could not be compared at all."
 
 
-def test_the_verdict_is_that_under_all_controls():
+def test_the_verdict_is_that_under_structure_with_the_ceiling_that_decided_it():
     rows = [
         {"a": "a", "b": "b", "verdict": "same"},
         {"a": "a", "b": "b", "control": "headroom", "verdict": "too few problems"},
-        {"a": "a", "b": "b", "control": "all", "verdict": "overlapping"},
-    ]
-    assert pairs(agreement(rows), "spearman")[0].verdict == "overlapping"
+        {"a": "a", "b": "b", "control": "all", "verdict": "undecided"},
+        {"a": "a", "b": "b", "control": "structure", "verdict": "overlapping",
+         "ceiling": 0.9, "verdict_ceiling": 0.7},
+    ]  # fmt: skip
+    found = pairs(agreement(rows), "spearman")[0]
+    assert (found.verdict, found.ceiling) == ("overlapping", 0.7)
     assert pairs(agreement(rows[:1]), "spearman")[0].verdict == "same"
 
 
@@ -281,7 +284,7 @@ def test_the_truth_is_no_detector_and_has_a_sentence_of_its_own():
         {"a": "b", "b": "base", "value": 0.6},
     ]  # fmt: skip
     said = findings(agreement(rows), "ab", ["truth"])
-    assert "Verdicts on the one pair of detectors, all controls on: 1 overlapping." in said[0]
+    assert "Verdicts on the one pair of detectors, under structure: 1 overlapping." in said[0]
     assert "1 of the 2 detectors is closer to a baseline than to any detector." in said
     assert said[-1] == (
         "Of the detectors a agrees best with the truth: Spearman .90 [.80, 1.00]; with position "
@@ -308,7 +311,7 @@ def test_pairs_of_which_a_control_takes_one_out_have_no_verdict_and_are_counted_
 VERDICTS = [  # of three pairs; what is said first
     (("same", "same", "same"), "These methods select the same sentences. Verdicts on the 3 pairs"),
     (("same", "opposed", "unrelated"), "These methods do not all select the same sentences: 2 of"),
-    (("overlapping", "unreliable", "undecided"), "These methods do not select the same sentences:"),
+    (("different", "unreliable", "undecided"), "These methods do not select the same sentences:"),
     (("same", "undecided", "undecided"), "Whether these methods select the same sentences is not"),
 ]
 
@@ -325,7 +328,7 @@ def test_whether_they_select_the_same_sentences_comes_first(verdicts, first):
     assert said.startswith(first)
     counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
     assert sorted(counts.split(", ")) == sorted(
-        said.partition("controls on: ")[2].partition(".")[0].split(", ")
+        said.partition("under structure: ")[2].partition(".")[0].split(", ")
     )
     decided = "Whether" not in first
     assert said.endswith(".") if decided else said.endswith("About 40 problems would decide all.")
