@@ -207,7 +207,7 @@ def test_what_passes_is_asked_for_again(serve: Serve, fault: str) -> None:
         ("packed", r"fails \(.*\); what is finished"),
         ("cut", r"fails \(.*\); what is finished"),
         ("drop", r"fails \(.*\); what is finished"),
-        ("refusal", r"/v1/completions answers 400 n is too large"),
+        ("refusal", r"/v1 answers 400 n is too large"),
         ("few", r"returns [13] of [24] completions; if it knows no n, set sampling\.chunk=1"),
         ("wordless", r"^engine\.tokens: .* returns no token ids; set it to false"),
         ("short", r"wrote 1 of 12 tokens and gives length as the reason"),
@@ -234,7 +234,7 @@ def test_what_a_server_offers_is_checked(serve: Serve, subject: Subject) -> None
     with pytest.raises(UserError, match=r"^engine\.model: .* serves b, not c$"):
         replace(conf, model="c").check(subject)
     replace(CONF, url=serve(id="tiny", root=None).url).check(subject)
-    with pytest.raises(UserError, match=r"^engine\.url: .*/models answers 404 "):
+    with pytest.raises(UserError, match=r"^engine\.url: .* answers 404 "):
         replace(CONF, url=other.url.replace("/v1", "")).check(subject)
 
 
