@@ -102,6 +102,7 @@ def _student(value: float, jackknife: Means, level: float) -> tuple[float, float
     return value - reach, value + reach
 
 
+@lru_cache(maxsize=256)
 def _widened(n: int, level: float) -> float:
     """How far a bootstrap interval of n problems reaches, in standard deviations of its draws.
 

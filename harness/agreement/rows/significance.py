@@ -59,26 +59,29 @@ def _names(panel: Panel, found: Outcome) -> tuple[str | bool | int | float, ...]
 
 
 def _estimated(
-    found: Sequence[Outcome], parts: Sequence[ByProblem], combine: Combine, conf: Agreement
-) -> Float[np.ndarray, "5 rows"]:
-    """Values, then both ends at the confidence of the frame and at that of one-sided tests."""
+    found: Sequence[Outcome],
+    parts: Sequence[ByProblem],
+    combine: Combine,
+    levels: Sequence[float],
+    conf: Agreement,
+) -> Float[np.ndarray, "cells rows"]:
+    """Values, then both ends at each of the levels."""
     if not found:
-        return np.empty((5, 0))
-    levels = [conf.confidence, 1 - 2 * conf.verdict.alpha]
+        return np.empty((1 + 2 * len(levels), 0))
     weights = np.stack([outcome.weight for outcome in found])
     value, bounds = estimate(np.stack(parts, axis=1), combine, levels, conf, weights)
-    return np.stack([value, *bounds[0].T, *bounds[1].T])
+    return np.stack([value, *(end for level in bounds for end in level.T)])
 
 
 def _values(found: Sequence[Outcome], conf: Agreement) -> Columns:
     """What was seen; correlations across halves carried to whole samples."""
-    cells = np.full((5, len(found)), np.nan)
+    cells = np.full((3, len(found)), np.nan)
     for carried, combine in ((False, mean), (True, full_length)):
         index = [i for i, outcome in enumerate(found) if outcome.carried == carried]
         some = [found[i] for i in index]
         parts = [o.seen if carried else o.seen[:1] for o in some]
-        cells[:, index] = _estimated(some, parts, combine, conf)
-    return dict(zip(("value", "low", "high"), cells[:3], strict=True))
+        cells[:, index] = _estimated(some, parts, combine, [conf.confidence], conf)
+    return dict(zip(("value", "low", "high"), cells, strict=True))
 
 
 def _tests(found: Sequence[Outcome], traits: Mapping[str, MethodInfo], conf: Agreement) -> Columns:
@@ -100,11 +103,12 @@ def _tests(found: Sequence[Outcome], traits: Mapping[str, MethodInfo], conf: Agr
 
 def _corrections(found: Sequence[Outcome], conf: Agreement) -> Columns:
     """Ceilings, and what is left of noise once that of the draws is taken out."""
+    levels = [conf.confidence, 1 - 2 * conf.verdict.alpha]  # of the frame, of one-sided tests
     cells, most = np.full((5, len(found)), np.nan), np.full(len(found), np.nan)
     for statistics, combine in ((CORRELATED, disattenuated), (("topk", "rbo"), scaled)):
         index = [i for i, o in enumerate(found) if o.measure.statistic in statistics]
         some = [found[i] for i in index]
-        corrected = _estimated(some, [o.split for o in some], combine, conf)
+        corrected = _estimated(some, [o.split for o in some], combine, levels, conf)
         own = np.stack([means(o) for o in some], axis=1) if some else np.empty((4, 0))
         enough = [found[i].share >= conf.min_share for i in index]
         corrected[:, ~(reliable(own, conf) & np.array(enough, bool))] = np.nan
