@@ -10,6 +10,7 @@ from harness.report.findings import beside_truth, findings
 from harness.report.format import decimal
 from harness.report.pairs import Pair, pairs, read_under
 from harness.report.source import Source, read
+from harness.report.unfinished import unfinished
 
 MOST_PAIRS = 10
 NUMBERS = ("raw", "controlled", "interval", "ceiling")
@@ -58,5 +59,7 @@ def caption(run: Path, source: Source, every: list[Pair]) -> Text:
     more = [f"… and {n} further pairs."] if n > 0 else []
     said = findings(source.agreement, source.detectors, source.truths)[:1]
     said += beside_truth(every, source.detectors, source.truths)
+    lacking = unfinished(run)
+    said = [*([f"Unfinished: {'; '.join(lacking)}."] if lacking else []), *said]
     paths = [f"page   {run / 'report.html'}", f"plots  {run / 'plots'}"]
     return Text("\n".join([*more, *said, told, *paths]))

@@ -1,6 +1,5 @@
 """The page of a run: frames and files in, one HTML document out."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -9,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -26,7 +24,9 @@ from harness.report.pairs import controls, pairs, read_under
 from harness.report.plots.figures.agreement import known
 from harness.report.settings import Report
 from harness.report.source import Source, read
+from harness.report.unfinished import unfinished
 from harness.store.files import write_bytes
+from harness.store.reading import read_json, read_yaml
 
 # Characters that no HTML document may hold; json and models can both deliver them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -60,11 +60,12 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     every = pairs(source.agreement, "spearman")
     between = [pair for pair in every if pair.within(source.detectors)]
     rows = tables.methods(source, status, values.get("method") or {})
-    skipped = loaded(run / "skipped.json") if (run / "skipped.json").is_file() else {}
+    skipped = read_json(run / "skipped.json")
     sizes = counts(source, rows, skipped)
     drawn = figures(run)
     return {
         "run": run.name,
+        "unfinished": unfinished(run),
         "findings": findings(source.agreement, source.detectors, source.truths),
         "counts": sizes,
         "pairs": between,
@@ -137,14 +138,9 @@ def limited(source: Source, most: int) -> Source:
     )
 
 
-def loaded(path: Path) -> dict[str, Any]:
-    """A JSON object of the run."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def statuses(run: Path) -> dict[str, dict[str, Any]]:
     """What became of each detector's job, by name."""
-    return {path.stem: loaded(path) for path in sorted(run.glob("status/*.json"))}
+    return {path.stem: read_json(path) for path in sorted(run.glob("status/*.json"))}
 
 
 def settings(run: Path) -> dict[str, Any]:
@@ -152,7 +148,7 @@ def settings(run: Path) -> dict[str, Any]:
     path = run / "run.yaml"
     if not path.is_file():
         raise UserError(f"{run}: has no run.yaml; is it a run folder?")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path)
 
 
 def counts(

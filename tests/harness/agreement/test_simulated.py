@@ -7,6 +7,8 @@ from scipy import stats
 from tests.harness.cells import ANCHORS, NULLS, OTHERS, PLANTED, STRUCTURE
 from tests.harness.simulated import CORRELATIONS, covered, rejected, row, rows, sized, verdicts
 
+pytestmark = pytest.mark.slow
+
 RUNS = 40
 
 
