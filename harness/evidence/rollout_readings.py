@@ -137,7 +137,7 @@ class Beginnings:
         """The first sentence; without one the token that closes, or each that ends a text."""
         who, written = self.subject.checkpoint(self.name), first.row["token_ids"]
         if first.ids:
-            same_meaning(self.subject, self.name, self.trace, first.ids)
+            same_meaning(self.subject, self.name, self.trace.id, first.ids)
             yield first.ids
         elif want.sampled and written:
             yield handed_over(self.subject, who, written[:1])
