@@ -20,11 +20,10 @@ ALPHABET = "ab .?!\n\r\t\u2028\u00a0é🙂\ufffd<>$\\\x00"
 
 
 def damages(place: Path) -> Iterator[str]:
-    """Every kind of file in six ways, twice."""
+    """Every kind of file in six ways."""
     cases = [(kind, name) for kind in damage.KINDS for name in damage.DAMAGES]
-    for seed in range(2):
-        for kind, name, came in damage.campaign(place / str(seed), 2, cases, seed):
-            yield came if came in GOOD else f"{came} ({kind}, {name})"
+    for kind, name, came in damage.campaign(place, 2, cases, seed=1):
+        yield came if came in GOOD else f"{came} ({kind}, {name})"
 
 
 def command_lines(place: Path) -> Iterator[str]:
@@ -79,7 +78,7 @@ def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     with tempfile.TemporaryDirectory() as name:
         good = [
-            told("damaged files", damages(Path(name))),
+            told("damaged files", damages(Path(name, "runs"))),
             told("command lines", command_lines(Path(name, "lines"))),
             told("hostile servers", servers(Path(name))),
             told("fuzzed texts", texts(n)),
