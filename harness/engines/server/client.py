@@ -263,9 +263,7 @@ class Client:
         """Raise UserError where a token was written that never may be."""
         broken = {token for each in found for token in each.token_ids} & {*forbidden}
         if broken:
-            raise self._wrong(
-                f"wrote the token {min(broken)}, which is forbidden: it ignores logit_bias"
-            )
+            raise self._wrong(f"wrote the forbidden token {min(broken)}; it ignores logit_bias")
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.subject.tokenizer.decode(list(ids), skip_special_tokens=False))

@@ -83,6 +83,8 @@ def enrichment(run: Path, order: Sequence[str]) -> tuple[list[str], list[dict[st
     frame = optional(run, "enrichment")
     if frame is None:
         return None
+    if "control" in frame.columns:
+        frame = frame.filter(control="none")
     categories = frame["category"].unique().sort().to_list()
     cells = {(row["method"], row["category"]): row for row in frame.iter_rows(named=True)}
     there = [name for name in order if name in set(frame["method"])]

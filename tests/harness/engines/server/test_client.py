@@ -268,6 +268,21 @@ def test_a_checkpoint_has_a_server_of_its_own(
     assert lazy.counts["requests"] > len(second.bodies) > 0
 
 
+def test_forbidden_tokens_are_biased_away(serve: Serve, subject: Subject) -> None:
+    never = (5, 8, 11, 2)
+    todo = [replace(r, under=(Forbidden(never),)) for r in GREEDY]
+    service = serve()
+    found = sampled(engine(service), [*todo, request(5, 2)])
+    assert found[:-1] == sampled(HF(8, 400).start(subject, stops(subject), ""), todo)
+    biased = [body.get("logit_bias") for body in service.bodies]
+    assert {str(i): -100 for i in never} in biased
+    assert None in biased
+    free = sampled(engine(serve()), GREEDY)
+    assert {*never} & {i for f in free for ids in f.token_ids for i in ids}
+    with pytest.raises(UserError, match=r"wrote the forbidden token \d+; it ignores logit_bias$"):
+        sampled(engine(serve("unbiased")), todo[:1])
+
+
 @pytest.mark.parametrize("kind", [Steered, Recycled, Steered(0, (1.0,), None, False)])
 def test_what_a_server_cannot_do_is_refused(subject: Subject, kind: Any) -> None:
     with pytest.raises(UserError, match=r"^engine=server: it cannot sample under \w+ing; choose"):
