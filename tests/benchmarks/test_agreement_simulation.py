@@ -69,6 +69,13 @@ def test_power_at_a_fifth(seeds):
     within("power, rho .2 60x30, none", found, 0.8, 1, seeds)
 
 
+@pytest.mark.parametrize("weights", ["equal", "random_effects"])
+def test_power_by_information(weights, seeds):
+    for rho in (0, 0.08):
+        found = rejected(Shape(problems=20, rho=rho), "none", seeds, weights)
+        within(f"power, rho {rho} 8-250x20, {weights}", found, 0.03 if rho == 0 else 0.2, 1, seeds)
+
+
 @pytest.mark.parametrize("name", COVERED)
 @pytest.mark.parametrize("statistic", CORRELATIONS)
 def test_coverage(name, statistic, seeds):

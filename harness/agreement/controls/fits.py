@@ -19,7 +19,7 @@ class Fits:
 
     def __init__(self, trace: Int[np.ndarray, " sentences"], conf: Agreement) -> None:
         self.trace, self.conf = trace, conf
-        self.kept: dict[tuple[int, bytes], "Fit"] = {}
+        self.kept: dict[tuple[int, bytes], Fit] = {}
 
     def over(self, design: Design, kept: Bool[np.ndarray, " sentences"]) -> "Fit":
         """Those of a design over the kept sentences, the most recent few remembered."""
