@@ -1,7 +1,7 @@
 """What any engine does: turn requests for rollouts into token ids."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal, Protocol, runtime_checkable
@@ -12,7 +12,7 @@ from harness.models.conditions import Forbidden, Intervention
 from harness.models.model import Subject
 
 Finish = Literal["stop", "answer", "sentence", "length"]
-Interventions = Iterable[Intervention | type[Intervention]]
+Interventions = Sequence[Intervention | type[Intervention]]
 
 
 @dataclass(frozen=True)
