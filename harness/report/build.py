@@ -13,7 +13,9 @@ from harness.agreement.panel.panel import BASELINE
 from harness.analysis.baselines import baselines
 from harness.analysis.enrichment import enrichment
 from harness.analysis.planted import auroc_planted, unsigned
+from harness.claims import Claim, claims_frame
 from harness.core import UserError
+from harness.report.evidence import given, tested_on
 from harness.report.page import render
 from harness.report.plots import draw
 from harness.report.settings import Report
@@ -25,8 +27,8 @@ from harness.store.score_files import SOUND, score_files, statuses
 from harness.store.scores import file, status_file
 
 
-def report(run: Path, conf: Agreement, page: Report) -> Path:
-    """Write agreement, enrichment, methods, plots and page of a run anew; returns the page."""
+def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]) -> Path:
+    """Write agreement, enrichment, methods, claims, plots and page of a run anew; the page."""
     if not (run / "traces.parquet").exists():
         raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
     with lock(run, "report"):
@@ -42,7 +44,10 @@ def report(run: Path, conf: Agreement, page: Report) -> Path:
         write_frame(run / "notes.parquet", notes)
         for line in lines(notes):
             print(f"left out: {line}", file=sys.stderr)
-        _describe(run, {n: _placed(n, f, traces) for n, f in every.items()}, status, agreed, conf)
+        placed = {n: _placed(n, f, traces) for n, f in every.items()}
+        _describe(run, placed, status, agreed, conf)
+        frames = tested_on(run, placed, status, agreed.agreement, conf)
+        write_frame(run / "claims.parquet", claims_frame(claims, frames))
         draw(run, page)
         return render(run, page)
 
@@ -83,14 +88,15 @@ def _describe(
     """Enrichment and the table of methods, one method in memory at a time."""
     sentences = table(run, "sentences")
     signed = {name: bool(s["signed"]) for name, s in status.items()}
-    kinds = _kinds(sentences)
+    kinds, told = _kinds(sentences), given(run, sentences)
     enriched = [pl.DataFrame(schema=dict(schema.ENRICHMENT))]
     found: list[dict[str, Any]] = []
     for name, frame in scores.items():
         placed = frame.collect()
         if len(placed):
             enriched.append(enrichment(placed, sentences, signed, conf))
-            found.append(_method(name, placed, status.get(name, {}), kinds))
+            row = _method(name, placed, status.get(name, {}), kinds)
+            found.append(row | {"given_truth": name in told})
     write_frame(run / "enrichment.parquet", pl.concat(enriched))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
     write_frame(run / "methods.parquet", methods)

@@ -1,6 +1,6 @@
 """What conf/report says."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.agreement import Agreement
+from harness.claims import Claim, claims
 from harness.core import UserError
 from harness.core.config import build
 
@@ -23,8 +24,13 @@ class Report:
     example_traces: int
 
 
-def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:
-    """The settings of a run's report: those it was made with, some of them changed."""
+def configured(
+    run: Path, overrides: Sequence[str]
+) -> tuple[Agreement, Report, Mapping[str, Claim]]:
+    """The settings of a run's report: those it was made with, some of them changed.
+
+    The claims are those that the run chose, else all that ship.
+    """
     path = run / "run.yaml"
     if not path.exists():
         raise UserError(f"{run}: is no run folder (it holds no run.yaml)")
@@ -47,4 +53,5 @@ def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:
     return (
         build(Agreement, merged["agreement"], "agreement"),
         build(Report, merged["report"], "report"),
+        claims(kept.get("claim")),
     )

@@ -39,7 +39,7 @@ def render(run: Path, conf: Report) -> Path:
     the file that is missing.
     """
     environment = Environment(
-        loader=PackageLoader("harness"),
+        loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
