@@ -16,10 +16,11 @@ from harness.analysis.planted import auroc_planted, unsigned
 from harness.claims import Claim, claims_frame
 from harness.core import UserError
 from harness.report.evidence import given, tested_on
+from harness.report.families import families
 from harness.report.page import render
 from harness.report.plots import draw
 from harness.report.settings import Report
-from harness.report.source import table
+from harness.report.source import read, table
 from harness.store import schema
 from harness.store.files import rows, write_frame
 from harness.store.leases import lock
@@ -48,6 +49,8 @@ def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]
         _describe(run, placed, status, agreed, conf)
         frames = tested_on(run, placed, status, agreed.agreement, conf)
         write_frame(run / "claims.parquet", claims_frame(claims, frames))
+        compared = families(agreed.by_problem, *_comparable(run), conf)
+        write_frame(run / "families.parquet", compared)
         draw(run, page)
         return render(run, page)
 
@@ -109,6 +112,13 @@ def _with_reliability(methods: pl.DataFrame, agreed: Agreed, conf: Agreement) ->
         found = agreed.reliable(control).rename({"value": column})
         methods = methods.drop(column).join(found, on="method", how="left", maintain_order="left")
     return methods.select(*schema.METHODS)
+
+
+def _comparable(run: Path) -> tuple[dict[str, str], frozenset[str]]:
+    """The family of each detector that was not told the truth, and which are variants."""
+    found = read(run)
+    fair = [name for name in found.detectors if name not in found.given_truth]
+    return {name: found.families[name] for name in fair}, found.variants
 
 
 def _undrawn(scores: pl.DataFrame) -> pl.DataFrame:

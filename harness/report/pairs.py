@@ -9,6 +9,7 @@ import polars as pl
 from harness.report.format import decimal, interval
 
 RAW = "none"
+READ = ("structure", "headroom", "position")  # the first that a pair has is read beside raw
 
 
 @dataclass(frozen=True)

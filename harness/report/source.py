@@ -43,6 +43,13 @@ class Source:
         return self.methods.filter(claimed)["method"].to_list()
 
     @property
+    def given_truth(self) -> frozenset[str]:
+        """Names of the detectors that were told what is planted."""
+        if "given_truth" not in self.methods.columns:
+            return frozenset()
+        return frozenset(self.methods.filter("given_truth")["method"])
+
+    @property
     def truths(self) -> list[str]:
         """Names of the methods that stand for what is known."""
         return self.methods.filter(pl.col("family") == TRUTH)["method"].to_list()

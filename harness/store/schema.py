@@ -186,6 +186,18 @@ ENRICHMENT = {
     "n_problems": pl.Int32,
     "n_sentences": pl.Int32,
 }
+FAMILIES = {  # detectors of two families, or of one, with one another
+    "model": pl.String,
+    "first": pl.String,
+    "second": pl.String,
+    "statistic": pl.String,
+    "control": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_pairs": pl.Int32,
+    "n_problems": pl.Int32,
+}
 CLAIMS = {  # a row a claim, part "", and one each of its parts where it has several
     "claim": pl.String,
     "part": pl.String,

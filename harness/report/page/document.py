@@ -17,6 +17,8 @@ from harness.core import UserError
 from harness.report.findings import findings
 from harness.report.page import tables
 from harness.report.page.citations import bibliography, methods_text
+from harness.report.page.claims import claims
+from harness.report.page.families import families
 from harness.report.page.figures import figures
 from harness.report.page.latex import latex
 from harness.report.page.matrix import matrix
@@ -28,6 +30,8 @@ from harness.report.settings import Report
 from harness.report.source import Source, read
 from harness.store.files import write_bytes
 
+SCRIPTS = ("common", "control", "matrix", "charts", "tables", "viewer", "panel", "start")
+LEVEL = 0.025  # one-sided, of the claims
 # Characters that no HTML document may hold; json and models can both deliver them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -73,8 +77,16 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "read_under": read_under(between),
         "explained": tables.explained(between),
         "beside": tables.beside(every, source),
+        "claims": claims(run),
+        "families": families(run),
+        "given_truth": source.given_truth,
+        "subject": subject(values),
+        "control": source.control,
+        "statistic": "spearman",
+        "level": LEVEL,
         "summary": tables.summary(run),
         "enrichment": tables.enrichment(run, tables.ordered(source)),
+        "span": tables.SPAN,
         "methods": rows,
         "missing": tables.missing(run, rows, skipped),
         "figures": [(name, caption) for name, caption, _ in drawn],
@@ -95,7 +107,9 @@ def data(
     _, compared = payload.keep(matrix(source.agreement, [name for name in order if name in there]))
     _, pictures = payload.keep({name: svg for name, _, svg in drawn})
     listed = index(run, source, order, source.detectors, payload)
-    _, traces = payload.keep(listed | {"families": source.families})
+    _, traces = payload.keep(
+        listed | {"families": source.families, "given_truth": sorted(source.given_truth)}
+    )
     return {"matrix": compared, "figures": pictures, "traces": traces}
 
 
@@ -103,7 +117,8 @@ def assets(shown: Mapping[str, Any], payload: Payload) -> dict[str, Any]:
     """Styles and scripts, each allowed by its own hash and nothing else."""
     folder = Path(__file__).parents[1] / "templates"
     style = (folder / "report.css").read_text(encoding="utf-8") + shown["latex"].style
-    script = (folder / "report.js").read_text(encoding="utf-8")
+    parts = [(folder / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    script = "\n".join(parts)
     scripts = [text for text in (shown["latex"].script, script) if text]
     beside = ["'self'"] if payload.files else []
     allowed = " ".join([*map(hashed, scripts), *beside])
@@ -153,6 +168,12 @@ def settings(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{run}: has no run.yaml; is it a run folder?")
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def subject(values: Mapping[str, Any]) -> dict[str, str] | None:
+    """The problem set and the model by name, if run.yaml names both."""
+    names = {key: (values.get(key) or {}).get("name") for key in ("problems", "model")}
+    return {key: str(name) for key, name in names.items()} if all(names.values()) else None
 
 
 def counts(
