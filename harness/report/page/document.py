@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from harness.core import UserError
 from harness.report.findings import findings
+from harness.report.format import SPAN
 from harness.report.page import tables
 from harness.report.page.citations import bibliography, methods_text
 from harness.report.page.claims import claims
@@ -86,7 +87,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "level": LEVEL,
         "summary": tables.summary(run),
         "enrichment": tables.enrichment(run, tables.ordered(source)),
-        "span": tables.SPAN,
+        "span": SPAN,
         "methods": rows,
         "missing": tables.missing(run, rows, skipped),
         "figures": [(name, caption) for name, caption, _ in drawn],
@@ -180,7 +181,8 @@ def counts(
     source: Source, rows: list[dict[str, Any]], skipped: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Sizes of the run and its failures."""
-    detectors = [row for row in rows if row["method"] in source.detectors]
+    sound = [row for row in rows if row["state"] != "failed"]
+    detectors = [row for row in sound if row["method"] in source.detectors]
     return {
         "detectors": f"{len(detectors)} method{'s' * (len(detectors) != 1)}",
         "problems": source.traces["problem_id"].n_unique(),

@@ -11,7 +11,6 @@ from harness.report.page.description import described
 from harness.report.pairs import Pair, controls
 from harness.report.source import Source
 
-SPAN = 3  # doublings: the deepest colour of the enrichment table
 Status = Mapping[str, Mapping[str, Any]]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,8 +23,6 @@ LINE = 0.1  # inches from one line of small text to the next
 GAP = 0.3  # between groups of methods, in cells
 ROOM = 1.15  # inches of a method's name
 INK, GREY, FAINT = "#1d2733", "#7b8794", "#e6e9ed"
-BLUE, RED = "#0072b2", "#d55e00"
-DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _RC: dict[RcKeyType, Any] = {
@@ -59,11 +58,22 @@ _RC: dict[RcKeyType, Any] = {
 }
 
 
+_marked: ContextVar[frozenset[str]] = ContextVar("marked", default=frozenset())
+MARK = "†"
+
+
 @contextmanager
-def styled() -> Generator[None]:
-    """Figures built and saved inside have the house style."""
-    with mpl.rc_context(_RC):
-        yield
+def styled(given_truth: frozenset[str] = frozenset()) -> Generator[None]:
+    """Figures built and saved inside have the house style.
+
+    The names of detectors that were told what is planted bear a mark.
+    """
+    token = _marked.set(given_truth)
+    try:
+        with mpl.rc_context(_RC):
+            yield
+    finally:
+        _marked.reset(token)
 
 
 @dataclass(frozen=True)
@@ -152,7 +162,7 @@ def fitted(text: str, room: float) -> str:
 
 def label(name: str, room: float = ROOM) -> str:
     """The name of a method within so many inches, cut in its middle: variants differ at the end."""
-    line = whole = drawable(name)
+    line = whole = drawable(name) + (MARK if name in _marked.get() else "")
     for kept in range(len(whole) - 1, 1, -1):
         if inches([line]) <= room:
             break

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from harness.claims import claims
 from harness.core import UserError
 from harness.report.build import report
 from harness.report.settings import Report, configured
@@ -45,7 +46,7 @@ def test_mistakes_of_all_kinds_are_named_with_counts_and_harm_nobody_else(run: P
     rewrite(run, "suppression", pl.when(~here).then(pl.lit(3.0)))
     rewrite(run, "rl_entropy", pl.lit(None, pl.Float64))
     some.write_parquet(run / "scores" / "stranger.parquet")
-    page = report(run, CONF, PAGE).read_text()
+    page = report(run, CONF, PAGE, claims(None)).read_text()
     traces = pl.read_parquet(run / "traces.parquet")
     told = {
         "resampling": {

@@ -2,20 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from harness.report.format import decimal
+from harness.report.plots.colours import CHANCE, colour_bar
 from harness.report.plots.palette import key, paint
 from harness.report.plots.style import (
-    DIVERGING,
     EDGE,
     FAINT,
-    GREY,
     INK,
     LINE,
     ONE_COLUMN,
@@ -70,7 +66,8 @@ def figure(
     cells(axes, at, without_controls(rows.filter(drawn), families), written=cell >= WRITTEN)
     write_names(axes, at, names, families, numbered=numbered)
     key(made, at, families, EDGE + 2 * LINE)
-    legend(made)
+    ticks = {-1: "−1", 0: "0", 1: "1"}
+    colour_bar(made, CHANCE, ticks, (3 * EDGE, 0.52, 1.0), "mean Spearman within a trace")
     ceiling = "side of a square: its ceiling · " if rows["ceiling"].count() else ""
     triangles = f"above the diagonal raw, below it {controlled(control)}"
     caption(made, [triangles, f"{ceiling}hatched: undefined"])
@@ -108,7 +105,7 @@ def cells(axes: Axes, at: Mapping[str, float], rows: pl.DataFrame, *, written: b
     squares(axes, diagonal, [FAINT] * len(diagonal), [1.0] * len(diagonal))
     defined, undefined = rows.drop_nulls("value"), rows.filter(pl.col("value").is_null())
     sides = defined["ceiling"].fill_null(1).clip(0, 1).to_list()
-    shades = mpl.colormaps[DIVERGING]((defined["value"].to_numpy() + 1) / 2)
+    shades = CHANCE((defined["value"].to_numpy() + 1) / 2)
     middles = [place(at, *row) for row in defined.select("a", "b", "control").iter_rows()]
     squares(axes, middles, list(shades), sides)
     hatched(axes, [place(at, *row) for row in undefined.select("a", "b", "control").iter_rows()])
@@ -148,16 +145,3 @@ def write_names(
         numbers = [str(i + 1) for i in range(first, len(names), 2)]
         axes.set_xticks(middles[first::2], numbers, minor=raised)
         paint(axes.get_xticklabels(minor=raised), list(at)[first::2], families)
-
-
-def legend(figure: Figure) -> None:
-    """The colour bar and what it measures."""
-    scale = ScalarMappable(Normalize(-1, 1), mpl.colormaps[DIVERGING])
-    height = figure.get_figheight()
-    place = (3 * EDGE / ONE_COLUMN, 0.52 / height, 1 / ONE_COLUMN, 0.06 / height)
-    bar = figure.colorbar(
-        scale, cax=figure.add_axes(place), orientation="horizontal", ticks=[-1, 0, 1]
-    )
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(color=GREY)
-    figure.text(1.25 / ONE_COLUMN, 0.55 / height, "mean Spearman within a trace", va="center")

@@ -4,9 +4,9 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.report.plots.colours import SERIES
 from harness.report.plots.selection import selection
 from harness.report.plots.style import (
-    BLUE,
     EDGE,
     FAINT,
     GREY,
@@ -45,7 +45,10 @@ def figure(rows: pl.DataFrame, dots: pl.DataFrame, control: str, total: int) -> 
     made, axes = canvas(PITCH * len(rows), Margins(left, 0.1, 0.2, 0.45))
     axes.axvline(0, color=GREY, lw=0.4)
     at = {pair: i for i, pair in enumerate(rows.select("a", "b").iter_rows())}
-    for name, end, colour, up in ((RAW, "", GREY, -RAISED), (control, "_controlled", BLUE, RAISED)):
+    for name, end, colour, up in (
+        (RAW, "", GREY, -RAISED),
+        (control, "_controlled", SERIES, RAISED),
+    ):
         part = dots.filter(pl.col("control") == name)
         y = [at[pair] + up for pair in part.select("a", "b").iter_rows()]
         axes.plot(part["value"], y, "o", ms=2, mew=0, color=colour, alpha=0.4)

@@ -19,7 +19,8 @@ function startMatrix() {
 
 function drawMatrix() {
   const { names, families } = frame;
-  const there = names.method.filter((a) => names.method.some((b) => a !== b && rowOf(a, b) >= 0));
+  const valued = (a) => names.method.some((b) => a !== b && rowOf(a, b) >= 0 && frame.rows.value[rowOf(a, b)] !== null);
+  const there = names.method.filter((a) => valued(a) || (isDetector(a) && names.method.some((b) => a !== b && rowOf(a, b) >= 0)));
   const gap = (at) => at > 0 && families[there[at]] !== families[there[at - 1]];
   const head = make("tr", { role: "row" }, make("td", { className: "self" }));
   there.forEach((name, at) => head.append(make("th", { scope: "col", className: gap(at) ? "gap" : "" }, make("span", {}, nameOf(name)))));

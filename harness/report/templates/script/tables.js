@@ -38,6 +38,7 @@ function drawBeside() {
     const at = rowOf(a, b);
     if (at < 0 || rows.value[at] === null) return make("td", { className: "none" });
     const cell = make("td", {}, decimal(rows.value[at]), make("small", {}, interval(rows.low[at], rows.high[at])));
+    cell.dataset.value = rows.value[at];
     tint(cell, rows.value[at]);
     return cell;
   })));

@@ -43,18 +43,28 @@ def test_each_detector_beside_each_baseline(tmp_path: Path):
 
 def test_frames_that_are_absent_or_empty_make_no_table(tmp_path: Path):
     run = write_run(tmp_path / "run", n_problems=1)
-    assert enrichment(run, ["mi"]) is None
+    assert enrichment(run, ["mi"]) == []
     assert summary(run) == []
     add_frames(run, ("plan", "check"))
-    found = enrichment(run, ["length", "mi", "unheard of"])
-    assert found is not None
-    assert found[0] == ["check", "plan"]
-    assert [row["method"] for row in found[1]] == ["length", "mi"]
-    assert [cell["category"] for cell in found[1][0]["cells"]] == ["check", "plan"]
+    (found,) = enrichment(run, ["length", "mi", "unheard of"])
+    assert found["categories"] == ["check", "plan"]
+    assert [row["method"] for row in found["rows"]] == ["length", "mi"]
+    assert [cell["category"] for cell in found["rows"][0]["cells"]] == ["check", "plan"]
     assert [row["measure"] for row in summary(run)] == ["kendall_w", "krippendorff_alpha"]
     (run / "enrichment.parquet").unlink()
     pl.DataFrame({"method": []}).write_parquet(run / "enrichment.parquet")
-    assert enrichment(run, ["mi"]) is None
+    assert enrichment(run, ["mi"]) == []
+
+
+def test_enrichment_has_a_part_a_control_and_cells_of_which_nothing_is_known(tmp_path: Path):
+    run = tmp_path
+    rows = [("mi", "plan", "none", 1.0), ("mi", "check", "position", None)]
+    columns = ["method", "category", "control", "value"]
+    pl.DataFrame(rows, schema=columns, orient="row").write_parquet(run / "enrichment.parquet")
+    raw, controlled = enrichment(run, ["mi"])
+    assert (raw["control"], controlled["control"]) == ("none", "position")
+    assert [cell["value"] for cell in raw["rows"][0]["cells"]] == [1.0]
+    assert [cell["value"] for cell in controlled["rows"][0]["cells"]] == [None]
 
 
 def test_everything_that_failed_is_listed_with_its_reason(tmp_path: Path):
@@ -82,10 +92,10 @@ def test_everything_that_failed_is_listed_with_its_reason(tmp_path: Path):
 
 def test_figures_come_in_the_order_of_the_captions_others_last(tmp_path: Path):
     (tmp_path / "plots").mkdir()
-    for name in ("trace", "something_new", "agreement", "by_k"):
+    for name in ("trace", "something_new", "forest", "by_k"):
         (tmp_path / "plots" / f"{name}.svg").write_text(f"<svg>{name}</svg>")
     found = figures(tmp_path)
-    assert [name for name, *_ in found] == ["agreement", "by_k", "trace", "something_new"]
+    assert [name for name, *_ in found] == ["by_k", "trace", "something_new"]
     assert found[-1] == ("something_new", "something new", "<svg>something_new</svg>")
 
 
