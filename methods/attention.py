@@ -115,7 +115,7 @@ class Attention:
         if self.chosen is not None:
             return self
         found = [
-            have.attention[self.want]
+            have.found(self.want)
             for trace, have in zip(traces, evidence, strict=True)
             if len(trace.sentences) > 1
         ]
@@ -136,7 +136,7 @@ class Attention:
         if reason:
             nan = np.full(len(trace.sentences), np.nan)
             return SentenceScores(nan, {"random_heads": nan}, reason=reason)
-        v, chosen = evidence.attention[self.want], self.chosen or ()
+        v, chosen = evidence.found(self.want), self.chosen or ()
         control = {"random_heads": _over(v, self._control(v, chosen))}
         return SentenceScores(_over(v, chosen), control)
 

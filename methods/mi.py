@@ -72,7 +72,7 @@ class MI:
             reason = f"no gold text (gold={self.gold})"
             return SentenceScores(nan, dict.fromkeys(names, nan), reason=reason)
         states = evidence.reading.states[self.layer]
-        golds = np.stack([evidence.texts[text] for text in texts])
+        golds = np.stack([evidence.found(text) for text in texts])
         # Only the reasoning is ranked: what the model says after it must not move the quartiles.
         reasoning = slice(trace.sentences[0].start, trace.sentences[-1].stop)
         m = np.full((len(states), len(golds)), np.nan)

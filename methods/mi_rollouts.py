@@ -100,7 +100,7 @@ class RolloutMI:
         every = sweep(evidence, ARM, len(trace.sentences))
         used = [r.take(self.spoke(r)) for r in every]
         enough = [k for k, r in enumerate(used) if len(r) >= self.min_rollouts]
-        apart = {k: squared_distances(used[k].states[self.layer]) for k in enough}
+        apart = {k: squared_distances(used[k].states_of(self.layer)) for k in enough}
         scale = self.bandwidth**2 * _median(list(apart.values()))
         found = np.full((2, len(used)), np.nan)
         rng = generator(f"{trace.id} mi_rollouts", used)
@@ -114,7 +114,7 @@ class RolloutMI:
         """Which rollouts wrote a sentence."""
         if not len(rollouts):
             return np.zeros(0, dtype=np.bool_)
-        return np.isfinite(rollouts.states[self.layer].sum(axis=1))
+        return np.isfinite(rollouts.states_of(self.layer).sum(axis=1))
 
     def tested(
         self,

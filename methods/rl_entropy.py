@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import Field, NonNegativeFloat
 
-from harness import Compare, Embed, Evidence, Read, SentenceScores, Trace, pool
+from harness import Compare, Condition, Embed, Evidence, Read, SentenceScores, Trace, pool
 from harness.text.grams import Lexicon, Mining, covered, phrases
 
 Mode = Literal[
@@ -72,14 +72,19 @@ class RLEntropy:
         """Entropy and log-probability may rise or fall under RL."""
         return self.mode in ("shift", "log_ratio")
 
+    @property
+    def _pair(self) -> tuple[Condition, Condition]:
+        """The trace as the two checkpoints read it."""
+        return Condition(self.rl), Condition(self.base)
+
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Read | Compare | Embed]:
         """Entropies; two checkpoints' readings; the grams' embeddings where they are mined."""
         if self.mode == "kl":
-            return [Compare(self.rl, self.base)]
+            return [Compare(*self._pair)]
         if self.mode == "shift":
-            return [Read(entropy=True, checkpoint=name) for name in (self.rl, self.base)]
+            return [Read(entropy=True, condition=c) for c in self._pair]
         if self.mode == "log_ratio":
-            return [Read(logprob=True, checkpoint=name) for name in (self.rl, self.base)]
+            return [Read(logprob=True, condition=c) for c in self._pair]
         mines = self.mode in PLANNING and self.lexicon is None and trace.correct
         grams = [Embed(self.mining.candidates(trace.text), self.mining.embedder)] if mines else []
         return [Read(entropy=True), *grams]
@@ -118,12 +123,11 @@ class RLEntropy:
     def _values(self, trace: Trace, evidence: Evidence) -> Tokens:
         """What is pooled over each sentence in the modes that do without grams."""
         if self.mode == "kl":
-            return evidence.divergence[Compare(self.rl, self.base)].astype(np.float64)
-        pair = [evidence.reading_of(name) for name in (self.rl, self.base)]
+            return evidence.found(Compare(*self._pair)).kl.astype(np.float64)
         if self.mode == "shift":
-            return np.subtract(*(_known(r.entropy) for r in pair))
+            return np.subtract(*(_known(evidence.readings[c].entropy) for c in self._pair))
         if self.mode == "log_ratio":
-            return np.subtract(*(_known(r.logprob) for r in pair))
+            return np.subtract(*(_known(evidence.readings[c].logprob) for c in self._pair))
         entropy = _known(evidence.reading.entropy)
         return self._forks(trace, entropy).astype(np.float64) if self.mode == "forking" else entropy
 

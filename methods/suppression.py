@@ -56,7 +56,7 @@ class Suppression:
         """
         if len(trace.sentences) < 2:
             return self._undefined(trace, "fewer than two sentences")
-        kl = evidence.suppression[self._want].astype(np.float64)
+        kl = evidence.found(self._want).astype(np.float64)
         touched = self._touched(trace)
         if not np.isfinite(kl[touched]).all():
             return self._undefined(trace, "a divergence is not finite")

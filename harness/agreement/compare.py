@@ -10,13 +10,21 @@ from itertools import islice
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from harness.agreement.controls import Design, partial_correlation, products
-from harness.agreement.panel.blocks import Block, blocks
+from harness.agreement.controls import Design
+from harness.agreement.controls.ladder import (
+    Projection,
+    Regressors,
+    joined,
+    products,
+    projection,
+    regressors,
+)
 from harness.agreement.panel.panel import Panel, Vectors
-from harness.agreement.ranks import standing
-from harness.agreement.settings import Agreement
-from harness.agreement.statistics import Measure, Similarity, likeness
+from harness.agreement.ranks import Rows, Standing, standing
+from harness.agreement.settings import Agreement, Control, Statistic
+from harness.agreement.statistics import Measure, Similarity, similarity
 
+REMEMBERED = 4  # sets of sentences whose fits are kept: they are large
 PARTS = 4  # of a comparison: a with b, a with itself, b with itself, chance
 Parts = Float[np.ndarray, "parts pairs traces"]
 
@@ -77,7 +85,7 @@ class PairSums:
         return self.total / np.where(self.number, self.number, np.nan)
 
 
-Tallies = dict[tuple[Pair, Measure], PairSums]
+Compared = dict[tuple[Pair, Measure], PairSums]
 
 
 def whole(methods: Mapping[str, Vectors]) -> Iterator[dict[str, Sample]]:
@@ -100,26 +108,32 @@ def _half(vectors: Vectors, split: int) -> Sample:
     return Sample(vectors.half_a[split], vectors.half_b[split])
 
 
-def tallied(
+def compared(
     samples: Iterator[dict[str, Sample]],
     panel: Panel,
     pairs: Sequence[Pair],
     measures: Sequence[Measure],
     designed: Sequence[Design],
     conf: Agreement,
-) -> Tallies:
-    """All pairs by all measures, compared on the sentences where all that takes part is defined.
+) -> Compared:
+    """All pairs by all measures, on the sentences where all that takes part is defined.
 
-    Pairs defined on the same sentences are compared together: their ranks are taken once.
+    Those are the sentences where both scores are, with both halves of each in most splits, whether
+    it is scores or halves that are compared. Pairs defined on the same sentences are compared
+    together: their ranks are taken once.
     """
     n = len(panel.problem)
+    fits = _Fits(panel.trace, conf)
     groups = (
-        _Group(panel, sample, group, design, [m for m in measures if m.control in design.of], kept)
+        _Group(
+            panel, sample, group, [m for m in measures if m.control in design.of], kept,
+            fits.over(design, kept),
+        )
         for sample in samples
         for design in designed
-        for kept, group in _grouped(sample, pairs, design.known)
-    )
-    found: Tallies = {}
+        for kept, group in _grouped(panel, sample, pairs, design.known)
+    )  # fmt: skip
+    found: Compared = {}
     for group, parts in _measured(groups, conf):
         size = np.bincount(panel.trace[group.kept], minlength=n)
         for i, pair in enumerate(group.pairs):
@@ -129,11 +143,49 @@ def tallied(
     return found
 
 
+class _Fits:
+    """What takes the controls out, by the sentences compared: most splits share these."""
+
+    def __init__(self, trace: Int[np.ndarray, " sentences"], conf: Agreement) -> None:
+        self.trace, self.conf = trace, conf
+        self.kept: dict[tuple[int, bytes], _Fit] = {}
+
+    def over(self, design: Design, kept: Bool[np.ndarray, " sentences"]) -> "_Fit":
+        """Those of a design over the kept sentences, the most recent few remembered."""
+        key = (id(design), np.packbits(kept).tobytes())
+        if key not in self.kept:
+            rows = regressors(design.columns, self.trace, kept)
+            there = bool(rows.blocks)
+            self.kept[key] = _Fit(
+                rows,
+                {
+                    control: projection(ladder, rows, self.conf)
+                    for control, ladder in design.of.items()
+                    if control != "none" and there
+                },
+            )
+        self.kept[key] = self.kept.pop(key)
+        while len(self.kept) > REMEMBERED:
+            del self.kept[next(iter(self.kept))]
+        return self.kept[key]
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Regressors over some sentences, and how each control is taken out of what is ranked there."""
+
+    rows: Regressors
+    controls: Mapping[Control, Projection]
+
+
 def _grouped(
-    sample: Mapping[str, Sample], pairs: Sequence[Pair], known: Bool[np.ndarray, " sentences"]
+    panel: Panel,
+    sample: Mapping[str, Sample],
+    pairs: Sequence[Pair],
+    known: Bool[np.ndarray, " sentences"],
 ) -> list[tuple[Bool[np.ndarray, " sentences"], list[Pair]]]:
     """Pairs by the sentences on which both are defined."""
-    defined = {name: s.known & known for name, s in sample.items()}
+    defined = {n: s.known & known & panel.methods[n].usable for n, s in sample.items()}
     groups: dict[bytes, tuple[np.ndarray, list[Pair]]] = {}
     for pair in pairs:
         both = defined[pair.a] & defined[pair.b]
@@ -158,28 +210,33 @@ class _Group:
     panel: Panel
     sample: Mapping[str, Sample]
     pairs: Sequence[Pair]
-    design: Design
     measures: Sequence[Measure]
     kept: Bool[np.ndarray, " sentences"]
+    fit: _Fit
 
     def parts(self, conf: Agreement) -> dict[Measure, Parts]:
         """The parts of every pair in each trace, NaN where the trace has no sentences."""
-        vectors, at = self.vectors()
-        joint: list[tuple[Block, np.ndarray]] = []
-        likes: dict[Measure, list[Similarity]] = {measure: [] for measure in self.measures}
-        for block in blocks(self.panel.trace, self.kept):
-            scores = block.rows(vectors)
-            stand = standing(scores, block.inside)
-            joint.append((block, products(stand.centred, self.design.columns, block)))
-            for measure in self.measures:
-                if measure.control == "none":
-                    likes[measure].append(likeness(measure, scores, stand, conf))
         shape = (PARTS, len(self.pairs), len(self.panel.problem))
         found = {measure: np.full(shape, np.nan) for measure in self.measures}
-        for measure in self.measures if joint else []:
-            like = likes[measure] or [self.controlled(measure, joint, conf)]
-            trace = np.concatenate([block.trace for block, _ in joint])
-            found[measure][:, :, trace] = _parts(like, at)
+        if not self.fit.rows.blocks:
+            return found
+        vectors, at = self.vectors()
+        raw: dict[Measure, list[Similarity]] = {m: [] for m in self.measures if m.control == "none"}
+        controlled = [m for m in self.measures if m.control != "none"]
+        inner = {m.statistic: list[tuple[np.ndarray, np.ndarray]]() for m in controlled}
+        for block, columns in zip(self.fit.rows.blocks, self.fit.rows.rows, strict=True):
+            scores = block.rows(vectors)
+            stand = standing(scores, block.inside)
+            for statistic, kept in inner.items():
+                kept.append(products(ranked(stand, statistic), columns))
+            for measure, likes in raw.items():
+                likes.append(similarity(measure, scores, stand, conf))
+        joint = {statistic: joined(parts) for statistic, parts in inner.items()}
+        for measure in controlled:
+            value = self.fit.controls[measure.control].correlation(*joint[measure.statistic])
+            raw[measure] = [Similarity(value, np.zeros(len(value)))]
+        for measure, likes in raw.items():
+            found[measure][:, :, self.fit.rows.trace] = _parts(likes, at)
         return found
 
     def vectors(self) -> tuple[np.ndarray, Int[np.ndarray, "4 pairs"]]:
@@ -197,15 +254,10 @@ class _Group:
         at = [[index[*side, half] for side in pair.sides for half in (0, 1)] for pair in self.pairs]
         return np.stack(rows).astype(np.float64), np.array(at).T
 
-    def controlled(
-        self, measure: Measure, joint: Sequence[tuple[Block, np.ndarray]], conf: Agreement
-    ) -> Similarity:
-        """Residual-rank correlations of all traces at once: some share their slopes."""
-        size = np.concatenate([block.size for block, _ in joint])
-        every = np.concatenate([product for _, product in joint])
-        columns, total = self.design.of[measure.control], len(self.design.columns)
-        value = partial_correlation(every, columns, total, size, conf)
-        return Similarity(value, np.zeros(len(size)))
+
+def ranked(stand: Standing, statistic: Statistic) -> Rows:
+    """What the statistic correlates, ranks or Savage scores, around their mean."""
+    return stand.savage if statistic == "topdown" else stand.centred
 
 
 def _parts(likes: Sequence[Similarity], at: Int[np.ndarray, "4 pairs"]) -> Parts:

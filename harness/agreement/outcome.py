@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from harness.agreement.compare import PARTS, Pair, PairSums, Tallies
+from harness.agreement.compare import PARTS, Compared, Pair, PairSums
 from harness.agreement.controls import takes
 from harness.agreement.panel.panel import Panel, Vectors
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
 
-CORRECTED = ("spearman", "rbo", "topk")  # the statistics of which noise is taken out
+CORRELATED = ("spearman", "topdown")  # the statistics that are controlled, tested and carried
+CORRECTED = (*CORRELATED, "rbo", "topk")  # those of which noise is taken out
 ByProblem = Float[np.ndarray, "parts problems"]
 
 
@@ -23,7 +24,8 @@ class Outcome:
     The parts are those of harness.agreement.compare; `seen` has all of them where it is carried to
     whole samples, else the first alone, and `split` has problems where there is something to
     correct. Of a pair that shares rollouts both are across halves. `taken`: the control takes out
-    one of the pair, and nothing is left to compare.
+    one of the pair, and nothing is left to compare. `share`: of the sentences where both scores
+    are defined, those that are compared.
     """
 
     pair: Pair
@@ -33,6 +35,7 @@ class Outcome:
     n_traces: Int[np.ndarray, " problems"]
     n_sentences: Int[np.ndarray, " problems"]
     taken: bool
+    share: float
 
     @property
     def n_problems(self) -> int:
@@ -41,25 +44,25 @@ class Outcome:
 
     @property
     def carried(self) -> bool:
-        """Whether the value is carried from half samples to whole ones: Spearman alone can be."""
+        """Whether the value is carried from half samples to whole ones, as correlations can be."""
         return _carried(self.pair, self.measure)
 
 
 def _carried(pair: Pair, measure: Measure) -> bool:
-    return pair.cross_fit and measure.statistic == "spearman"
+    return pair.cross_fit and measure.statistic in CORRELATED
 
 
 def taken(pair: Pair, measure: Measure, conf: Agreement) -> bool:
     """Whether one of a pair is a covariate of the measure's control."""
-    return takes(measure.control, (pair.a, pair.b), conf.wording)
+    return takes(measure.control, (pair.a, pair.b), conf)
 
 
 def measures(conf: Agreement) -> list[Measure]:
-    """All of them: Spearman under every control, then the other statistics without control."""
+    """All of them: correlations under every control, the other statistics without control."""
     return [
-        Measure(s, c, conf.top_fraction if s == "topk" else None)
+        Measure(s, c, None)
         for s in conf.statistics
-        for c in (conf.controls if s == "spearman" else ("none",))
+        for c in (conf.controls if s in CORRELATED else ("none",))
     ]
 
 
@@ -67,8 +70,8 @@ def outcomes(
     panel: Panel,
     pairs: Sequence[Pair],
     wanted: Sequence[Measure],
-    whole: Tallies,
-    split: Tallies,
+    whole: Compared,
+    split: Compared,
     conf: Agreement,
 ) -> list[Outcome]:
     """Those that mean anything, pair by pair, in the order of the measures."""
@@ -81,7 +84,7 @@ def outcomes(
 
 
 def _outcome(
-    panel: Panel, pair: Pair, measure: Measure, whole: Tallies, split: Tallies, conf: Agreement
+    panel: Panel, pair: Pair, measure: Measure, whole: Compared, split: Compared, conf: Agreement
 ) -> Outcome:
     drawn = pair.cross_fit or not pair.halved or bool(drawing(panel.methods, [pair]))
     n = len(panel.problem)
@@ -96,6 +99,7 @@ def _outcome(
     halves = np.empty((PARTS, 0))
     if measure.statistic in CORRECTED:
         halves = np.where(np.isfinite(values[:1]), by_problem(panel, across.mean), np.nan)
+    both = np.isfinite(panel.methods[pair.a].score) & np.isfinite(panel.methods[pair.b].score)
     return Outcome(
         pair,
         measure,
@@ -104,6 +108,7 @@ def _outcome(
         np.bincount(panel.problem[known], minlength=count),
         np.bincount(panel.problem, seen.n_sentences, minlength=count).astype(np.int64),
         gone,
+        float(seen.n_sentences.sum() / both.sum()) if both.any() else np.nan,
     )
 
 

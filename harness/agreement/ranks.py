@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int
+
+from harness.agreement.panel.blocks import blocks
 
 Rows = Float[np.ndarray, "traces vectors width"]
 
@@ -35,6 +37,18 @@ class Standing:
         """Ranks over n, ties sharing their mean rank, minus their mean; 0 outside."""
         ascending = self.size - self.above - (self.tied - 1) / 2
         return np.where(self.inside, (ascending - (self.size + 1) / 2) / self.size, 0.0)
+
+    @cached_property
+    def savage(self) -> Rows:
+        """Savage scores minus their mean 1, ties sharing their mean; 0 outside.
+
+        That of the r-th highest of n is 1/r + … + 1/n (Iman and Conover 1987).
+        """
+        harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1.0, self.above.shape[-1] + 1))])
+        total = np.concatenate([[0.0], np.cumsum(harmonic)])
+        above, tied = self.above.astype(int), self.tied.astype(int)
+        over = (total[above + tied] - total[above]) / self.tied
+        return np.where(self.inside, harmonic[self.size.astype(int)] - over - 1, 0.0)
 
     @cached_property
     def signs(self) -> Float32[np.ndarray, "traces vectors pairs"]:
@@ -77,3 +91,18 @@ def standing(values: Rows, inside: Bool[np.ndarray, "traces width"]) -> Standing
     np.put_along_axis(tied, order, last - first + 1.0, -1)
     outside = ~inside[:, None]
     return Standing(np.where(outside, 0, above), np.where(outside, 1, tied), inside[:, None])
+
+
+def ranked(
+    score: Float[np.ndarray, " sentences"],
+    trace: Int[np.ndarray, " sentences"],
+    kept: Bool[np.ndarray, " sentences"],
+) -> tuple[Float[np.ndarray, " sentences"], Float[np.ndarray, " sentences"]]:
+    """Ranks 1..n of the kept sentences of each trace, and how many tie with each; NaN elsewhere."""
+    rank, tied = np.full((2, len(score)), np.nan)
+    for block in blocks(trace, kept):
+        stand = standing(block.rows(score[None]), block.inside)
+        cells = block.cell[block.inside]
+        rank[cells] = (stand.centred * stand.size + (stand.size + 1) / 2)[:, 0][block.inside]
+        tied[cells] = stand.tied[:, 0][block.inside]
+    return rank, tied

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from harness.agreement.compare import Pair, Tallies
-from harness.agreement.outcome import by_problem, taken
+from harness.agreement.compare import Compared, Pair
+from harness.agreement.outcome import CORRELATED, ByProblem, by_problem, measures, taken
 from harness.agreement.panel.panel import MethodInfo, Panel
 from harness.agreement.settings import Agreement
-from harness.agreement.statistics import Measure
 from harness.store import schema
 
 # What each expression is made of, as means over problems (harness.agreement.compare): agreement of
@@ -18,7 +17,7 @@ from harness.store import schema
 
 
 def full_length(parts: np.ndarray) -> np.ndarray:
-    """Spearman of two methods on different draws, carried from half samples to whole ones.
+    """A correlation of two methods on different draws, carried from half samples to whole ones.
 
     r·√(2/(1 + h_A) · 2/(1 + h_B)) with h the correlation of a method's own halves (Spearman 1910,
     Brown 1910).
@@ -38,13 +37,13 @@ def full_reliability(half: np.ndarray) -> np.ndarray:
 
 
 def ceiling(parts: np.ndarray) -> np.ndarray:
-    """The largest Spearman that two methods of such reliability can be expected to show."""
+    """The largest correlation that two methods of such reliability can be expected to show."""
     _, a, b, _ = parts
     return np.sqrt(full_reliability(a) * full_reliability(b))
 
 
 def disattenuated(parts: np.ndarray) -> np.ndarray:
-    """Spearman as it would be without sampling noise: r/√(h_A·h_B) (Spearman 1904)."""
+    """A correlation as it would be without sampling noise: r/√(h_A·h_B) (Spearman 1904)."""
     across, a, b, _ = parts
     return across / np.sqrt(np.where((a > 0) & (b > 0), a * b, np.nan))
 
@@ -61,31 +60,44 @@ def scaled(parts: np.ndarray) -> np.ndarray:
     return across * (1 - chance) / np.where(most > 0, most, np.nan)
 
 
+def means(parts: ByProblem) -> Float[np.ndarray, " parts"]:
+    """Means over the problems where all parts are defined."""
+    known = parts[:, np.isfinite(parts).all(0)]
+    return known.mean(1) if known.size else np.full(len(parts), np.nan)
+
+
+def reliable(own: Float[np.ndarray, "parts rows"], conf: Agreement) -> Bool[np.ndarray, " rows"]:
+    """Whether both methods agree with themselves enough to be corrected for."""
+    return np.logical_and.reduce(own[1:3] > conf.min_half_reliability)
+
+
 def itself(name: str) -> Pair:
     """A method beside itself: across halves, that is its reliability."""
     return Pair(name, name, False, False, False, cross_fit=False, halved=True)
 
 
 def reliability(
-    panel: Panel, split: Tallies, traits: Mapping[str, MethodInfo], conf: Agreement
+    panel: Panel, split: Compared, traits: Mapping[str, MethodInfo], conf: Agreement
 ) -> pl.DataFrame:
     """The frame schema.RELIABILITY: that of whole samples under each control.
 
     1 where a method draws nothing; undefined under the control that takes it out, and where a
     method draws but has no half samples.
     """
-    rows: list[tuple[str, str, str, float]] = []
+    rows: list[tuple[str, str, str, str, float]] = []
     for name, vectors in panel.methods.items():
         drawn = name in traits and bool(traits[name].arms)
         fixed = 1.0 if np.isfinite(vectors.score).any() and not drawn else np.nan
-        for control in conf.controls:
-            pair, measure = itself(name), Measure("spearman", control, None)
+        for measure in measures(conf):
+            if measure.statistic not in CORRELATED:
+                continue
+            pair = itself(name)
             value = fixed
             if vectors.splits:
                 half = _mean(by_problem(panel, split[pair, measure].mean)[1])
                 value = float(full_reliability(half)[0])
             value = np.nan if taken(pair, measure, conf) else value
-            rows.append((panel.model, name, control, value))
+            rows.append((panel.model, name, measure.statistic, measure.control, value))
     return pl.DataFrame(rows, schema=dict(schema.RELIABILITY), orient="row")
 
 

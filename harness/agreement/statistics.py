@@ -20,7 +20,10 @@ PerTrace = Float[np.ndarray, " traces"]
 
 @dataclass(frozen=True)
 class Measure:
-    """A statistic under a control; `fraction` is that of the top k, None where there is none."""
+    """A statistic under a control.
+
+    `fraction` is the one of the curve of agreement_by_k that a topk belongs to, None elsewhere.
+    """
 
     statistic: Statistic
     control: Control
@@ -35,19 +38,23 @@ class Similarity:
     chance: PerTrace
 
 
-def likeness(measure: Measure, scores: Rows, stand: Standing, conf: Agreement) -> Similarity:
+def similarity(measure: Measure, scores: Rows, stand: Standing, conf: Agreement) -> Similarity:
     """One statistic of raw scores, -1 or chance at worst and 1 at best."""
     match measure.statistic:
         case "spearman":
             found = cosine(stand.centred)
+        case "topdown":
+            found = cosine(stand.savage)
         case "kendall":
             found = cosine(stand.signs)
         case "weighted_tau":
             found = weighted_tau(stand)
         case "rbo":
             found = rbo(stand, conf.persistence)
-        case "topk" | "top1":
-            found = topk(stand, measure.fraction)
+        case "topk":
+            found = overlap(stand, depth(stand.size, measure.fraction, conf))
+        case "top1":
+            found = overlap(stand, np.ones_like(stand.size))
         case "sign":
             found = sign_agreement(scores, stand)
     flat = stand.flat
@@ -90,16 +97,28 @@ def weighted_tau(stand: Standing) -> Similarity:
     return Similarity(np.clip((tau + np.swapaxes(tau, -1, -2)) / 2, -1, 1), np.zeros(traces))
 
 
-def topk(stand: Standing, fraction: float | None) -> Similarity:
-    """Overlap of the top k sentences: k = max(1, round(fraction · n)), or 1 without a fraction.
+def depth(
+    size: Float[np.ndarray, "traces 1 1"], fraction: float | None, conf: Agreement
+) -> Float[np.ndarray, "traces 1 1"]:
+    """How many of so many sentences are the top: of a fraction, else what topk takes for anchors.
+
+    The latter are at least `top_least`, as k = 1 or 2 tells little (a detector of AUROC .95 reaches
+    an overlap of .22), but at most a part of the trace.
+    """
+    if fraction is not None:
+        return np.maximum(1, np.rint(fraction * size))
+    wanted = np.maximum(conf.top_least, np.rint(conf.top_fraction * size))
+    return np.maximum(1, np.minimum(wanted, size // conf.top_part))
+
+
+def overlap(stand: Standing, top: Float[np.ndarray, "traces 1 1"]) -> Similarity:
+    """Overlap of the highest so many sentences, beyond chance.
 
     A sentence counts by its probability of being chosen when ties at the edge are drawn at random,
     so three non-zero scores of sixty overlap themselves at .53 before the correction.
     """
-    size = stand.size
-    depth = np.maximum(1, np.rint((fraction or 0) * size))
-    chosen = stand.chosen(depth)
-    return _corrected(gram(chosen, chosen) / depth, (depth / size)[:, 0, 0])
+    chosen = stand.chosen(top)
+    return _corrected(gram(chosen, chosen) / top, (top / stand.size)[:, 0, 0])
 
 
 def rbo(stand: Standing, persistence: float) -> Similarity:
@@ -110,13 +129,13 @@ def rbo(stand: Standing, persistence: float) -> Similarity:
     """
     size = stand.size
     deepest = min(stand.inside.shape[-1], ceil(log(NEGLIGIBLE) / log(persistence)))
-    depth = np.arange(1.0, deepest + 1)
-    counts = (1 - persistence) * persistence ** (depth - 1) * (depth <= size)
+    depths = np.arange(1.0, deepest + 1)
+    counts = (1 - persistence) * persistence ** (depths - 1) * (depths <= size)
     rest = 1 - counts.sum(-1)[:, 0]
-    chosen = stand.chosen_at(depth)
-    chosen *= np.sqrt(counts / depth).astype(np.float32)[:, :, None]
+    chosen = stand.chosen_at(depths)
+    chosen *= np.sqrt(counts / depths).astype(np.float32)[:, :, None]
     chosen = chosen.reshape(*chosen.shape[:2], -1)
-    chance = (counts * depth / size).sum(-1)[:, 0] + rest
+    chance = (counts * depths / size).sum(-1)[:, 0] + rest
     return _corrected(gram(chosen, chosen) + rest[:, None, None], chance)
 
 
@@ -126,7 +145,10 @@ def _corrected(overlap: Square, chance: PerTrace) -> Similarity:
 
 
 def sign_agreement(scores: Rows, stand: Standing) -> Similarity:
-    """Cohen's kappa of the signs of two vectors, over the sentences where neither is 0."""
+    """Cohen's kappa of the signs of two vectors, over the sentences where neither is 0.
+
+    A vector of one sign alone tells nothing of the other: 0, not undefined.
+    """
     sign = np.where(stand.inside, np.sign(scores), 0.0)
     known = np.abs(sign)
     number = gram(known, known)
@@ -134,4 +156,5 @@ def sign_agreement(scores: Rows, stand: Standing) -> Similarity:
     one = gram(sign, known) / total
     by_chance = one * np.swapaxes(one, -1, -2)
     most = np.where(by_chance < 1 - 1e-12, 1 - by_chance, np.nan)
-    return Similarity((gram(sign, sign) / total - by_chance) / most, np.zeros(len(sign)))
+    kappa = (gram(sign, sign) / total - by_chance) / most
+    return Similarity(np.where(by_chance < 1 - 1e-12, kappa, 0 * total), np.zeros(len(sign)))

@@ -10,17 +10,17 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from harness.agreement.compare import Pair, Tallies, halves, tallied, whole
-from harness.agreement.concordance import summary
+from harness.agreement.compare import Compared, Pair, compared, halves, whole
 from harness.agreement.controls import Design, designs
 from harness.agreement.inference import estimate, mean
 from harness.agreement.outcome import CORRECTED, Outcome, drawing, measures, outcomes
+from harness.agreement.overall.concordance import summary
 from harness.agreement.panel.layout import panels
 from harness.agreement.panel.notes import observed
 from harness.agreement.panel.panel import MethodInfo, Panel
 from harness.agreement.reliability import itself, lengthened, reliability
 from harness.agreement.settings import Agreement
-from harness.agreement.significance import judged
+from harness.agreement.significance import significance
 from harness.agreement.statistics import Measure
 from harness.store import schema
 
@@ -40,7 +40,7 @@ class Agreed:
 
     def reliable(self, control: str) -> pl.DataFrame:
         """Method and reliability under a control, the mean over models."""
-        rows = self.reliability.filter(pl.col("control") == control)
+        rows = self.reliability.filter(statistic="spearman", control=control)
         return rows.group_by("method", maintain_order=True).agg(pl.col("value").mean())
 
 
@@ -57,10 +57,11 @@ def agreement(
     half_a and half_b, its scores on pairs of half samples, empty lists where it draws nothing; they
     are read piece by piece, and the half scores wait in temporary files.
     `traces`: trace_id, problem_id, model. `covariates`: trace_id, sentence, method, score of at
-    least position, length, lexicon and headroom, as `harness.baselines` gives them; position says
-    which sentences there are. Rows that cannot be used are left out and noted.
-    In the frame, `n_sentences` counts those where both methods and the covariates are defined,
-    `n_traces` and `n_problems` those with a value.
+    least position, length, lexicon and headroom, as `harness.analysis.baselines` gives them;
+    position says which sentences there are. Rows that cannot be used are left out and noted.
+    In the frame, `n_sentences` counts those where both methods, their halves in most splits and the
+    covariates are defined, `share` is theirs of all where both scores are; `n_traces` and
+    `n_problems` count those with a value.
     Raises UserError where a trace is given twice.
     """
     with TemporaryDirectory(prefix="agreement-") as folder:
@@ -79,8 +80,8 @@ def agreement(
 
 
 def _agreed(panel: Panel, traits: Mapping[str, MethodInfo], conf: Agreement) -> Agreed:
-    found, along, reliable = _compared(panel, traits, conf)
-    frame, dots = judged(panel, found, traits, conf), by_problem(panel, found)
+    found, along, reliable = _outcomes(panel, traits, conf)
+    frame, dots = significance(panel, found, traits, conf), by_problem(panel, found)
     return Agreed(
         agreement=frame,
         by_problem=dots,
@@ -91,7 +92,7 @@ def _agreed(panel: Panel, traits: Mapping[str, MethodInfo], conf: Agreement) -> 
     )
 
 
-def _compared(
+def _outcomes(
     panel: Panel, traits: Mapping[str, MethodInfo], conf: Agreement
 ) -> tuple[list[Outcome], pl.DataFrame, pl.DataFrame]:
     """Outcomes and the frames by_k and reliability; what is known trace by trace ends here."""
@@ -100,7 +101,7 @@ def _compared(
     table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
     every = list(dict.fromkeys([*table, *curve]))
     direct = [pair for pair in pairs if not pair.cross_fit]
-    complete = tallied(whole(panel.methods), panel, direct, every, designed, conf)
+    complete = compared(whole(panel.methods), panel, direct, every, designed, conf)
     split = halved(panel, pairs, every, designed, conf)
     along = by_k(panel, outcomes(panel, pairs, curve, complete, split, conf), conf)
     found = outcomes(panel, pairs, table, complete, split, conf)
@@ -129,19 +130,19 @@ def halved(
     measures: Sequence[Measure],
     designed: Sequence[Design],
     conf: Agreement,
-) -> Tallies:
+) -> Compared:
     """Across halves: all of the pairs that share rollouts, of others what corrects for noise."""
     drawn = drawing(panel.methods, [*pairs, *map(itself, panel.methods)])
     corrected = [m for m in measures if m.statistic in CORRECTED and _main(m, conf)]
-    found: Tallies = {}
+    found: Compared = {}
     for cross_fit, wanted in ((True, measures), (False, corrected)):
         chosen = [pair for pair in drawn if pair.cross_fit == cross_fit]
-        found |= tallied(halves(panel.methods), panel, chosen, wanted, designed, conf)
+        found |= compared(halves(panel.methods), panel, chosen, wanted, designed, conf)
     return found
 
 
 def _main(measure: Measure, conf: Agreement) -> bool:
-    return measure.fraction in (None, conf.top_fraction)
+    return measure.fraction is None
 
 
 def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
@@ -168,7 +169,7 @@ def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
 
 
 def shown(outcome: Outcome) -> Float[np.ndarray, " problems"]:
-    """One value a problem; Spearman across halves carried to whole samples."""
+    """One value a problem; a correlation across halves carried to whole samples."""
     if not outcome.carried:
         return outcome.seen[0]
     across, a, b, _ = outcome.seen

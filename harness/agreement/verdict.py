@@ -1,4 +1,4 @@
-"""What may be said of two methods: one of seven verdicts, and what it would take to reach one."""
+"""What may be said of two methods: one of eight verdicts, and what it would take to reach one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from math import ceil
 from statistics import NormalDist
 
 import numpy as np
+from jaxtyping import Float
 
 from harness.agreement.settings import Thresholds
 
@@ -14,56 +15,76 @@ UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What a verdict rests on; NaN = undefined.
+class Correlated:
+    """What a verdict rests on of one correlation; NaN = undefined.
 
-    `low_topk` and `low_spearman` are lower bounds of the scaled top-k overlap and of the
-    disattenuated Spearman; `within` bounds the latter at the level of two one-sided tests.
+    `bounds` are those of the disattenuated value, `within` the same at the level of two one-sided
+    tests.
     """
 
     value: float
     q: float
-    ceiling: float
-    low_topk: float
-    low_spearman: float
+    bounds: tuple[float, float]
     within: tuple[float, float]
 
+    def significant(self, sign: int, alpha: float) -> bool:
+        """Whether it is told from 0, on this side of it."""
+        return self.q < alpha and sign * self.value > 0
 
-def verdict(found: Findings, conf: Thresholds) -> str:
-    """The first that holds: unreliable, same, opposed, unrelated, overlapping, undecided.
+    def inside(self, most: float) -> bool:
+        """Whether it is bounded on both sides."""
+        return self.within[0] > -most and self.within[1] < most
 
-    An undefined number never makes one hold.
+
+def verdict(spearman: Correlated, topdown: Correlated, ceiling: float, conf: Thresholds) -> str:
+    """The first that holds; an undefined number never makes one hold.
+
+    `ceiling` is that of topdown. Unrelated comes before the directions: a significant trifle is not
+    opposed.
     """
-    significant = found.q < conf.alpha
-    low, high = found.within
+    both = (spearman, topdown)
+    up, down = ([c.significant(sign, conf.alpha) for c in both] for sign in (1, -1))
     holds: Mapping[str, bool] = {
-        "unreliable": found.ceiling < conf.unreliable,
-        "same": found.low_topk > conf.same_topk and found.low_spearman > conf.same_spearman,
-        "opposed": significant and found.value < 0,
-        "unrelated": low > -conf.unrelated and high < conf.unrelated,
-        "overlapping": significant and found.value > 0,
+        "unreliable": ceiling < conf.unreliable,
+        "unrelated": all(c.inside(conf.unrelated) for c in both),
+        "same": spearman.bounds[0] > conf.same_spearman and topdown.bounds[0] > conf.same_topdown,
+        "opposed": any(down) and not any(up),
+        "different": topdown.bounds[1] < conf.different,
+        "overlapping": up[1],
     }
     return next((name for name, holding in holds.items() if holding), UNDECIDED)
 
 
-def n_problems_needed(
-    values: np.ndarray, disattenuated: np.ndarray, conf: Thresholds
-) -> int | None:
-    """Problems at which either test would decide at the given power, if what is seen is the truth.
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A correlation by problem, as seen and free of noise; the latter empty where undefined."""
 
-    `values` and `disattenuated` are one a problem: the first are tested against 0, two-sided, the
-    second against the bounds of `unrelated`. Normal approximation; None where neither ever would.
+    values: Float[np.ndarray, " problems"]
+    disattenuated: Float[np.ndarray, " corrected"]
+
+
+def n_problems_needed(spearman: Seen, topdown: Seen, conf: Thresholds) -> int | None:
+    """Problems at which a verdict would be reached with the given power, if what is seen is true.
+
+    The fewest over the verdicts; one that takes two tests takes the more of both. Normal
+    approximation; None where no verdict would ever be reached.
     """
     z = NormalDist().inv_cdf
-    tested = z(1 - conf.alpha / 2) + z(conf.power)
-    left = conf.unrelated - abs(_mean(disattenuated))
+    power, side = z(conf.power), z(1 - conf.alpha / 2)
     # at 0 both one-sided tests can fail, away from it only one does
-    bounded = z(1 - conf.alpha) + z((1 + conf.power) / 2)
-    needed = [
-        _needed(values, abs(_mean(values)), tested),
-        _needed(disattenuated, left, bounded),
-    ]
-    known = [n for n in needed if n is not None]
+    inside = z(1 - conf.alpha) + z((1 + conf.power) / 2)
+    pure = topdown.disattenuated
+    both = ((spearman, conf.same_spearman), (topdown, conf.same_topdown))
+    routes = [
+        [_needed(topdown.values, abs(_mean(topdown.values)), side + power)],
+        [_needed(spearman.values, -_mean(spearman.values), side + power)],
+        [_needed(pure, conf.different - _mean(pure), side + power)],
+        [_needed(c.disattenuated, _mean(c.disattenuated) - least, side + power)
+         for c, least in both],
+        [_needed(c.disattenuated, conf.unrelated - abs(_mean(c.disattenuated)), inside)
+         for c, _ in both],
+    ]  # fmt: skip
+    known = [max(n for n in route if n) for route in routes if all(route)]
     return min(known, default=None)
 
 
@@ -74,4 +95,4 @@ def _mean(values: np.ndarray) -> float:
 def _needed(values: np.ndarray, distance: float, reach: float) -> int | None:
     if len(values) < 2 or not distance > 0:
         return None
-    return ceil((reach * float(np.std(values, ddof=1)) / distance) ** 2)
+    return max(1, ceil((reach * float(np.std(values, ddof=1)) / distance) ** 2))

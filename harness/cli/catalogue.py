@@ -12,6 +12,7 @@ from harness.cli.hydra import composed, hydra_session
 from harness.core import (
     Attend,
     Compare,
+    Condition,
     Detector,
     Draw,
     Embed,
@@ -27,7 +28,7 @@ from harness.core import (
 from harness.core.config import build, plain, serving
 from harness.core.docstrings import idea, source, written
 from harness.evidence.example import REFERENCES, TRACE, wanted
-from harness.evidence.wants import PASSES, checkpoints
+from harness.evidence.wants import PASSES, conditions
 from harness.store import schema
 from harness.store.files import rows
 
@@ -100,17 +101,17 @@ def _difference(first: str, there: Mapping[str, Any], here: Mapping[str, Any]) -
 _ROLLOUT = {"end": "rollouts", "answer": "rollouts up to the answer", "sentence": "next sentences"}
 
 
-def described(wants: Sequence[Want], fitted: bool = False) -> str:
+def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
     """The kinds of evidence, in words."""
     arms = {(w.arm, _rollout(w)): None for w in wants if isinstance(w, Draw)}
     parts = [f"{what} {_where(wants, arm)} ({arm})" for arm, what in arms]
-    parts += [_pass(wants, name) for name in dict.fromkeys(checkpoints(wants))]
+    parts += [_pass(wants, condition) for condition in conditions(wants)]
     parts += [words for kind, words in _OTHER.items() if any(isinstance(w, kind) for w in wants)]
     parts += ["other problems' traces"] if fitted else []
     return ", ".join(parts) or "nothing"
 
 
-_OTHER: Mapping[type[Want], str] = {
+_OTHER: Mapping[type[Want[Any]], str] = {
     Suppress: "passes over the trace with each sentence masked",
     ReadText: "texts read alone",
     ReadRollouts: "states of the rollouts' first sentences",
@@ -119,25 +120,27 @@ _OTHER: Mapping[type[Want], str] = {
 }
 
 
-def _pass(wants: Sequence[Want], name: str) -> str:
-    """What one pass of a checkpoint yields."""
-    reads = [w for w in wants if isinstance(w, Read) and w.checkpoint == name]
+def _pass(wants: Sequence[Want[Any]], condition: Condition) -> str:
+    """What one pass under a condition yields."""
+    reads = [w for w in wants if isinstance(w, Read) and w.condition == condition]
     yields = {
-        f.name: None for w in reads for f in fields(w) if f.name != "checkpoint" and _set(w, f)
+        f.name: None for w in reads for f in fields(w) if f.name != "condition" and _set(w, f)
     }
-    if any(isinstance(w, Attend) for w in wants) and not name:
+    if any(isinstance(w, Attend) and Condition(w.checkpoint) == condition for w in wants):
         yields["attention"] = None
-    if any(isinstance(w, Compare) and name in (w.of, w.to) for w in wants):
+    if any(isinstance(w, Compare) and condition in (w.of, w.to) for w in wants):
         yields["distributions"] = None
-    by = f" by {name}" if name else ""
-    return f"a pass over the trace{by} ({', '.join(yields)})"
+    changed = " with edits" if condition.edits else ""
+    changed += "".join(f" under {type(each).__name__.lower()}" for each in condition.under)
+    by = f" by {condition.checkpoint}" if condition.checkpoint else ""
+    return f"a pass over the trace{by}{changed} ({', '.join(yields)})"
 
 
 def _rollout(want: Draw) -> str:
     return "forced answers" if want.append and want.until == "answer" else _ROLLOUT[want.until]
 
 
-def _where(wants: Sequence[Want], arm: str) -> str:
+def _where(wants: Sequence[Want[Any]], arm: str) -> str:
     places = {w.boundary for w in wants if isinstance(w, Draw) and w.arm == arm}
     return "at every boundary" if len(places) >= len(TRACE.sentences) else "at some boundaries"
 
@@ -149,7 +152,7 @@ def _set(want: Read, field: Any) -> bool:
 _PASSES = ("no", "one pass", "two passes")
 
 
-def cost(wants: Sequence[Want]) -> str:
+def cost(wants: Sequence[Want[Any]]) -> str:
     """What dominates the time of a trace, in words."""
     draws = [w for w in wants if isinstance(w, Draw)]
     if draws:
@@ -159,7 +162,7 @@ def cost(wants: Sequence[Want]) -> str:
     if any(isinstance(w, Suppress) for w in wants):
         return "medium: part of a pass a sentence"
     if any(isinstance(w, PASSES | ReadText) for w in wants):
-        n = max(1, len(checkpoints(wants)))
+        n = max(1, len(conditions(wants)))
         return f"low: {_PASSES[n] if n < len(_PASSES) else f'{n} passes'} a trace"
     return "low: embeddings" if wants else "none"
 

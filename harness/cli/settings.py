@@ -152,7 +152,7 @@ def _run(value: Any) -> str:
     return name
 
 
-def _read(name: str, wants: Sequence[Want], model: Model) -> dict[str, str]:
+def _read(name: str, wants: Sequence[Want[Any]], model: Model) -> dict[str, str]:
     """The checkpoints beside the model that are read; raises UserError for unknown ones."""
     names = [found for found in checkpoints(wants) if found]
     for found in names:

@@ -64,11 +64,11 @@ def _thought_anchors(places: list[str], options: dict[str, str]) -> None:
     config = _config(options)
     methods = config["method"] if reads == "true" else {}
     found = convert(Path(places[0]), Path(places[1]), undefined, {**config, "method": methods})
-    print(said(found, undefined))
+    print(summary(found, undefined))
     print(f"now: python -m harness.report {places[1]}")
 
 
-def said(found: Imports, undefined: str) -> str:
+def summary(found: Imports, undefined: str) -> str:
     """What was converted, in words."""
     n = len(found.traces)
     problems = len({trace.problem.id for trace in found.traces})
@@ -77,8 +77,8 @@ def said(found: Imports, undefined: str) -> str:
     as_what = {"zero": "0, as published", "nan": "undefined"}[undefined]
     return (
         f"{n} traces of {problems} problems by {models}: {sentences} sentences, cut as here in "
-        f"{found.alike} of {n} traces; the counterfactual importance of {found.unknown} that no "
-        f"rollout does without is {as_what}"
+        f"{found.same_boundaries} of {n} traces; the counterfactual importance of {found.unknown} "
+        f"that no rollout does without is {as_what}"
     )
 
 

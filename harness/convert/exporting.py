@@ -5,7 +5,7 @@ from typing import Literal
 
 import polars as pl
 
-from harness.convert.thought_anchors.importing import made
+from harness.convert.thought_anchors.importing import new_folder
 from harness.core import UserError
 from harness.core.config import check
 from harness.store.files import write_bytes
@@ -24,14 +24,14 @@ def export(run: Path, out: Path, form: str) -> list[Path]:
     if out.exists():
         raise UserError(f"{out}: is there already; name a new folder")
     tables = {"traces": pl.read_parquet(run / "traces.parquet"), "scores": scores(run)}
-    with made(out) as place:
+    with new_folder(out) as place:
         for name, table in tables.items():
             write_bytes(place / f"{name}.{chosen}", _content(table, chosen))
     return [out / f"{name}.{chosen}" for name in tables]
 
 
 def scores(run: Path) -> pl.DataFrame:
-    """A row a sentence: where it stands, what it says, and a column a method; null = undefined."""
+    """A row a sentence: its trace and place, its text, and a column a method; null = undefined."""
     of_trace = pl.read_parquet(run / "traces.parquet", columns=["trace_id", "problem_id", "model"])
     table = pl.read_parquet(run / "sentences.parquet")
     for path in sorted(run.glob("scores/*.parquet")):

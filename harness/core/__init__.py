@@ -1,18 +1,21 @@
 """The nouns of the harness: what flows from stage to stage, as frozen dataclasses."""
 
+from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Steer
 from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants
 from harness.core.errors import UserError
-from harness.core.evidence import Evidence, Reading, Rollouts
+from harness.core.evidence import Donor, Evidence
+from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
 from harness.core.trace import NO_ANSWER, Problem, ProblemSet, Role, Sentence, Trace
 from harness.core.want import (
     Attend,
     Compare,
-    Cut,
     Draw,
     Embed,
+    Likelihood,
     Read,
     ReadRollouts,
     ReadText,
+    RolloutText,
     Sentences,
     Summary,
     Suppress,
@@ -22,26 +25,38 @@ from harness.core.want import (
 
 __all__ = [
     "NO_ANSWER",
+    "PLAIN",
     "Attend",
     "Compare",
+    "Comparison",
+    "Condition",
     "Cut",
     "Detector",
+    "Donor",
     "Draw",
+    "Edit",
     "Embed",
     "Evidence",
     "Fittable",
+    "Forbid",
     "HasFacts",
+    "Likelihood",
+    "Mask",
     "Problem",
     "ProblemSet",
     "Read",
     "ReadRollouts",
     "ReadText",
     "Reading",
+    "Recycle",
     "Role",
+    "RolloutReading",
+    "RolloutText",
     "Rollouts",
     "Sentence",
     "SentenceScores",
     "Sentences",
+    "Steer",
     "Summary",
     "Suppress",
     "Trace",

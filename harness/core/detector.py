@@ -55,7 +55,7 @@ class Detector(Protocol):
 class Wants(Protocol):
     """The part of a detector that names the evidence it needs."""
 
-    def wants(self, trace: Trace, have: Evidence) -> Sequence[Want]:
+    def wants(self, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
         """All the evidence the score rests on, as far as `have` lets it be known."""
         ...
 

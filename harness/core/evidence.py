@@ -2,71 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
+from harness.core.condition import PLAIN, Condition
+from harness.core.results import Cut, Reading, RolloutReading, Rollouts
 from harness.core.trace import Problem
-from harness.core.want import Attend, Compare, Cut, ReadText, Suppress
+from harness.core.want import Draw, Embed, Read, ReadRollouts, Sentences, Want
+
+R = TypeVar("R")
 
 
-@dataclass(frozen=True, eq=False)
-class Rollouts:
-    """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where none.
+@dataclass(frozen=True)
+class Donor:
+    """A trace of another problem, for what needs sentences or a body that are not the trace's."""
 
-    `states` are those of the first sentence's last token by block, float32, NaN where it is empty.
-    Continuations have the `draw` of the rollout they go back to, and their `cuts`. Draws that are
-    `passing` are the same rollouts as those draws of the boundary before, which wrote the sentence
-    between as the trace has it.
-    """
-
-    draw: Int[np.ndarray, " draws"]
-    answer: tuple[str, ...]
-    correct: Bool[np.ndarray, " draws"]
-    first_sentence: tuple[str, ...]
-    states: Mapping[int, Float[np.ndarray, "draws width"]] = field(default_factory=dict)
-    cuts: tuple[Cut, ...] = ()
-    passing: frozenset[int] = frozenset()
-
-    def __len__(self) -> int:
-        return len(self.answer)
-
-    def take(self, keep: Bool[np.ndarray, " draws"]) -> "Rollouts":
-        """The rollouts where `keep` is true."""
-        index = np.flatnonzero(keep)
-        return Rollouts(
-            self.draw[index],
-            tuple(self.answer[i] for i in index),
-            self.correct[index],
-            tuple(self.first_sentence[i] for i in index),
-            {layer: states[index] for layer, states in self.states.items()},
-            tuple(self.cuts[i] for i in index) if self.cuts else (),
-            self.passing & set(self.draw[index].tolist()),
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What one pass over a trace yields, row t belonging to token t: the position that predicts it.
-
-    entropy and logprob in nats at T = 1; states by block, in float32.
-    """
-
-    entropy: Float[np.ndarray, " tokens"] | None = None
-    logprob: Float[np.ndarray, " tokens"] | None = None
-    states: Mapping[int, Float[np.ndarray, "tokens width"]] = field(default_factory=dict)
+    problem: Problem
+    sentences: tuple[str, ...]
+    answer: str
+    correct: bool
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """Everything gathered about one trace so far; detectors read it and never fetch anything.
 
-    `continued` holds the continuations of rollouts that were cut, `sentences` what both say.
-    `reading` is of the model that wrote the trace, `others` of further checkpoints by name: NaN
-    after the reasoning and beyond a checkpoint's context, and so is their `divergence`, in nats a
-    token. `suppression` is KL(plain || masked) in nats of every token (row) when a sentence
-    (column) is masked, NaN up to where the mask begins. A boundary whose first `settled` draws give
-    one answer has enough of them; 0 = none has.
+    `rollouts` are by arm and boundary, `continued` those of their continuations, `sentences` what
+    both say; `readings` by condition. All else lies in `answers`, by the want that it answers.
+    `found` looks any want up. `donors` are traces of other problems. A boundary whose first
+    `settled` draws give one answer has enough of them; 0 = none has.
     """
 
     draws: int
@@ -75,22 +41,38 @@ class Evidence:
     rollouts: Mapping[tuple[str, int], Rollouts] = field(default_factory=dict)
     continued: Mapping[tuple[str, int], Rollouts] = field(default_factory=dict)
     sentences: Mapping[tuple[str, int, Cut], tuple[str, ...]] = field(default_factory=dict)
-    reading: Reading = field(default_factory=Reading)
-    others: Mapping[str, Reading] = field(default_factory=dict)
-    divergence: Mapping[Compare, Float[np.ndarray, " tokens"]] = field(default_factory=dict)
-    attention: Mapping[Attend, Float[np.ndarray, "layers heads sentences"]] = field(
-        default_factory=dict
-    )
-    suppression: Mapping[Suppress, Float[np.ndarray, "tokens sentences"]] = field(
-        default_factory=dict
-    )
-    texts: Mapping[ReadText, Float[np.ndarray, " width"]] = field(default_factory=dict)
+    readings: Mapping[Condition, Reading] = field(default_factory=dict)
     embeddings: Mapping[tuple[str, str], Float[np.ndarray, " dims"]] = field(default_factory=dict)
+    answers: Mapping[Want[Any], Any] = field(default_factory=dict)
+    donors: tuple[Donor, ...] = ()
     settled: int = 0
 
-    def reading_of(self, checkpoint: str) -> Reading:
-        """The reading of a checkpoint by name, "" for the model that wrote the trace."""
-        return self.others.get(checkpoint, Reading()) if checkpoint else self.reading
+    @property
+    def reading(self) -> Reading:
+        """The reading of the trace as it is by the model that wrote it, empty where none is."""
+        return self.readings.get(PLAIN, Reading())
+
+    def found(self, want: Want[R]) -> R:
+        """What answers a want; KeyError if it was not gathered."""
+        return cast("R", self._found(want))
+
+    def _found(self, want: Want[Any]) -> Any:
+        match want:
+            case Draw():
+                every = self.continued if want.after else self.rollouts
+                return every[want.arm, want.boundary]
+            case Read():
+                return self.readings[want.condition]
+            case ReadRollouts():
+                return _read_again(self.rollouts[want.arm, want.boundary], want)
+            case Sentences():
+                place = (want.arm, want.boundary)
+                said = {key[2]: v for key, v in self.sentences.items() if key[:2] == place}
+                return {cut: value for cut, value in said.items() if cut.draw < want.n}
+            case Embed():
+                return {text: self.embeddings[want.model, text] for text in want.texts}
+            case _:
+                return self.answers[want]
 
     def subset(self, keep: Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]) -> "Evidence":
         """The same evidence with only some of the draws, for half-sample scores.
@@ -102,3 +84,11 @@ class Evidence:
             k: r.take(np.isin(r.draw, rollouts[k].draw)) for k, r in self.continued.items()
         }
         return replace(self, rollouts=rollouts, continued=continued)
+
+
+def _read_again(rollouts: Rollouts, want: ReadRollouts) -> RolloutReading:
+    condition = want.condition
+    states = None if want.layer is None else rollouts.states_of(want.layer, condition)
+    if not want.sampled:
+        return RolloutReading(states, None, None)
+    return RolloutReading(states, rollouts.sampled[condition], rollouts.least[condition])

@@ -1,33 +1,38 @@
-"""What a detector may want of a trace; wants are compared by value."""
+"""What a detector may want of a trace; wants are compared by value.
 
+`Evidence.found(want)` gives what a want is answered with: a `Want[R]` gives an R.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
+from harness.core.condition import PLAIN, Condition
+from harness.core.errors import UserError
+from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
+
 Until = Literal["end", "answer", "sentence"]
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Want(Generic[R_co]):
+    """Something that may be wanted of a trace, answered by an R."""
 
 
 @dataclass(frozen=True)
-class Cut:
-    """A rollout, or what was drawn where it was cut: `sentences` names one cut a round, from 0.
-
-    () is rollout `draw` itself, (5,) what continues it from before its sentence 5, (5, 2) what
-    continues that from before sentence 2 of its own, and so on.
-    """
-
-    draw: int
-    sentences: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Draw:
+class Draw(Want[Rollouts]):
     """Wanted: `n` rollouts that continue the trace from a boundary (0 = before the first sentence).
 
     Draws of one `arm` are made once and shared by all detectors that name it; `append` is text put
     after the prefix before sampling starts. With `after`, a continuation of the arm's rollouts from
-    each of these cuts; what was cut must be there.
+    each of these cuts; what was cut must be there. With `of`, draw d goes on behind the first
+    sentence of draw d of that arm at the same boundary, and one that ended there is handed on.
+    `skip` tokens of the next sentence are kept. `condition` says who writes, behind which text, and
+    what is done meanwhile; none may be masked. `most` caps the new tokens; None stands for the
+    run's own cap, temperature and top-p.
     """
 
     boundary: int
@@ -36,27 +41,60 @@ class Draw:
     arm: str = "resample"
     append: str = ""
     after: tuple[Cut, ...] = ()
+    condition: Condition = PLAIN
+    of: str = ""
+    skip: int = 0
+    most: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.of and (self.append or self.after or self.skip):
+            raise UserError(
+                f"arm {self.arm}: what goes on behind rollouts of {self.of} can neither append a "
+                "text, nor skip tokens, nor start at cuts"
+            )
+        if self.of == self.arm:
+            raise UserError(f"arm {self.arm}: it cannot go on behind itself")
 
 
 @dataclass(frozen=True)
-class Read:
+class Read(Want[Reading]):
     """Wanted: a teacher-forced pass over the trace that yields only the named fields.
 
-    `checkpoint` is "" for the model that wrote the trace, or a name from model.checkpoints.
+    Rows are the trace's own tokens, whatever the condition; see `Reading`. `top_entropy` is the
+    number of likeliest tokens, 0 = not wanted.
     """
 
     entropy: bool = False
     logprob: bool = False
     states: tuple[int, ...] = ()
-    checkpoint: str = ""
+    sampled: bool = False
+    top_entropy: int = 0
+    condition: Condition = PLAIN
 
 
 @dataclass(frozen=True)
-class Compare:
-    """Wanted: KL(of || to) of two checkpoints' next-token distributions, in nats, by token."""
+class Compare(Want[Comparison]):
+    """Wanted: how the next-token distributions of two conditions differ, by token."""
 
-    of: str
-    to: str
+    of: Condition
+    to: Condition
+
+
+@dataclass(frozen=True)
+class Likelihood(Want[Float[np.ndarray, " boundaries"]]):
+    """Wanted: log p in nats of a text after each boundary and `append`, at T = 1.
+
+    `text` includes what closes the answer. `boundaries` None: all, from 0 to the number of
+    sentences, in one pass over a shared cache. NaN at a boundary within a deleted stretch, and
+    where the prefix does not fit into the context.
+    """
+
+    text: str
+    append: str = ""
+    boundaries: tuple[int, ...] | None = None
+    condition: Condition = PLAIN
 
 
 @runtime_checkable
@@ -71,30 +109,33 @@ class Summary(Protocol):
 
 
 @dataclass(frozen=True)
-class Attend:
+class Attend(Want[Float[np.ndarray, "layers heads sentences"]]):
     """Wanted: attention pooled to sentences, reduced layer by layer.
 
     `summary` is given the mean weight from the tokens of one sentence (row) to those of another
-    (column) in every head of a layer.
+    (column) in every head of a layer. `checkpoint` names whose attention, as a condition does.
     """
 
     summary: Summary
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True)
-class Suppress:
+class Suppress(Want[Float[np.ndarray, "tokens sentences"]]):
     """Wanted: what masking the attention to a sentence's tokens does to every later token.
 
-    `own_rows` masks them for the sentence's own tokens too; `temperature` is that of both
-    distributions.
+    KL(plain || masked) in nats of every token (row) when a sentence (column) is masked, NaN up to
+    where the mask begins. `own_rows` masks them for the sentence's own tokens too; `temperature` is
+    that of both distributions. `checkpoint` names whose attention, as a condition does.
     """
 
     own_rows: bool
     temperature: float
+    checkpoint: str = ""
 
 
 @dataclass(frozen=True)
-class ReadText:
+class ReadText(Want[Float[np.ndarray, " width"]]):
     """Wanted: the state of the last token of a text on its own, after block `layer` (-1 = last)."""
 
     text: str
@@ -102,19 +143,22 @@ class ReadText:
 
 
 @dataclass(frozen=True)
-class ReadRollouts:
-    """Wanted: the state at the end of each rollout's first sentence, after block `layer`.
+class ReadRollouts(Want[RolloutReading]):
+    """Wanted of each rollout's first sentence: the state at its end, or its log p as sampled.
 
-    To be asked for once the rollouts are there, of an arm that appends nothing; -1 = last block.
+    To be asked for once the rollouts are there, of an arm that appends nothing. `layer`: after
+    which block, -1 = the last, None = no states.
     """
 
     arm: str
     boundary: int
-    layer: int = -1
+    layer: int | None = -1
+    sampled: bool = False
+    condition: Condition = PLAIN
 
 
 @dataclass(frozen=True)
-class Sentences:
+class Sentences(Want[Mapping[Cut, tuple[str, ...]]]):
     """Wanted: the sentences of the first `n` rollouts of an arm at a boundary, stripped.
 
     Those of their continuations too. To be asked for once the rollouts are there.
@@ -126,11 +170,20 @@ class Sentences:
 
 
 @dataclass(frozen=True)
-class Embed:
+class RolloutText(Want[Mapping[int, str]]):
+    """Wanted: the texts of the first `n` rollouts of an arm at a boundary, as written, by draw.
+
+    To be asked for once the rollouts are there.
+    """
+
+    arm: str
+    boundary: int
+    n: int
+
+
+@dataclass(frozen=True)
+class Embed(Want[Mapping[str, Float[np.ndarray, " dims"]]]):
     """Wanted: unit sentence embeddings of some texts."""
 
     texts: tuple[str, ...]
     model: str
-
-
-Want = Draw | Read | ReadText | ReadRollouts | Sentences | Embed | Compare | Attend | Suppress

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from harness.engines.base import EngineConf, Heat, Running
+from harness.engines.base import EngineConf, Interventions, Running
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
 from harness.engines.vllm import installed
@@ -33,6 +33,10 @@ class Auto:
         """Check the engine that was chosen."""
         self.chosen(subject).check(subject)
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
+    def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
+        """Ask the engine that was chosen."""
+        self.chosen(subject).able(subject, checkpoint, under)
+
+    def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """Start the engine that was chosen."""
-        return self.chosen(subject).start(subject, stops, heat)
+        return self.chosen(subject).start(subject, stops, checkpoint)

@@ -8,10 +8,11 @@ from typing import Literal, Protocol, runtime_checkable
 
 from harness.core import Until
 from harness.engines.stopping import Stops
+from harness.models.conditions import Forbidden, Intervention
 from harness.models.model import Subject
 
 Finish = Literal["stop", "answer", "sentence", "length"]
-Heat = tuple[float, float]  # temperature, top-p
+Interventions = Iterable[Intervention | type[Intervention]]
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Request:
 
     Requests of one base stand together, so that engines compute its prefix once. `draws` number the
     rollouts; with `seed` they determine the noise. `max_length` caps prefix plus continuation.
+    `checkpoint` names who writes, as in `Condition`, and `under` what is done meanwhile.
     """
 
     key: tuple[str, ...]
@@ -30,11 +32,25 @@ class Request:
     seed: int
     until: Until
     max_length: int
+    temperature: float
+    top_p: float
+    checkpoint: str = ""
+    under: tuple[Intervention, ...] = ()
 
     @property
     def prefix(self) -> tuple[int, ...]:
         """The tokens the model continues."""
         return self.base[: self.cut] + self.extra
+
+    @property
+    def greedy(self) -> bool:
+        """Whether all its rollouts are the same."""
+        return self.temperature == 0
+
+    @property
+    def forbidden(self) -> tuple[int, ...]:
+        """The tokens that are never drawn."""
+        return tuple(i for u in self.under if isinstance(u, Forbidden) for i in u.ids)
 
 
 @dataclass(frozen=True)
@@ -82,22 +98,30 @@ class EngineConf(Protocol):
         """Raise UserError if the engine cannot run here; cheap, and before a run has a folder."""
         ...
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
-        """The engine, running."""
+    def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
+        """Raise UserError if it cannot sample from this checkpoint under all of these."""
+        ...
+
+    def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
+        """The engine of one of the model's checkpoints, "" for the model itself, running."""
         ...
 
 
 @dataclass
 class LazyEngine:
-    """An engine that starts when something is sampled, anew after it was closed."""
+    """The engines of all checkpoints, one at a time; none runs before something is sampled.
 
-    start: Callable[[], Running]
+    `start` gives the engine of a checkpoint.
+    """
+
+    start: Callable[[str], Running]
+    checkpoint: str = ""  # of the engine that runs
     engine: Running | None = None
     before: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """What the engine has counted, those before it included."""
+        """What the engine that runs and those before it have counted."""
         total = Counter(self.before)
         total.update(self.engine.counts if self.engine else {})
         return total
@@ -109,14 +133,33 @@ class LazyEngine:
             self.engine.close()
             self.engine = None
 
-    def running(self) -> Running:
-        """The engine, started if it does not run."""
+    def running(self, checkpoint: str = "") -> Running:
+        """The engine of a checkpoint; where it does not run, that of another makes room for it."""
+        if checkpoint != self.checkpoint:
+            self.close()
         if self.engine is None:
-            self.engine = self.start()
+            self.engine, self.checkpoint = self.start(checkpoint), checkpoint
         return self.engine
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
-        """The finished requests; for none of them nothing is started."""
+        """The finished requests, those of one checkpoint after those of another.
+
+        For none of them nothing is started.
+        """
         coming = iter(requests)
-        for first in coming:
-            yield from self.running().sample(chain([first], coming))
+        while first := next(coming, None):
+            others = list[Request]()
+            mine = chain([first], _those_of(first.checkpoint, coming, others))
+            yield from self.running(first.checkpoint).sample(mine)
+            coming = chain(others, coming)
+
+
+def _those_of(
+    checkpoint: str, requests: Iterator[Request], others: list[Request]
+) -> Iterator[Request]:
+    """The requests of a checkpoint; those of others are put aside."""
+    for request in requests:
+        if request.checkpoint == checkpoint:
+            yield request
+        else:
+            others.append(request)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from harness.core import UserError
 from harness.core.seeds import derive
-from harness.engines.base import Finish, Finished, Request
+from harness.engines.base import Finish, Finished, Interventions, Request
 from harness.engines.stopping import Stops
+from harness.models.conditions import Forbidden, Steered
 
 PIECE = 64  # tokens asked for first where a rollout may end before the model ends it
 
@@ -31,9 +33,12 @@ class Completer(Protocol):
         ...
 
     async def complete(
-        self, prefix: tuple[int, ...], n: int, most: int, seed: int
+        self, request: Request, prefix: tuple[int, ...], n: int, most: int, seed: int
     ) -> Sequence[Completion]:
-        """`n` continuations of at most `most` tokens; the i-th has the noise of seed + i."""
+        """`n` continuations of at most `most` tokens; the i-th has the noise of seed + i.
+
+        `request` says how they are drawn.
+        """
         ...
 
     async def close(self) -> None:
@@ -46,13 +51,12 @@ class CompletionEngine:
     """An engine over completers, each of which is asked for at most `limit` rollouts at once.
 
     Requests of one base go to one completer, in their order, so that it has their prefix at hand.
-    `greedy` asks for one rollout where all would be the same.
+    One rollout is asked for where all would be the same.
     """
 
     completers: Sequence[Completer]
     stops: Stops
     limit: int
-    greedy: bool
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
 
     @property
@@ -71,33 +75,33 @@ class CompletionEngine:
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete; what fails comes last."""
-        lanes, running = self._dealt(requests), dict[asyncio.Task[Finished], Queue]()
+        queues, running = self._dealt(requests), dict[asyncio.Task[Finished], Queue]()
         loop, first = self.runner.get_loop(), asyncio.FIRST_COMPLETED
         try:
             while True:
-                for lane in lanes:
-                    for request in lane.next(self.limit):
-                        running[loop.create_task(lane.finish(request))] = lane
+                for queue in queues:
+                    for request in queue.next(self.limit):
+                        running[loop.create_task(queue.finish(request))] = queue
                 if not running:
                     return
                 done, _ = self.runner.run(asyncio.wait(running, return_when=first))
                 for task in sorted(done, key=lambda task: task.exception() is not None):
-                    lane, finished = running.pop(task), task.result()
-                    lane.asked -= len(finished.request.draws)
+                    queue, finished = running.pop(task), task.result()
+                    queue.asked -= len(finished.request.draws)
                     yield finished
         finally:
             self._abandon(running)
 
     def _dealt(self, requests: Iterable[Request]) -> list["Queue"]:
         """The requests of each base with the completer that has the least to do."""
-        lanes = [Queue(each, self.stops, self.greedy) for each in self.completers]
-        given = [0] * len(lanes)
+        queues = [Queue(each, self.stops) for each in self.completers]
+        given = [0] * len(queues)
         for _, group in groupby(requests, key=lambda request: request.base):
             least = given.index(min(given))
             members = list(group)
-            lanes[least].waiting.extend(members)
+            queues[least].waiting.extend(members)
             given[least] += sum(len(request.draws) for request in members)
-        return lanes
+        return queues
 
     def _abandon(self, tasks: Iterable[asyncio.Task[Finished]]) -> None:
         """Cancel what still runs, so that what it holds is let go of."""
@@ -117,7 +121,6 @@ class Queue:
 
     completer: Completer
     stops: Stops
-    greedy: bool
     waiting: deque[Request] = field(default_factory=deque[Request])
     asked: int = 0
 
@@ -137,8 +140,10 @@ class Queue:
         parts = await asyncio.gather(
             *(self._begin(request, draws, first) for draws in _neighbours(request.draws))
         )
-        begun = zip(request.draws, (piece for part in parts for piece in part), strict=True)
-        done = await asyncio.gather(*(self._rollout(request, *each) for each in begun))
+        pieces = (piece for part in parts for piece in part)
+        done = await asyncio.gather(
+            *(self._rollout(request, *each) for each in zip(request.draws, pieces, strict=True))
+        )
         tokens, reasons = zip(*done, strict=True)
         return Finished(request, tokens, reasons)
 
@@ -146,9 +151,9 @@ class Queue:
         self, request: Request, draws: Sequence[int], most: int
     ) -> Sequence[Completion]:
         """The first tokens of neighbouring draws, each with its own noise."""
-        n = 1 if self.greedy else len(draws)
-        found = await self.completer.complete(request.prefix, n, most, request.seed + draws[0])
-        return [*found] * len(draws) if self.greedy else found
+        n, seed = 1 if request.greedy else len(draws), request.seed + draws[0]
+        found = await self.completer.complete(request, request.prefix, n, most, seed)
+        return [*found] * len(draws) if request.greedy else found
 
     async def _rollout(
         self, request: Request, draw: int, piece: Completion
@@ -159,7 +164,7 @@ class Queue:
         while (finish := self._take(request, tokens, piece, room)) is None:
             most = min(len(tokens), room - len(tokens))
             seed = derive(request.seed, draw, len(tokens))
-            (piece,) = await self.completer.complete((*prefix, *tokens), 1, most, seed)
+            (piece,) = await self.completer.complete(request, (*prefix, *tokens), 1, most, seed)
         return tuple(tokens), finish
 
     def _take(
@@ -181,3 +186,12 @@ def _neighbours(draws: Sequence[int]) -> Iterator[list[int]]:
     """Draws in runs without gaps, as the i-th of a call has the noise of its seed + i."""
     for _, group in groupby(zip(draws, count(), strict=False), key=lambda pair: pair[0] - pair[1]):
         yield [draw for draw, _ in group]
+
+
+def check_under(engine: str, under: Interventions) -> None:
+    """Raise UserError for what an engine that only completes token ids cannot do."""
+    for each in under:
+        kind = each if isinstance(each, type) else type(each)
+        if kind is not Forbidden:
+            name = "steering" if kind is Steered else "recycling"
+            raise UserError(f"engine={engine}: it cannot sample under {name}; choose engine=hf")

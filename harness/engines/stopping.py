@@ -1,4 +1,4 @@
-"""When a rollout has said what was asked of it."""
+"""When a rollout is complete."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

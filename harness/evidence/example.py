@@ -1,6 +1,7 @@
 """A sample trace: what a detector wants of it is known before any trace is there."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ TRACE = Trace(
 )
 
 
-def wanted(detector: Detector, have: Evidence) -> list[Want]:
+def wanted(detector: Detector, have: Evidence) -> list[Want[Any]]:
     """What a detector wants of the sample, rollouts being there the second time it is asked."""
     if not isinstance(detector, Wants):
         return []

@@ -5,11 +5,14 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from harness.core import (
+    PLAIN,
+    Condition,
     Detector,
     Draw,
     Embed,
@@ -26,9 +29,11 @@ from harness.core import (
     Want,
     Wants,
 )
+from harness.evidence.draws.arms import meanings
 from harness.evidence.passes import gathered, with_states
 from harness.evidence.requests import Recorder
-from harness.evidence.wants import PASSES, answered, checkpoints, rollouts_of
+from harness.evidence.sampling import Sampling
+from harness.evidence.wants import PASSES, answered, conditions, rollouts_of
 from harness.models.embedder import embed
 from harness.models.forward import read_text
 from harness.models.masking import suppress
@@ -36,7 +41,7 @@ from harness.store import rollouts as recorded
 from harness.store import schema
 from harness.store.files import slug, write_frame
 
-Cause = str | Suppress | ReadRollouts | ReadText | Embed  # a checkpoint, or a want of its own
+Cause = Condition | Suppress | ReadRollouts | ReadText | Embed  # of a pass, or a want of its own
 OWN = (Suppress, ReadRollouts, ReadText, Embed)
 Vectors = Mapping[tuple[str, str], np.ndarray]
 SMALL = Read(entropy=True, logprob=True)  # of every trace, whoever wants it
@@ -79,18 +84,19 @@ class Gatherer:
             references=self.references,
             rollouts=recorded.load(folder),
             continued=recorded.continued(folder),
-            reading=_kept_tokens(self.recorder.run, trace),
+            readings=_kept_tokens(self.recorder.run, trace),
             embeddings=self.vectors.get(trace.id, {}),
             settled=self.recorder.sampling.enough,
         )
 
     def missing(
         self, trace: Trace, have: Evidence, detectors: Mapping[str, Detector]
-    ) -> list[Want]:
+    ) -> list[Want[Any]]:
         """What the detectors want and do not have, each once."""
-        wanted: list[Want] = [SMALL]
+        wanted: list[Want[Any]] = [SMALL]
         wanted += [want for d in detectors.values() for want in wants(d, trace, have)]
-        _agree([w for w in wanted if isinstance(w, Draw)])
+        drawn = [w for w in wanted if isinstance(w, Draw)]
+        _agree(drawn, have, self.recorder.sampling)
         return [want for want in dict.fromkeys(wanted) if not answered(want, have)]
 
     def draws(self, trace: Trace, detectors: Mapping[str, Detector]) -> list[Draw]:
@@ -120,28 +126,28 @@ class Gatherer:
                 return have, drawn
             have = self._gather(trace, have, wanted)
 
-    def charged(self, trace: Trace, wanted: Sequence[Want]) -> tuple[int, float]:
+    def charged(self, trace: Trace, wanted: Sequence[Want[Any]]) -> tuple[int, float]:
         """The passes just made over a trace that serve some wants, and the seconds they took.
 
         What serves several detectors is charged to each. The model's own pass is made of every
         trace; it counts for all, its time for those who want something of it.
         """
         costs = self.costs.get(trace.id, Costs())
-        causes = {*checkpoints(wanted), *(want for want in wanted if isinstance(want, OWN))}
+        causes = {*conditions(wanted), *(want for want in wanted if isinstance(want, OWN))}
         seconds = sum((costs.seconds.get(cause, 0.0) for cause in causes), 0.0)
-        return sum(costs.passes.get(cause, 0) for cause in causes | {""}), seconds
+        return sum(costs.passes.get(cause, 0) for cause in causes | {PLAIN}), seconds
 
-    def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want]) -> Evidence:
+    def _gather(self, trace: Trace, have: Evidence, wanted: Sequence[Want[Any]]) -> Evidence:
         subject, folder = self.recorder.subject, self.recorder.folder(trace.id)
         spent = self.costs.setdefault(trace.id, Costs()).spent
         if reads := [w for w in wanted if isinstance(w, PASSES)]:
-            with spent(checkpoints(reads), passes=1):
+            with spent(conditions(reads), passes=1):
                 have = gathered(subject, trace, have, reads)
             _keep_tokens(self.recorder.run, trace, have.reading)
         for want in (w for w in wanted if isinstance(w, Suppress)):
             with spent([want], passes=1 + len(trace.sentences)):
                 found = suppress(subject, trace, want)
-            have = replace(have, suppression={**have.suppression, want: found})
+            have = replace(have, answers={**have.answers, want: found})
         if begun := [w for w in wanted if isinstance(w, ReadRollouts)]:
             with spent(begun, passes=1):
                 have = with_states(subject, folder, trace, have, begun)
@@ -151,7 +157,7 @@ class Gatherer:
             if want not in self.texts:
                 with spent([want]):
                     self.texts[want] = read_text(subject, want)
-            have = replace(have, texts={**have.texts, want: self.texts[want]})
+            have = replace(have, answers={**have.answers, want: self.texts[want]})
         for want in (w for w in wanted if isinstance(w, Embed)):
             new = [t for t in want.texts if (want.model, t) not in have.embeddings]
             with spent([want]):
@@ -160,7 +166,7 @@ class Gatherer:
         return have
 
 
-def wants(detector: Detector, trace: Trace, have: Evidence) -> Sequence[Want]:
+def wants(detector: Detector, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
     """What a detector wants of a trace; nothing if it reads the text alone."""
     return detector.wants(trace, have) if isinstance(detector, Wants) else []
 
@@ -175,15 +181,13 @@ def _told(
     return replace(have, sentences={**have.sentences, **found})
 
 
-def _agree(wanted: Sequence[Draw]) -> None:
-    """Draws of one arm and boundary are made once, so they must be alike but for their number."""
-    seen: dict[tuple[str, int], Draw] = {}
+def _agree(wanted: Sequence[Draw], have: Evidence, sampling: Sampling) -> None:
+    """Draws of one arm are made once, so they must mean the same; some go on behind others."""
+    known = {*meanings(wanted, sampling), *(arm for arm, _ in have.rollouts)}
     for want in wanted:
-        other = seen.setdefault((want.arm, want.boundary), want)
-        if (other.until, other.append) != (want.until, want.append):
+        if want.of and want.of not in known:
             raise UserError(
-                f"method: two detectors draw the arm {want.arm} in different ways "
-                f"(until={other.until} and until={want.until}); run them in folders of their own"
+                f"arm {want.arm}: goes on behind rollouts of {want.of}, which nobody draws"
             )
 
 
@@ -205,13 +209,13 @@ def _keep_tokens(run: Path, trace: Trace, reading: Reading) -> None:
     write_frame(path, frame)
 
 
-def _kept_tokens(run: Path, trace: Trace) -> Reading:
+def _kept_tokens(run: Path, trace: Trace) -> dict[Condition, Reading]:
     """The small readings of a trace from an earlier pass, empty where there was none."""
     path = tokens_file(run, trace)
     if not path.exists():
-        return Reading()
+        return {}
     frame = pl.read_parquet(path)
-    return Reading(frame["entropy"].to_numpy(), frame["logprob"].to_numpy())
+    return {PLAIN: Reading(frame["entropy"].to_numpy(), frame["logprob"].to_numpy())}
 
 
 def tokens_file(run: Path, trace: Trace) -> Path:

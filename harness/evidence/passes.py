@@ -7,9 +7,21 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from harness.core import Attend, Compare, Evidence, Read, ReadRollouts, Trace, UserError
+from harness.core import (
+    PLAIN,
+    Attend,
+    Compare,
+    Comparison,
+    Condition,
+    Evidence,
+    Read,
+    Reading,
+    ReadRollouts,
+    Trace,
+    UserError,
+)
 from harness.evidence.recorder import start_of
-from harness.evidence.wants import PASSES, checkpoints
+from harness.evidence.wants import PASSES, conditions
 from harness.models.forward import Pass, divergence, entropy_and_logprob, forward_pass
 from harness.models.model import Subject
 from harness.models.rollout_states import ends
@@ -17,40 +29,52 @@ from harness.store import rollouts as recorded
 
 
 def gathered(subject: Subject, trace: Trace, have: Evidence, wants: Sequence[PASSES]) -> Evidence:
-    """The evidence with `wants` in it, from one pass of each checkpoint that they name."""
-    made: dict[str, Pass] = {}
-    for name in checkpoints(wants):
-        reads = [w for w in wants if isinstance(w, Read) and w.checkpoint == name]
-        layers = _layers(have, name, reads)
-        attends = [w for w in wants if isinstance(w, Attend) and not name]
+    """The evidence with `wants` in it, from one pass under each condition that they name."""
+    made: dict[Condition, Pass] = {}
+    for condition in conditions(wants):
+        name = condition.checkpoint
+        reads = [w for w in wants if isinstance(w, Read) and w.condition == condition]
+        layers = _layers(have, condition, reads)
+        attends = [
+            w for w in wants if isinstance(w, Attend) and Condition(w.checkpoint) == condition
+        ]
         who = subject.checkpoint(name)
-        made[name] = forward_pass(who.model, _as_read(subject, name, trace), layers, attends)
-        have = _kept(have, trace, name, made[name], reads)
+        made[condition] = forward_pass(who.model, _as_read(subject, name, trace), layers, attends)
+        have = _kept(have, trace, condition, made[condition], reads)
     compared = {
-        want: _filled(divergence(made[want.of], made[want.to]), trace)
+        want: _compared(made[want.of], made[want.to], trace)
         for want in wants
         if isinstance(want, Compare)
     }
-    return replace(have, divergence={**have.divergence, **compared})
+    return replace(have, answers={**have.answers, **compared})
 
 
-def _layers(have: Evidence, name: str, reads: Sequence[Read]) -> tuple[int, ...]:
-    there = have.reading_of(name).states
+def _compared(of: Pass, to: Pass, trace: Trace) -> Comparison:
+    kl = _filled(divergence(of, to), trace)
+    return Comparison(kl, np.full_like(kl, np.nan), np.full_like(kl, np.nan))
+
+
+def _layers(have: Evidence, condition: Condition, reads: Sequence[Read]) -> tuple[int, ...]:
+    there = have.readings.get(condition, Reading()).states
     return tuple(sorted({layer for want in reads for layer in want.states} - set(there)))
 
 
-def _kept(have: Evidence, trace: Trace, name: str, made: Pass, reads: Sequence[Read]) -> Evidence:
-    """The evidence with what a pass says of a checkpoint's own distributions and states."""
-    old = have.reading_of(name)
+def _kept(
+    have: Evidence, trace: Trace, condition: Condition, made: Pass, reads: Sequence[Read]
+) -> Evidence:
+    """The evidence with what a pass says of a condition's own distributions and states."""
+    old = have.readings.get(condition, Reading())
     states = {layer: _filled(values, trace) for layer, values in made.states.items()}
     new = replace(old, states={**old.states, **states})
     if old.entropy is None and any(want.entropy or want.logprob for want in reads):
         pair = entropy_and_logprob(made, trace.token_ids[: len(made.final)])
         entropy, logprob = (_filled(values, trace) for values in pair)
         new = replace(new, entropy=entropy, logprob=logprob)
-    if not name:
-        return replace(have, reading=new, attention={**have.attention, **made.attention})
-    return replace(have, others={**have.others, name: new})
+    return replace(
+        have,
+        readings={**have.readings, condition: new},
+        answers={**have.answers, **made.attention},
+    )
 
 
 def _as_read(subject: Subject, name: str, trace: Trace) -> Trace:
@@ -105,7 +129,7 @@ def with_states(
     Raises UserError for a model whose attention is not full or sliding softmax attention.
     """
     stops, rollouts = start_of(trace).stops, dict(have.rollouts)
-    for arm, layer in dict.fromkeys((want.arm, want.layer) for want in wanted):
+    for arm, layer in dict.fromkeys((w.arm, w.layer) for w in wanted if w.layer is not None):
         ids = recorded.first_sentence_ids(folder, arm)
         places = [w.boundary for w in wanted if (w.arm, w.layer) == (arm, layer)]
         begun = {
@@ -117,5 +141,5 @@ def with_states(
             states = np.full((len(each), width), np.nan, dtype=np.float32)
             for row, beginning in enumerate(each):
                 states[row] = found.get(beginning, np.nan)
-            rollouts[arm, k] = replace(old, states={**old.states, layer: states})
+            rollouts[arm, k] = replace(old, states={**old.states, (layer, PLAIN): states})
     return replace(have, rollouts=rollouts)

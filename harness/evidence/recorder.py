@@ -41,11 +41,12 @@ class Recorder:
         """Where the rollouts of a trace lie."""
         return self.run / "rollouts" / slug(owner)
 
-    def rows(self, start: Start, done: Finished) -> Iterator[dict[str, Any]]:
-        """The rows of a finished request."""
+    def rows(self, start: Start, done: Finished, *, whole: bool) -> Iterator[dict[str, Any]]:
+        """The rows of a finished request; `whole`: what it continued is part of the rollout."""
         _owner, arm, boundary, chunk, *cut = done.request.key
         written = (*done.request.prefix,)[len(start.prompt_ids) :]
         before = self.subject.decode(written)
+        begun = done.request.extra if whole else ()
         for draw, ids, reason in zip(
             done.request.draws, done.token_ids, done.finish_reason, strict=True
         ):
@@ -58,7 +59,7 @@ class Recorder:
                 "chunk": int(chunk),
                 "draw": draw,
                 "cut": [int(sentence) for sentence in cut],
-                **self.said(ids),
+                **self.said((*begun, *ids)),
                 "answer": answer,
                 "correct": self.problems.correct(start.problem, answer),
                 "finish_reason": reason,

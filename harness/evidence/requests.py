@@ -1,21 +1,24 @@
-"""Draws: wanted rollouts become requests, finished ones become rows, each recorded once."""
+"""Draws: wanted rollouts become requests, and some are handed on as they are."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from harness.core import Cut, Draw
 from harness.core.seeds import derive
 from harness.engines.base import Request
+from harness.evidence.draws.prefixes import Prefix, prefix
 from harness.evidence.recorder import Recorder, Start
 from harness.evidence.schedule import Place, couples, needed, to_draw
-from harness.store.rollouts import AGAIN, Key, keys, load, written
+from harness.store.rollouts import AGAIN, First, Key, firsts, keys, load, written
 
 
 def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterator[Request]:
     """Requests for the draws of a trace that are not recorded, boundary by boundary.
 
-    Draws of one chunk share a request; a continuation has one of its own.
+    Draws of one chunk share a request; a continuation has one of its own, and so has what goes on
+    behind a rollout of another arm, once that one is there.
     """
     folder, missing = recorder.folder(start.owner), list[tuple[Draw, list[Cut]]]()
     recorded, sampling = keys(folder), recorder.sampling
@@ -27,9 +30,49 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
         missing.append((want, [c for c in cuts if (want.arm, want.boundary, c) not in asked]))
         asked.update((want.arm, want.boundary, c) for c in cuts)
     tokens = written(folder, {key for want, cuts in missing for key in _ancestors(want, cuts)})
+    begun = firsts(folder, {want.of for want, cuts in missing if want.of and cuts})
     for want, cuts in missing:
+        if not cuts:
+            continue
+        place = prefix(recorder.subject, start, want)
+        if want.of:
+            yield from _behind(recorder, start, want, place, cuts, begun)
+            continue
         for _, group in groupby(cuts, key=lambda cut: _number(recorder, cut)):
-            yield _request(recorder, start, want, list(group), tokens)
+            each = list(group)
+            extra = _extra(recorder, want, each, tokens)
+            yield _request(recorder, start, want, place, each, extra)
+
+
+def handed_on(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterator[dict[str, Any]]:
+    """The rows of draws that would go on behind a rollout which ended at its first sentence."""
+    behind = [want for want in wanted if want.of]
+    if not behind:
+        return
+    folder = recorder.folder(start.owner)
+    recorded, ended = keys(folder), firsts(folder, {want.of for want in behind})
+    for want in behind:
+        for draw in range(want.n):
+            first = ended.get((want.of, want.boundary, draw))
+            key = (want.arm, want.boundary, Cut(draw))
+            if first is not None and first.ended and key not in recorded:
+                chunk = draw // recorder.sampling.chunk
+                yield {**first.row, "arm": want.arm, "chunk": chunk}
+
+
+def _behind(
+    recorder: Recorder,
+    start: Start,
+    want: Draw,
+    place: Prefix,
+    cuts: Sequence[Cut],
+    begun: Mapping[tuple[str, int, int], First],
+) -> Iterator[Request]:
+    """A request for each draw whose first sentence is there and did not end the rollout."""
+    for cut in cuts:
+        first = begun.get((want.of, want.boundary, cut.draw))
+        if first is not None and not first.ended:
+            yield _request(recorder, start, want, place, [cut], first.ids)
 
 
 def _due(recorder: Recorder, folder: Path, wanted: Sequence[Draw]) -> dict[Place, int]:
@@ -44,29 +87,44 @@ def _due(recorder: Recorder, folder: Path, wanted: Sequence[Draw]) -> dict[Place
     return found
 
 
-def _request(
+def _extra(
     recorder: Recorder,
-    start: Start,
     want: Draw,
     cuts: Sequence[Cut],
     tokens: Mapping[Key, tuple[int, ...]],
-) -> Request:
-    """One request for rollouts that continue the same tokens."""
-    arm = want.arm + AGAIN if want.after else want.arm
-    place = (want.boundary, *_number(recorder, cuts[0]))
+) -> tuple[int, ...]:
+    """What stands between the trace and what is drawn: appended text, what was cut on the way."""
     extra = recorder.subject.encode(want.append) if want.append else ()
     for key in _ancestors(want, cuts[:1]):
         sentence = cuts[0].sentences[len(key[2].sentences)]
         extra += recorder.before(tokens[key], sentence)
+    return extra
+
+
+def _request(
+    recorder: Recorder,
+    start: Start,
+    want: Draw,
+    place: Prefix,
+    cuts: Sequence[Cut],
+    extra: tuple[int, ...],
+) -> Request:
+    """One request for rollouts that continue the same tokens."""
+    arm, sampling = want.arm + AGAIN if want.after else want.arm, recorder.sampling
+    number = (want.boundary, *((cuts[0].draw,) if want.of else _number(recorder, cuts[0])))
     return Request(
-        key=(start.owner, arm, *map(str, place)),
-        base=start.prompt_ids + start.token_ids,
-        cut=len(start.prompt_ids) + start.stops[want.boundary],
+        key=(start.owner, arm, *map(str, number)),
+        base=place.base,
+        cut=place.cut,
         extra=extra,
         draws=tuple(cut.draw for cut in cuts),
-        seed=derive(recorder.sampling.seed, start.owner, arm, *place),
+        seed=derive(sampling.seed, start.owner, arm, *number),
         until=want.until,
-        max_length=len(start.prompt_ids) + _cap(recorder, start, want),
+        max_length=_cap(recorder, start, place, want, len(extra)),
+        temperature=sampling.temperature if want.temperature is None else want.temperature,
+        top_p=sampling.top_p if want.top_p is None else want.top_p,
+        checkpoint=recorder.subject.same(want.condition.checkpoint),
+        under=place.under,
     )
 
 
@@ -84,9 +142,9 @@ def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
             yield want.arm, want.boundary, Cut(cut.draw, cut.sentences[:made])
 
 
-def _cap(recorder: Recorder, start: Start, draw: Draw) -> int:
-    """Tokens after the prompt, the same at every boundary but for answers that are asked for."""
-    if not draw.append:
-        return recorder.sampling.max_tokens
-    extra = len(recorder.subject.encode(draw.append))
-    return start.stops[draw.boundary] + extra + recorder.sampling.answer_tokens
+def _cap(recorder: Recorder, start: Start, place: Prefix, draw: Draw, extra: int) -> int:
+    """Tokens in all, the same at every boundary but for answers and tokens that are asked for."""
+    cap = len(start.prompt_ids) + recorder.sampling.max_tokens
+    if draw.append:
+        cap = place.cut + extra + recorder.sampling.answer_tokens
+    return cap if draw.most is None else min(cap, place.cut + extra + draw.most)

@@ -24,8 +24,9 @@ def runs_to_end(want: Draw) -> bool:
 
 
 def couples(schedule: str, want: Draw) -> bool:
-    """Whether draws of one boundary can stand for the next."""
-    return schedule != "fixed" and runs_to_end(want)
+    """Whether draws of one boundary can stand for the next: nothing but the model's own words."""
+    own = not (want.of or want.skip or want.condition.edits or want.condition.under)
+    return schedule != "fixed" and runs_to_end(want) and own
 
 
 def needed(want: Draw, drawn: Rollouts | None, settled: int) -> int:

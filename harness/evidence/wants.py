@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from harness.core import (
     Attend,
     Compare,
+    Condition,
     Cut,
     Draw,
     Embed,
     Evidence,
+    Likelihood,
     Read,
     Reading,
     ReadRollouts,
-    ReadText,
     Rollouts,
     Sentences,
     Suppress,
@@ -23,23 +25,22 @@ from harness.evidence.schedule import needed
 from harness.store.rollouts import Key
 
 
-def answered(want: Want, have: Evidence) -> bool:
+def answered(want: Want[Any], have: Evidence) -> bool:
     """Whether the evidence answers a want."""
     match want:
         case Draw():
             return _drawn(want, have)
         case ReadRollouts():
             found = have.rollouts.get((want.arm, want.boundary))
-            return found is not None and want.layer in found.states
+            return found is not None and _read_again(want, found)
         case Sentences():
             return all(key in have.sentences for key in rollouts_of(have, want))
         case Read():
-            return _covers(have.reading_of(want.checkpoint), want)
+            return _covers(have.readings.get(want.condition, Reading()), want)
         case Embed():
             return all((want.model, text) in have.embeddings for text in want.texts)
         case _:
-            found = (have.texts, have.divergence, have.attention, have.suppression)
-            return any(want in answers for answers in found)
+            return want in have.answers
 
 
 def _drawn(want: Draw, have: Evidence) -> bool:
@@ -52,35 +53,35 @@ def _drawn(want: Draw, have: Evidence) -> bool:
     return set(range(needed(want, found, have.settled))) <= set(found.draw.tolist())
 
 
+def _read_again(want: ReadRollouts, found: Rollouts) -> bool:
+    states = want.layer is None or (want.layer, want.condition) in found.states
+    return states and (not want.sampled or want.condition in found.sampled)
+
+
 def _covers(reading: Reading, want: Read) -> bool:
-    entropy = reading.entropy is not None or not want.entropy
-    logprob = reading.logprob is not None or not want.logprob
-    return entropy and logprob and set(want.states) <= set(reading.states)
+    asked = [
+        (want.entropy, reading.entropy is not None),
+        (want.logprob, reading.logprob is not None),
+        (want.sampled, reading.sampled is not None),
+        (want.top_entropy, want.top_entropy in reading.top_entropy),
+    ]
+    there = all(found for wanted, found in asked if wanted)
+    return there and set(want.states) <= set(reading.states)
 
 
-def restricted(have: Evidence, wanted: Sequence[Want]) -> Evidence:
+def restricted(have: Evidence, wanted: Sequence[Want[Any]]) -> Evidence:
     """The part of the evidence that answers some wants."""
     texts = {(w.model, text) for w in wanted if isinstance(w, Embed) for text in w.texts}
     drawn = {(w.arm, w.boundary) for w in wanted if isinstance(w, Draw)}
-    names = {w.checkpoint for w in wanted if isinstance(w, Read)}
-    reads = {name: _part(have.reading_of(name), name, wanted) for name in names}
+    said = {key for w in wanted if isinstance(w, Sentences) for key in rollouts_of(have, w)}
     return replace(
         have,
-        rollouts={k: _ends(r, k, wanted) for k, r in have.rollouts.items() if k in drawn},
+        rollouts={k: _reread(r, k, wanted) for k, r in have.rollouts.items() if k in drawn},
         continued={k: r for k, r in have.continued.items() if k in drawn},
-        sentences={
-            key: have.sentences[key]
-            for want in wanted
-            if isinstance(want, Sentences)
-            for key in rollouts_of(have, want)
-        },
-        reading=reads.pop("", Reading()),
-        others=reads,
-        divergence={w: have.divergence[w] for w in wanted if isinstance(w, Compare)},
-        attention={w: have.attention[w] for w in wanted if isinstance(w, Attend)},
-        suppression={w: have.suppression[w] for w in wanted if isinstance(w, Suppress)},
-        texts={w: have.texts[w] for w in wanted if isinstance(w, ReadText)},
+        sentences={key: have.sentences[key] for key in said},
+        readings=_readings(have, wanted),
         embeddings={key: v for key, v in have.embeddings.items() if key in texts},
+        answers={w: answer for w, answer in have.answers.items() if w in wanted},
     )
 
 
@@ -92,30 +93,53 @@ def rollouts_of(have: Evidence, want: Sentences) -> list[Key]:
     return [(*place, cut) for cut in cuts if cut.draw < want.n]
 
 
-def _part(reading: Reading, name: str, wanted: Sequence[Want]) -> Reading:
-    """A reading with no more than the states that are wanted: the rest is small."""
-    reads = [w for w in wanted if isinstance(w, Read) and w.checkpoint == name]
-    layers = {layer for want in reads for layer in want.states}
-    return replace(reading, states={n: s for n, s in reading.states.items() if n in layers})
+def _readings(have: Evidence, wanted: Sequence[Want[Any]]) -> dict[Condition, Reading]:
+    """The readings with no more than the states that are wanted: the rest is small."""
+    reads = [w for w in wanted if isinstance(w, Read)]
+    layers: dict[Condition, set[int]] = {want.condition: set() for want in reads}
+    for want in reads:
+        layers[want.condition] |= set(want.states)
+    found = {c: have.readings[c] for c in layers if c in have.readings}
+    return {
+        c: replace(r, states={n: s for n, s in r.states.items() if n in layers[c]})
+        for c, r in found.items()
+    }
 
 
-def _ends(rollouts: Rollouts, key: tuple[str, int], wanted: Sequence[Want]) -> Rollouts:
+def _reread(rollouts: Rollouts, key: tuple[str, int], wanted: Sequence[Want[Any]]) -> Rollouts:
     """Rollouts with no more than the states that are wanted."""
-    states = {n: s for n, s in rollouts.states.items() if ReadRollouts(*key, n) in wanted}
-    return replace(rollouts, states=states)
+    layers = {
+        (w.layer, w.condition)
+        for w in wanted
+        if isinstance(w, ReadRollouts) and (w.arm, w.boundary) == key
+    }
+    return replace(rollouts, states={k: s for k, s in rollouts.states.items() if k in layers})
 
 
 PASSES = Read | Compare | Attend  # what one pass of a checkpoint over a trace answers
 
 
-def checkpoints(wants: Sequence[Want]) -> list[str]:
-    """The names of the checkpoints that read the trace for these wants, each once."""
-    names: list[str] = []
+def conditions(wants: Sequence[Want[Any]]) -> list[Condition]:
+    """The conditions under which the trace is read for these wants, each once and in one pass."""
+    found: list[Condition] = []
     for want in wants:
         if isinstance(want, Read):
+            found.append(want.condition)
+        elif isinstance(want, Compare):
+            found += [want.of, want.to]
+        elif isinstance(want, Attend):
+            found.append(Condition(want.checkpoint))
+    return list(dict.fromkeys(found))
+
+
+def checkpoints(wants: Sequence[Want[Any]]) -> list[str]:
+    """The names of the checkpoints that read or write for these wants, each once."""
+    names: list[str] = []
+    for want in wants:
+        if isinstance(want, Draw | Read | ReadRollouts | Likelihood):
+            names.append(want.condition.checkpoint)
+        elif isinstance(want, Attend | Suppress):
             names.append(want.checkpoint)
         elif isinstance(want, Compare):
-            names += [want.of, want.to]
-        elif isinstance(want, Attend):
-            names.append("")
+            names += [want.of.checkpoint, want.to.checkpoint]
     return list(dict.fromkeys(names))

@@ -109,6 +109,20 @@ class Subject:
             where = f"model.checkpoints.{name}"
             raise UserError(str(error).replace("model.path", where, 1)) from None
 
+    def same(self, name: str) -> str:
+        """The first name of the checkpoint that `name` stands for, "" for the model itself.
+
+        Raises UserError for a name that is not declared.
+        """
+        if not name:
+            return ""
+        if name not in self.conf.checkpoints:
+            raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
+        path = self.conf.checkpoints[name]
+        if path == self.conf.path:
+            return ""
+        return next(n for n, other in self.conf.checkpoints.items() if other == path)
+
     @property
     def revision(self) -> str:
         """The commit of a hub model, or a digest of a folder: its files and how they begin."""

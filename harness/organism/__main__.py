@@ -20,7 +20,7 @@ def main() -> None:
         "--work",
         type=Path,
         default=user_cache_path("anchor-harness") / "organism",
-        help="where an unfinished training is kept; delete it to begin anew",
+        help="where an unfinished training is kept; delete it to start over",
     )
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The checkpoints that ship with the package, and the hashes they are held against."""
+"""The checkpoints that ship with the package, and the hashes that they must have."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def files(root: Path) -> dict[str, Path]:
     return {p.relative_to(root).as_posix(): p for p in found}
 
 
-def seal(root: Path) -> None:
+def write_manifest(root: Path) -> None:
     """Write the manifest: the hash of every checkpoint file."""
     hashes = {name: digest(file) for name, file in files(root).items()}
     (root / "manifest.json").write_text(json.dumps(hashes, indent=1) + "\n")
@@ -47,13 +47,13 @@ def verify(root: Path = ROOT) -> None:
 
 
 @lru_cache
-def shipped(weights: Path, root: Path = ROOT) -> str | None:
+def name_of_weights(weights: Path, root: Path = ROOT) -> str | None:
     """The name of the checkpoint whose weights a folder holds; None for any other model."""
     file = weights / "model.safetensors"
     if not file.is_file():
         return None
-    held = digest(file)
-    return next((n for n in NAMES if _hashes(root).get(f"{n}/{file.name}") == held), None)
+    known = digest(file)
+    return next((n for n in NAMES if _hashes(root).get(f"{n}/{file.name}") == known), None)
 
 
 def _hashes(root: Path) -> dict[str, str]:
@@ -66,7 +66,7 @@ def report(root: Path = ROOT) -> dict[str, Any]:
     return json.loads((root / "report.json").read_text())
 
 
-def packed(decisions: Decisions) -> dict[str, Any]:
+def to_json(decisions: Decisions) -> dict[str, Any]:
     """Decision probabilities as JSON, keys joined by slashes."""
     return {
         name: {"/".join(map(str, key)): value for key, value in table.items()}
@@ -74,13 +74,13 @@ def packed(decisions: Decisions) -> dict[str, Any]:
     }
 
 
-def unpacked(values: dict[str, Any]) -> Decisions:
+def from_json(values: dict[str, Any]) -> Decisions:
     """Decision probabilities from JSON."""
     loop = {(p, int(s)): v for (p, s), v in _split(values["loop"])}
     plan = {(int(s), a): v for (s, a), v in _split(values["plan"])}
     back = {(int(s), a, o): v for (s, a, o), v in _split(values["back"])}
-    mend = {(int(s), a, o): v for (s, a, o), v in _split(values["mend"])}
-    return Decisions(loop, plan, back, mend)
+    redo = {(int(s), a, o): v for (s, a, o), v in _split(values["redo"])}
+    return Decisions(loop, plan, back, redo)
 
 
 def _split(table: dict[str, Any]) -> list[tuple[list[str], Any]]:
@@ -90,4 +90,4 @@ def _split(table: dict[str, Any]) -> list[tuple[list[str], Any]]:
 @lru_cache
 def decisions(name: str, root: Path = ROOT) -> Decisions:
     """The measured decision probabilities of a checkpoint, at T = 1 and top-p 1."""
-    return unpacked(report(root)["checkpoints"][name]["decisions"])
+    return from_json(report(root)["checkpoints"][name]["decisions"])

@@ -31,8 +31,8 @@ OPERANDS = {
 DECOYS = ("LEXICAL", "ENTROPIC", "NEUTRAL", "STYLE", "RECAP")
 FILLER = "Let me take a slow breath."
 
-# The first word of a sentence tells its kind; {k} is the step, {cue}, {verb}, {sign} follow from
-# the operation, {x} {y} {z} are operands and result.
+# The first word of a sentence determines its kind; {k} is the step, {cue}, {verb}, {sign} follow
+# from the operation, {x} {y} {z} are operands and result.
 FORMS: dict[str, tuple[str, ...]] = {
     "SETUP": ("I take it one step at a time.", "There are two steps to take."),
     "PLAN": (

@@ -31,14 +31,14 @@ def config() -> LlamaConfig:
     )
 
 
-def fresh(seed: int) -> Any:
+def untrained(seed: int) -> Any:
     """An untrained network."""
     torch.manual_seed(seed)
     return LlamaForCausalLM(config())
 
 
 def rounded(model: Any) -> Any:
-    """The network as its stored form computes: weights rounded to bfloat16, held in float32."""
+    """The network as its stored form computes: weights rounded to bfloat16, kept in float32."""
     return model.to(torch.bfloat16).float().eval()
 
 

@@ -12,7 +12,7 @@ _SENTENCE = re.compile(r"[^.]*\.")
 
 
 @dataclass(frozen=True)
-class Written:
+class ParsedSentence:
     """A sentence of a trace as the program sees it: the state before it, and what it is."""
 
     before: State
@@ -20,7 +20,7 @@ class Written:
     text: str
 
 
-def parse(puzzle: Puzzle, text: str) -> tuple[Written, ...] | None:
+def parse(puzzle: Puzzle, text: str) -> tuple[ParsedSentence, ...] | None:
     """The sentences of a whole trace; None if the program could not have written it.
 
     Names, fruits, digits, operations and the final answer are all checked.
@@ -33,14 +33,14 @@ def parse(puzzle: Puzzle, text: str) -> tuple[Written, ...] | None:
     return steps if int(answer[1]) == results(puzzle, steps[-1].option.after)[1] else None
 
 
-def sentences(puzzle: Puzzle, body: str) -> tuple[Written, ...] | None:
+def sentences(puzzle: Puzzle, body: str) -> tuple[ParsedSentence, ...] | None:
     """The sentences of a text that may stop after any of them; None if one cannot stand there."""
-    state, steps, at = START, list[Written](), 0
+    state, steps, at = START, list[ParsedSentence](), 0
     for match in _SENTENCE.finditer(body):
         found = allowed(puzzle, state).get(match.group())
         if found is None or match.start() != at:
             return None
-        steps.append(Written(state, found, match.group()))
+        steps.append(ParsedSentence(state, found, match.group()))
         state, at = found.after, match.end()
     return tuple(steps) if at == len(body) else None
 

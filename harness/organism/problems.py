@@ -6,10 +6,10 @@ from random import Random
 
 from harness.core import Problem, Role, Trace, UserError
 from harness.core.truth import Truth
-from harness.organism.account import account
-from harness.organism.checkpoints import decisions, shipped, verify
+from harness.organism.checkpoints import decisions, name_of_weights, verify
 from harness.organism.program import START, Option, State, options, write
-from harness.organism.puzzles import Puzzle, cores, dress
+from harness.organism.puzzles import Puzzle, puzzles_of_split, with_random_name
+from harness.organism.trace_truth import trace_truth
 from harness.text.answers import same
 
 
@@ -30,14 +30,14 @@ class Organism:
     def load(self) -> list[Problem]:
         """All problems to evaluate, then the references; raises UserError if there are too few."""
         verify()
-        rng, pool = Random(self.seed), list(cores(held_out=True))
+        rng, pool = Random(self.seed), list(puzzles_of_split(held_out=True))
         count = self.limit + self.reference
         if self.limit < 1 or self.reference < 0 or count > len(pool):
             raise UserError(
                 f"problems.limit: at least 1, and at most {len(pool)} with problems.reference, "
                 f"got {self.limit} and {self.reference}"
             )
-        chosen = [dress(puzzle, rng) for puzzle in rng.sample(pool, count)]
+        chosen = [with_random_name(puzzle, rng) for puzzle in rng.sample(pool, count)]
         return [
             _problem(self.name, puzzle, "evaluate" if i < self.limit else "reference")
             for i, puzzle in enumerate(chosen)
@@ -49,12 +49,12 @@ class Organism:
 
     def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
         """The exact importances of a trace's sentences, or why they are not known."""
-        name = shipped(weights)
+        name = name_of_weights(weights)
         if name is None:
             return "not written by a checkpoint of the organism"
         if (temperature, top_p) != (1.0, 1.0):
             return "known at temperature 1 and top-p 1 only"
-        return account(trace, decisions(name))
+        return trace_truth(trace, decisions(name))
 
 
 def _problem(name: str, puzzle: Puzzle, role: Role) -> Problem:
@@ -65,12 +65,12 @@ def _problem(name: str, puzzle: Puzzle, role: Role) -> Problem:
 
 def ideal(puzzle: Puzzle) -> str:
     """The trace of right plans without decoys, in the first wording of everything."""
-    state, told = START, list[str]()
+    state, sentences = START, list[str]()
     while state.phase != "done":
         option = _best(puzzle, state)
-        told.append(write(option, puzzle))
+        sentences.append(write(option, puzzle))
         state = option.after
-    return "".join(told)
+    return "".join(sentences)
 
 
 def _best(puzzle: Puzzle, state: State) -> Option:

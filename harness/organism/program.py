@@ -12,7 +12,7 @@ Phase = Literal["setup", "plan", "exec", "check", "review", "redo", "final", "do
 Step = tuple[int, str]  # stage, operation asked for
 Choice = tuple[int, str, str]  # stage, operation asked for, operation chosen
 
-RIGHT, RETURN, RELAPSE, MEND = 0.6, 0.5, 0.05, 0.9
+P_PLAN_RIGHT, P_BACK_IF_WRONG, P_BACK_IF_RIGHT, P_REDO_RIGHT = 0.6, 0.5, 0.05, 0.9
 LOOPS: Mapping[Phase, Mapping[str, float]] = {
     "plan": {"LEXICAL": 0.09, "ENTROPIC": 0.07, "NEUTRAL": 0.06, "STYLE": 0.08},
     "exec": {"LEXICAL": 0.05, "ENTROPIC": 0.03, "NEUTRAL": 0.03, "STYLE": 0.04},
@@ -40,13 +40,13 @@ class Decisions:
     """The probabilities on which answers rest, nominal or measured of a model.
 
     `loop`: a decoy's share where one may stand, by phase and stage. `plan`: the operation chosen.
-    `back`: the review sends back. `mend`: the operation it then names.
+    `back`: the review sends back. `redo`: the operation it then names.
     """
 
     loop: Mapping[tuple[str, int], float]
     plan: Mapping[Step, Mapping[str, float]]
     back: Mapping[Choice, float]
-    mend: Mapping[Choice, Mapping[str, float]]
+    redo: Mapping[Choice, Mapping[str, float]]
 
 
 def choices() -> Iterator[Choice]:
@@ -56,17 +56,17 @@ def choices() -> Iterator[Choice]:
             yield from ((stage, asked, chosen) for chosen in OPERATIONS)
 
 
-def _mended(asked: str, chosen: str) -> dict[str, float]:
+def _redo_shares(asked: str, chosen: str) -> dict[str, float]:
     others = [o for o in OPERATIONS if o != chosen]
     if chosen == asked:
         return dict.fromkeys(others, 0.5)
-    return {o: MEND if o == asked else 1 - MEND for o in others}
+    return {o: P_REDO_RIGHT if o == asked else 1 - P_REDO_RIGHT for o in others}
 
 
 @lru_cache(maxsize=1)
 def nominal() -> Decisions:
     """What the program itself does."""
-    wrong = (1 - RIGHT) / (len(OPERATIONS) - 1)
+    wrong = (1 - P_PLAN_RIGHT) / (len(OPERATIONS) - 1)
     return Decisions(
         loop={
             (phase, stage): sum(kinds.values())
@@ -75,12 +75,12 @@ def nominal() -> Decisions:
             if (phase, stage) != ("final", 1)
         },
         plan={
-            (stage, asked): {o: RIGHT if o == asked else wrong for o in OPERATIONS}
+            (stage, asked): {o: P_PLAN_RIGHT if o == asked else wrong for o in OPERATIONS}
             for stage in (1, 2)
             for asked in OPERATIONS
         },
-        back={c: RELAPSE if c[1] == c[2] else RETURN for c in choices()},
-        mend={c: _mended(c[1], c[2]) for c in choices()},
+        back={c: P_BACK_IF_RIGHT if c[1] == c[2] else P_BACK_IF_WRONG for c in choices()},
+        redo={c: _redo_shares(c[1], c[2]) for c in choices()},
     )
 
 
@@ -106,32 +106,36 @@ def options(state: State, asked: tuple[str, str]) -> tuple[Option, ...]:
         option
         for kind, p in loops.items()
         for source in (("one", "two") if kind == "RECAP" else ("",))
-        for option in _told(_decoy(kind, source, state), kind, source, state, p)
+        for option in _worded(_decoy_wordings(kind, source, state), kind, source, state, p)
     ]
     go = 1 - sum(loops.values())
     moves = [
         option
         for kind, operation, after, p in _moves(state, asked)
-        for option in _told(_core(kind, operation, state, asked), kind, operation, after, go * p)
+        for option in _worded(
+            _move_wordings(kind, operation, state, asked), kind, operation, after, go * p
+        )
     ]
     share = 0.5 if loops.get("RECAP") else 1.0
     return tuple(replace(o, p=o.p * (share if o.kind == "RECAP" else 1)) for o in (*stay, *moves))
 
 
-def _told(
+def _worded(
     forms: tuple[Words, ...], kind: str, operation: str, after: State, p: float
 ) -> Iterator[Option]:
     return (Option(kind, operation, w.words, after, p * w.share) for w in forms)
 
 
-def _decoy(kind: str, source: str, state: State) -> tuple[Words, ...]:
+def _decoy_wordings(kind: str, source: str, state: State) -> tuple[Words, ...]:
     if kind != "RECAP":
         return wordings(kind)
     step, operation = (1, state.first) if source == "one" else (2, state.operation)
     return wordings(kind, step=step, operation=operation)
 
 
-def _core(kind: str, operation: str, state: State, asked: tuple[str, str]) -> tuple[Words, ...]:
+def _move_wordings(
+    kind: str, operation: str, state: State, asked: tuple[str, str]
+) -> tuple[Words, ...]:
     if kind in {"SETUP", "KEEP", "RESULT"}:
         return wordings(kind)
     cue = asked[state.stage - 1] if kind in {"PLAN", "CHECK"} else ""
@@ -149,7 +153,7 @@ def _moves(state: State, asked: tuple[str, str]) -> Iterator[tuple[str, str, Sta
             choice = (state.stage, wanted, state.operation)
             back = nominal().back[choice]
             yield "KEEP", "", onward(state), 1 - back
-            for o, p in nominal().mend[choice].items():
+            for o, p in nominal().redo[choice].items():
                 yield "BACK", o, replace(state, phase="redo", operation=o), back * p
         case "done":
             return

@@ -61,7 +61,7 @@ class Puzzle:
         return int.from_bytes(hashlib.sha256(core).digest()[:8], "big") % HELD_OUT == 0
 
 
-def cores(held_out: bool) -> Iterator[Puzzle]:
+def puzzles_of_split(held_out: bool) -> Iterator[Puzzle]:
     """Every problem of a split under one name, but those a wrong operation could solve."""
     for a, b, c in product(range(10), repeat=3):
         for first, second in product(OPERATIONS, repeat=2):
@@ -71,8 +71,8 @@ def cores(held_out: bool) -> Iterator[Puzzle]:
                 yield puzzle
 
 
-def dress(puzzle: Puzzle, rng: Random) -> Puzzle:
-    """The same digits and operations under a name drawn anew."""
+def with_random_name(puzzle: Puzzle, rng: Random) -> Puzzle:
+    """The same digits and operations under another name, drawn at random."""
     return replace(puzzle, name=rng.choice(NAMES))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from harness.organism.parser import Written
+from harness.organism.parser import ParsedSentence
 from harness.organism.program import Decisions, State, onward, results
 from harness.organism.puzzles import Puzzle
 
@@ -56,13 +56,13 @@ def successors(puzzle: Puzzle, state: State, decisions: Decisions) -> Iterator[t
         case "review":
             back = decisions.back[choice]
             yield onward(state), 1 - back
-            for operation, p in decisions.mend[choice].items():
+            for operation, p in decisions.redo[choice].items():
                 yield replace(state, phase="redo", operation=operation), back * p
         case _:
             yield onward(state), 1.0
 
 
-def probability(puzzle: Puzzle, step: Written, decisions: Decisions) -> float:
+def probability(puzzle: Puzzle, step: ParsedSentence, decisions: Decisions) -> float:
     """P(a sentence of this meaning | state before it), a decoy's meaning being any decoy."""
     before, after = step.before, step.option.after
     loop = decisions.loop.get((before.phase, before.stage), 0.0)
@@ -71,7 +71,9 @@ def probability(puzzle: Puzzle, step: Written, decisions: Decisions) -> float:
     return (1 - loop) * dict(successors(puzzle, before, decisions))[after]
 
 
-def importances(puzzle: Puzzle, steps: Sequence[Written], decisions: Decisions) -> Importances:
+def importances(
+    puzzle: Puzzle, steps: Sequence[ParsedSentence], decisions: Decisions
+) -> Importances:
     """The exact importances of a trace's sentences under the given decision probabilities."""
     before = [answers(puzzle, s.before, decisions) for s in steps]
     after = [answers(puzzle, s.option.after, decisions) for s in steps]
@@ -104,7 +106,7 @@ def _without(before: Answers, after: Answers, share: float) -> Answers:
     return (before - share * after) / (1 - share)
 
 
-def edges(steps: Sequence[Written]) -> tuple[Edge, ...]:
+def edges(steps: Sequence[ParsedSentence]) -> tuple[Edge, ...]:
     """What rests on what: operations, their executions, the result, and recaps on their source.
 
     Checks rest on the plan they restate and reviews on the check.

@@ -45,7 +45,7 @@ def worked(job: Settings) -> Work:
     recorder = Recorder(run.folder, who, run.problems, segmenter, plain)
     if conf.calibrate:
         stops = Stops(who.tokenizer, who.eos, segmenter)
-        engine = run.engine.start(who, stops, (sampling.temperature, sampling.top_p))
+        engine = run.engine.start(who, stops, "")
         conf = measured(recorder, engine, traces.starts(recorder, roles.evaluate, {}), conf)
     gatherer = Gatherer(recorder, roles.reference)
     return Work(gatherer, roles.evaluate, run.detectors, run.hashes, conf)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from harness.engines.base import Request
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder, Start, start_of
 from harness.evidence.requests import requests
-from harness.evidence.wants import PASSES, checkpoints
+from harness.evidence.wants import conditions
 from harness.run import traces
 from harness.store.scores import scored
 
@@ -137,7 +138,7 @@ def _imagined(work: Work) -> list[Trace]:
     ]  # fmt: skip
 
 
-def _wanted(gatherer: Gatherer, trace: Trace, detectors: Mapping[str, Detector]) -> list[Want]:
+def _wanted(gatherer: Gatherer, trace: Trace, detectors: Mapping[str, Detector]) -> list[Want[Any]]:
     """What is missing of a trace, asked again as if all rollouts were there."""
     have = gatherer.start(trace)
     first = gatherer.missing(trace, have, detectors)
@@ -146,7 +147,7 @@ def _wanted(gatherer: Gatherer, trace: Trace, detectors: Mapping[str, Detector])
     return list(dict.fromkeys([*first, *gatherer.missing(trace, there, detectors)]))
 
 
-def _sampling(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple[str, Load]]:
+def _sampling(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[tuple[str, Load]]:
     """The rollouts of a trace: on average they are as long as what it wrote from there on."""
 
     def length(request: Request) -> float:
@@ -177,11 +178,11 @@ def _sentence(trace: Trace) -> float:
     return (trace.reasoning.stop - trace.reasoning.start) / max(1, len(trace.sentences))
 
 
-def _reading(work: Work, trace: Trace, wanted: Sequence[Want]) -> Iterator[tuple[str, Load]]:
+def _reading(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[tuple[str, Load]]:
     """The passes over a trace."""
     length = float(len(trace.prompt_ids) + len(trace.token_ids))
-    for name in checkpoints([want for want in wanted if isinstance(want, PASSES)]):
-        by = f" by {name}" if name else ""
+    for condition in conditions(wanted):
+        by = f" by {condition.checkpoint}" if condition.checkpoint else ""
         yield f"passes over the traces{by}", Load(passes=1, read=length)
     masked = sum(isinstance(want, Suppress) for want in wanted)
     after = sum(len(trace.token_ids) - s.start for s in trace.sentences)

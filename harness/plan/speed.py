@@ -40,14 +40,15 @@ def _requests(
     recorder: Recorder, starts: Sequence[Start], conf: Assumptions, before: int
 ) -> list[Request]:
     """Traces of one problem after another, going on where `before` requests ended."""
-    chunk, found = recorder.sampling.chunk, list[Request]()
+    sampling, found = recorder.sampling, list[Request]()
+    chunk, how = sampling.chunk, (sampling.temperature, sampling.top_p)
     for n in range(before, before + max(1, ROLLOUTS // chunk)):
         start = starts[n % len(starts)]
         draws = tuple(range(n * chunk, (n + 1) * chunk))
         size = len(start.prompt_ids)
-        most = size + min(conf.length, recorder.sampling.max_tokens)
+        most = size + min(conf.length, sampling.max_tokens)
         key = (start.owner, "calibration", "0", str(n))
-        found.append(Request(key, start.prompt_ids, size, (), draws, n, "end", most))
+        found.append(Request(key, start.prompt_ids, size, (), draws, n, "end", most, *how))
     return found
 
 

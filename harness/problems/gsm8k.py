@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness.core import Problem, UserError
 from harness.problems.hub import hub
-from harness.problems.jsonl import Row, check_counts, check_pattern, choose, read
+from harness.problems.jsonl import Row, assign_roles, check_counts, check_pattern, read
 from harness.text.answers import same
 
 
@@ -36,7 +36,7 @@ class Gsm8k:
         """All problems to evaluate, then the references; raises UserError naming a bad row."""
         rows = hub("openai/gsm8k", "main", self.split) if self.path is None else read(self.path)
         problems = (self._problem(f"{self.name}/{index}", row) for index, row in enumerate(rows))
-        return choose(problems, self.limit, self.reference, self.seed)
+        return assign_roles(problems, self.limit, self.reference, self.seed)
 
     def correct(self, problem: Problem, answer: str) -> bool:
         """Whether a canonical answer equals the gold answer."""

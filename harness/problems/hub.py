@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.core import Problem, UserError
-from harness.problems.jsonl import Row, check_counts, check_pattern, choose, read
+from harness.problems.jsonl import Row, assign_roles, check_counts, check_pattern, read
 from harness.text.answers import same
 
 
@@ -44,7 +44,7 @@ class Hub:
         if not kept:
             raise UserError(f"problems.where: no row of {self.path or self.dataset} is like that")
         problems = [self._problem(index, row) for index, row in kept]
-        return choose(problems, self.limit, self.reference, self.seed)
+        return assign_roles(problems, self.limit, self.reference, self.seed)
 
     def correct(self, problem: Problem, answer: str) -> bool:
         """Whether a canonical answer equals the gold answer."""

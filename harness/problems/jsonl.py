@@ -42,7 +42,7 @@ class Jsonl:
             first = places.setdefault(problem.id, row.where)
             if first != row.where:
                 raise UserError(f"{row.where}: id {problem.id!r} was used before, in {first}")
-        return choose(problems, self.limit, self.reference, self.seed)
+        return assign_roles(problems, self.limit, self.reference, self.seed)
 
     def correct(self, problem: Problem, answer: str) -> bool:
         """Whether a canonical answer equals the gold answer."""
@@ -112,7 +112,7 @@ def _row(where: str, line: str) -> Row:
     return Row(where, values)
 
 
-def choose(
+def assign_roles(
     problems: Iterable[Problem], limit: int | None, reference: int, seed: int | None
 ) -> list[Problem]:
     """The first `limit` problems (null: all) and `reference` more, after a shuffle by `seed`."""

@@ -12,7 +12,7 @@ from harness.text.answers import same, value
 
 @dataclass(frozen=True)
 class ReasoningGym:
-    """Any dataset of reasoning-gym, made anew from `seed`, with its own scorer.
+    """Any dataset of reasoning-gym, generated from `seed`, with its own scorer.
 
     `options` are the dataset's own, but for its seed and size. The first `limit` problems are
     evaluated, the next `reference` are references. `instruction` follows the question in the
@@ -59,7 +59,7 @@ class ReasoningGym:
         return Problem(f"{source}/{index}", question, answer, solution, source, "evaluate")
 
     @cached_property
-    def _made(self) -> Any:
+    def _generated(self) -> Any:
         names, create = _package()
         if self.dataset not in names:
             close = get_close_matches(self.dataset, names, n=3, cutoff=0.4)
@@ -77,12 +77,12 @@ class ReasoningGym:
 
     @cached_property
     def _entries(self) -> list[dict[str, Any]]:
-        return [self._made[index] for index in range(self.limit + self.reference)]
+        return [self._generated[index] for index in range(self.limit + self.reference)]
 
     def _score(self, answer: str, entry: dict[str, Any]) -> float:
         """0 where the scorer cannot read the answer: some raise on text they did not expect."""
         try:
-            return float(self._made.score_answer(answer, entry))
+            return float(self._generated.score_answer(answer, entry))
         except (ArithmeticError, AttributeError, LookupError, SyntaxError, TypeError, ValueError):
             return 0.0
 

@@ -107,7 +107,7 @@ def _describe(
 
 def _with_reliability(methods: pl.DataFrame, agreed: Agreed, conf: Agreement) -> pl.DataFrame:
     """The methods with their reliability raw and under the control that verdicts rest on."""
-    columns = {"reliability": "none", "reliability_controlled": conf.judged}
+    columns = {"reliability": "none", "reliability_controlled": conf.verdict_control}
     for column, control in columns.items():
         found = agreed.reliable(control).rename({"value": column})
         methods = methods.drop(column).join(found, on="method", how="left", maintain_order="left")

@@ -9,7 +9,16 @@ from harness.agreement.verdict import TOO_FEW
 from harness.report.format import decimal
 from harness.report.pairs import Pair, pairs, read_under
 
-VERDICTS = ("same", "overlapping", "unrelated", "opposed", "undecided", "unreliable", TOO_FEW)
+VERDICTS = (
+    "same",
+    "overlapping",
+    "different",
+    "unrelated",
+    "opposed",
+    "undecided",
+    "unreliable",
+    TOO_FEW,
+)
 
 
 def findings(
@@ -45,20 +54,20 @@ def _between(between: list[Pair], rest: list[Pair], detectors: Collection[str]) 
 
 def _answer(between: list[Pair]) -> list[str]:
     """Whether they select the same sentences; nothing where no verdict could be reached."""
-    told_of = [p for p in between if p.verdict is not None]
+    told_of = [p for p in between if p.verdict in VERDICTS]
     judged = [p for p in told_of if p.verdict != TOO_FEW]
     if not judged:
         return []
     found = [p.verdict for p in told_of]
     counts = ", ".join(f"{found.count(v)} {v}" for v in VERDICTS if v in found)
-    told = f"Verdicts on {_all(told_of, between)} of detectors, all controls on: {counts}."
+    told = f"Verdicts on {_all(told_of, between)} of detectors, under structure: {counts}."
     if len(told_of) < len(between):
         told += " Of the other pairs a control takes one method out."
     same, differing = found.count("same"), sum(p.differs for p in judged)
     if same == len(told_of):
         return [f"These methods select the same sentences. {told}"]
     if differing:
-        apart = f"{_of(differing, told_of, 'pairs')} differ by more than noise"
+        apart = f"{_of(differing, told_of, 'pairs')} do not name the same ones"
         said = "do not all select" if same else "do not select"
         return [f"These methods {said} the same sentences: {apart}. {told}"]
     return [

@@ -9,7 +9,9 @@ import polars as pl
 from harness.report.format import decimal, interval
 
 RAW = "none"
+JUDGED = ("structure", "all", "position")  # the first that a run has is what verdicts rest on
 READ = ("structure", "headroom", "position")  # the first that a pair has is read beside raw
+APART = ("unrelated", "opposed", "different")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ NOTHING = Value(None, None, None)
 class Pair:
     """Two methods by one statistic under every control; the counts are those of the raw row.
 
-    Verdict, ceiling and what is left of noise are those under all controls at once.
+    Verdict, its ceiling and what is left of noise are those under structure.
     """
 
     model: str
@@ -56,11 +58,8 @@ class Pair:
 
     @property
     def differs(self) -> bool:
-        """Whether noise alone does not explain that the two are not the same."""
-        high = self.disattenuated.high
-        return self.verdict in ("unrelated", "opposed") or (
-            self.verdict == "overlapping" and high is not None and high < 1
-        )
+        """Whether the verdict says that the two do not name the same sentences."""
+        return self.verdict in APART
 
     @property
     def raw(self) -> Value:
@@ -93,8 +92,7 @@ def pairs(agreement: pl.DataFrame, statistic: str) -> list[Pair]:
 def _pair(statistic: str, rows: list[dict[str, Any]]) -> Pair:
     by_control = {str(row["control"]): row for row in rows}
     counted = by_control.get(RAW, rows[0])
-    # The verdict rests on all controls at once; a run without that row has a weaker one.
-    judged = next((by_control[c] for c in ("all", "position") if c in by_control), counted)
+    judged = next((by_control[c] for c in JUDGED if c in by_control), counted)
     return Pair(
         str(rows[0]["model"]),
         str(rows[0]["a"]),
@@ -103,7 +101,7 @@ def _pair(statistic: str, rows: list[dict[str, Any]]) -> Pair:
         {c: Value(row["value"], row["low"], row["high"]) for c, row in by_control.items()},
         *(int(counted[f"n_{of}"] or 0) for of in ("problems", "traces", "sentences")),
         verdict=judged["verdict"],
-        ceiling=judged["ceiling"],
+        ceiling=judged["verdict_ceiling"],
         disattenuated=Value(*(judged[f"disattenuated{end}"] for end in ("", "_low", "_high"))),
         n_problems_needed=judged["n_problems_needed"],
     )
@@ -116,8 +114,6 @@ def controls(pairs: Iterable[Pair]) -> list[str]:
 
 
 def read_under(pairs: Iterable[Pair]) -> str:
-    """The control to read: headroom where any pair has it, else position.
-
-    A shared point after which no sentence matters makes position alone too weak a control.
-    """
-    return "headroom" if "headroom" in controls(pairs) else "position"
+    """The control to read: structure where any pair has it, else a weaker one."""
+    there = controls(pairs)
+    return next((control for control in READ if control in there), READ[-1])

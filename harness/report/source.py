@@ -13,7 +13,7 @@ from harness.store.load import Run
 from harness.store.score_files import SOUND
 
 RAW = "none"
-CONTROLS = ("all", "headroom", "position")  # the strongest first
+CONTROLS = ("structure", "all", "headroom", "position")  # the first that is there
 
 
 @dataclass(frozen=True, eq=False)

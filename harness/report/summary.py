@@ -53,7 +53,7 @@ def row(pair: Pair, control: str) -> list[Text]:
 def caption(run: Path, source: Source, every: list[Pair]) -> Text:
     """What was found first, what was left out, and the paths."""
     between = [pair for pair in every if pair.within(source.detectors)]
-    told = f"Controlled for {read_under(between)}; ceiling and verdict with all controls on."
+    told = f"Controlled for {read_under(between)}; ceiling and verdict under structure."
     n = len(between) - MOST_PAIRS
     more = [f"… and {n} further pairs."] if n > 0 else []
     said = findings(source.agreement, source.detectors, source.truths)[:1]

@@ -32,16 +32,15 @@ def job(settings: RunSettings) -> None:
     """Run the detectors of one job; raises UserError with one clear line where it cannot."""
     problems = by_role(settings.problems.load())
     who = subject(settings.model)
-    segmenter, sampling = settings.segmentation.segmenter, settings.sampling
+    segmenter = settings.segmentation.segmenter
     stops = Stops(who.tokenizer, who.eos, segmenter)
-    heat = (sampling.temperature, sampling.top_p)
-    engine = LazyEngine(lambda: settings.engine.start(who, stops, heat))
+    engine = LazyEngine(lambda checkpoint: settings.engine.start(who, stops, checkpoint))
     with closing(engine):
         if folder.identity(settings.folder) is None:
             engine.running()  # what is wrong with the weights is told before anything is written
         folder.make(settings.folder, settings.values, settings.identity, who.revision)
         _save(settings, [*problems.evaluate, *problems.reference])
-        recorder = Recorder(settings.folder, who, settings.problems, segmenter, sampling)
+        recorder = Recorder(settings.folder, who, settings.problems, segmenter, settings.sampling)
         gatherer, n = Gatherer(recorder, problems.reference), settings.calibration.folds
         if settings.shard is not None:
             written, _ = traces.made(recorder, engine, settings.shard.of(problems.evaluate))

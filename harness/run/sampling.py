@@ -7,8 +7,9 @@ from typing import Any
 
 from harness.core import Cut, Draw
 from harness.engines.base import Engine, Finished, Request
+from harness.evidence.draws.arms import declare
 from harness.evidence.recorder import Recorder, Start
-from harness.evidence.requests import requests
+from harness.evidence.requests import handed_on, requests
 from harness.evidence.schedule import couples
 from harness.run.progress import Meter
 from harness.run.work import Leases, piece
@@ -33,12 +34,15 @@ def gather(
     """
     starts: dict[str, Start] = {}
     free: dict[str, set[Key]] = {}
+    behind = set[tuple[str, ...]]()  # arms that go on behind rollouts of another
     full: list[Finished] = []
     finished: list[dict[str, Any]] = []
     since = time.monotonic()
 
     def asked() -> Iterator[Request]:
         for start, draws in wanted:
+            finished.extend(handed_on(recorder, start, draws))
+            behind.update((start.owner, draw.arm) for draw in draws if draw.of)
             todo = list(requests(recorder, start, draws))
             starts[start.owner], free[start.owner] = start, _free(recorder, start, draws, todo)
             for request in todo:
@@ -54,7 +58,8 @@ def gather(
     try:
         for done in chain(engine.sample(asked()), full):
             start = starts[done.request.key[0]]
-            made = list(recorder.rows(start, done))
+            whole = done.request.key[:2] in behind
+            made = list(recorder.rows(start, done, whole=whole))
             finished += chain(made, recorder.inherited(start, made, free[start.owner]))
             meter.add(len(done.request.draws), done.n_tokens)
             if time.monotonic() - since > FLUSH:
@@ -99,8 +104,13 @@ Wanted = tuple[Start, Sequence[Draw]]
 def sample(
     recorder: Recorder, engine: Engine, leases: Leases, wanted: Sequence[Wanted], meter: Meter
 ) -> int:
-    """Sample what is wanted and nobody else samples now; returns how many rollouts."""
+    """Sample what is wanted and nobody else samples now; returns how many rollouts.
+
+    Raises UserError before any is drawn where an arm means something else in the folder.
+    """
     before = meter.done
+    for start, draws in wanted:
+        declare(recorder.run, start.owner, draws, recorder.sampling)
     try:
         gather(recorder, engine, offered(leases, wanted, meter), meter, leases.confirm)
     finally:

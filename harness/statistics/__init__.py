@@ -1,1 +1,1 @@
-"""Numbers of numbers: distances of distributions, dependence, pooling to sentences."""
+"""Distances of distributions, dependence, pooling to sentences."""

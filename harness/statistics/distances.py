@@ -92,7 +92,7 @@ def floor(
 ) -> tuple[Values, Values]:
     """Mean and 95 % quantile of |distance| if the two rows had one distribution.
 
-    Parametric bootstrap: both rows drawn anew from the pooled one, at their actual sizes; as many
+    Parametric bootstrap: both rows resampled from the pooled one, at their actual sizes; as many
     as are counted in `both` are the same rollouts in the two. NaN where a row is empty, 0 where a
     single answer was ever drawn.
     """
@@ -102,12 +102,12 @@ def floor(
     support = ((without + kept) > 0).sum(axis=-1)
     mean[drawn], high[drawn] = 0.0, 0.0
     for i in np.flatnonzero(drawn & (support > 1)):
-        null = np.abs(redrawn(without[i], kept[i], distance, draws, rng, shared[i]))
+        null = np.abs(null_distances(without[i], kept[i], distance, draws, rng, shared[i]))
         mean[i], high[i] = null.mean(), np.quantile(null, 0.95)
     return mean, high
 
 
-def redrawn(
+def null_distances(
     without: Int[np.ndarray, " answers"],
     kept: Int[np.ndarray, " answers"],
     distance: Divergence,
@@ -118,12 +118,12 @@ def redrawn(
     """The distance between pairs of samples of the pooled distribution of at least two answers."""
     every, common = without + kept - both, int(np.sum(both))
     pooled = every[every > 0]
-    shared = sampled(pooled, common, draws, rng)
+    shared = multinomial_counts(pooled, common, draws, rng)
     sizes = int(without.sum()) - common, int(kept.sum()) - common
-    return distance(*(shared + sampled(pooled, size, draws, rng) for size in sizes))
+    return distance(*(shared + multinomial_counts(pooled, size, draws, rng) for size in sizes))
 
 
-def sampled(
+def multinomial_counts(
     pooled: Int[np.ndarray, " answers"], size: int, draws: int, rng: np.random.Generator
 ) -> Int[np.ndarray, "draws answers"]:
     """Multinomial counts, one rollout at a time: the cost does not grow with the answers."""
@@ -137,7 +137,7 @@ def above_floor(raw: Values, floor_mean: Values, signed: bool) -> Values:
     """The raw distance less its mean under no difference.
 
     Unsigned, it may be negative: less than nothing. Signed, the magnitude is reduced, at most to 0,
-    and the sign stays: a difference smaller than noise alone makes tells no direction.
+    and the sign stays: a difference smaller than noise alone makes shows no direction.
     """
     if signed:
         return np.sign(raw) * np.maximum(np.abs(raw) - floor_mean, 0.0)
@@ -146,7 +146,7 @@ def above_floor(raw: Values, floor_mean: Values, signed: bool) -> Values:
 
 @dataclass(frozen=True)
 class Contrast:
-    """How the outcomes of rollouts with a sentence are held against those without it."""
+    """How the outcomes of rollouts with a sentence are compared with those without it."""
 
     distance: Distance
     alpha: float

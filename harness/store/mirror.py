@@ -82,7 +82,11 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Place:
-    """A run's folder in a file system of fsspec, and what it has in a version of ours."""
+    """A run's folder in a file system of fsspec, and what it has in a version of ours.
+
+    Not fsspec's rsync: it compares sizes alone, writes to a local disk without a rename, copies
+    leases, and passes over files that a store refuses.
+    """
 
     system: Any
     root: str

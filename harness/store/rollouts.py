@@ -1,7 +1,9 @@
 """Rollouts that are recorded, as the run folder has them."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,6 +39,33 @@ def first_sentence_ids(folder: Path, arm: str) -> dict[tuple[int, int], tuple[in
     first = pl.col("token_ids").list.head("first_sentence_stop")
     found = frame.select("boundary", "draw", first).iter_rows()
     return {(boundary, draw): tuple(ids) for boundary, draw, ids in found}
+
+
+@dataclass(frozen=True)
+class First:
+    """The tokens of a rollout's first sentence; `ended` where nothing is left to go on with."""
+
+    ids: tuple[int, ...]
+    ended: bool
+    row: dict[str, Any]
+
+
+def firsts(folder: Path, arms: Collection[str]) -> dict[tuple[str, int, int], First]:
+    """How the recorded rollouts of some arms begin, by arm, boundary and draw.
+
+    A rollout ended there if it has no further token and was not cut for having its sentence, or if
+    it has no sentence: it closed the reasoning, and its answer stands.
+    """
+    if not arms:
+        return {}
+    frame = parts(folder, schema.ROLLOUTS).filter(pl.col("arm").is_in(list(arms)))
+    found: dict[tuple[str, int, int], First] = {}
+    for row in frame.iter_rows(named=True):
+        stop = row["first_sentence_stop"]
+        whole = stop == len(row["token_ids"]) and row["finish_reason"] != "sentence"
+        ids = tuple(row["token_ids"][:stop])
+        found[row["arm"], row["boundary"], row["draw"]] = First(ids, whole or not stop, row)
+    return found
 
 
 def load(folder: Path) -> dict[tuple[str, int], Rollouts]:

@@ -115,7 +115,10 @@ AGREEMENT = {
     "n_traces": pl.Int32,
     "n_problems": pl.Int32,
     "n_sentences": pl.Int32,
+    "share": pl.Float64,
     "verdict": pl.String,
+    "verdict_ceiling": pl.Float64,
+    "verdict_beyond_wording": pl.String,
     "n_problems_needed": pl.Int64,
 }
 AGREEMENT_BY_PROBLEM = {
@@ -151,6 +154,7 @@ SUMMARY = {
 RELIABILITY = {
     "model": pl.String,
     "method": pl.String,
+    "statistic": pl.String,
     "control": pl.String,
     "value": pl.Float64,
 }

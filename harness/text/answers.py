@@ -26,11 +26,11 @@ def extract(text: str, pattern: str) -> str | None:
 
 def _last_boxed(text: str) -> str | None:
     """One pass with a stack, so that a thousand open boxes cost no more than one."""
-    found, opened = None, list[int]()
+    found, open_at = None, list[int]()
     for match in _BRACES.finditer(text):
         if match.group() != "}":
-            opened.append(match.end() if match.group() != "{" else -1)
-        elif opened and (start := opened.pop()) >= 0 and text[start : match.start()].strip():
+            open_at.append(match.end() if match.group() != "{" else -1)
+        elif open_at and (start := open_at.pop()) >= 0 and text[start : match.start()].strip():
             found = text[start : match.start()].strip()
     return found
 

@@ -1,7 +1,6 @@
-"""What a sentence does in a trace, told from its words: the functions of Thought Anchors."""
+"""What a sentence does in a trace, by rules over its words: the functions of Thought Anchors."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -75,8 +74,6 @@ def _folded(text: str) -> str:
 
 def kappa(a: Sequence[str], b: Sequence[str]) -> float:
     """Cohen's kappa of two labellings: 1 = equal, 0 = chance; NaN if both use one label only."""
-    n = len(a)
-    same = sum(x == y for x, y in zip(a, b, strict=True)) / n if n else np.nan
-    count, other = Counter(a), Counter(b)
-    chance = sum(count[label] * other[label] for label in count) / n**2 if n else np.nan
-    return (same - chance) / (1 - chance) if chance < 1 else np.nan
+    from sklearn.metrics import cohen_kappa_score  # takes a second: not before labels are compared
+
+    return float(cohen_kappa_score(a, b)) if len({*a, *b}) > 1 else np.nan

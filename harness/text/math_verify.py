@@ -87,7 +87,7 @@ def _evaluated(text: str) -> str:
 
 
 def _equal(a: str, b: str) -> bool:
-    """In either order, since math-verify tells a gold answer from the other."""
+    """In either order, since math-verify treats the gold answer and the other differently."""
     from math_verify import verify
 
     x, y = _parsed(a), _parsed(b)

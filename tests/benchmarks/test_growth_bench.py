@@ -72,16 +72,18 @@ def scored(subject: Subject, trace: Trace, judge: Detector) -> None:
         have = gathered(subject, trace, have, passes) if passes else have
         texts = {w: read_text(subject, w) for w in todo if isinstance(w, ReadText)}
         hidden = {w: suppress(subject, trace, w) for w in todo if isinstance(w, Suppress)}
-        have = replace(have, texts=have.texts | texts, suppression=have.suppression | hidden)
+        have = replace(have, answers={**have.answers, **texts, **hidden})
     assert len(judge.score(trace, have).score) == len(trace.sentences)
 
 
 def drawn(subject: Subject, trace: Trace) -> None:
     """Four short rollouts at every boundary."""
     stops = Stops(subject.tokenizer, subject.eos, offsets)
-    base, engine = (*trace.prompt_ids, *trace.token_ids), HF(64, 8192).start(subject, stops, (1, 1))
+    base, engine = (*trace.prompt_ids, *trace.token_ids), HF(64, 8192).start(subject, stops, "")
     cuts = [PROMPT, *[PROMPT + s.stop for s in trace.sentences]]
-    todo = [Request((str(c),), base, c, (), tuple(range(4)), c, "end", c + 16) for c in cuts]
+    todo = [
+        Request((str(c),), base, c, (), tuple(range(4)), c, "end", c + 16, 1.0, 1.0) for c in cuts
+    ]
     assert len(list(engine.sample(todo))) == len(cuts)
 
 

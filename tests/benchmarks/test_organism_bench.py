@@ -28,7 +28,8 @@ def todo() -> list[Request]:
             cuts.append(cut)
         draws = tuple(range(DRAWS))
         found += [
-            Request((str(i),), one.tokens[:-1], c, (), draws, c, "end", LONGEST) for c in cuts
+            Request((str(i),), one.tokens[:-1], c, (), draws, c, "end", LONGEST, 1.0, 1.0)
+            for c in cuts
         ]
     return found
 
@@ -42,7 +43,7 @@ def subject() -> Subject:
 
 
 def ours(subject: Subject, todo: list[Request]) -> int:
-    engine = HF(SLOTS, 4096).start(subject, stops(), (1.0, 1.0))
+    engine = HF(SLOTS, 4096).start(subject, stops(), "")
     return sum(done.n_tokens for done in engine.sample(todo))
 
 

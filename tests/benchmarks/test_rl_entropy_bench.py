@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from harness import Compare, Evidence, Problem, Read, Sentence, Trace
+from harness import Compare, Condition, Evidence, Problem, Read, Sentence, Trace
 from harness.evidence.passes import gathered
 from harness.models.model import Subject
 from tests.benchmarks.smollm2 import smollm2
@@ -72,7 +72,7 @@ def ours(subject: Subject, trace: Trace) -> Evidence:
 
 
 def compared(subject: Subject, trace: Trace) -> Evidence:
-    return gathered(subject, trace, NONE, [Compare("", "")])
+    return gathered(subject, trace, NONE, [Compare(Condition(""), Condition(""))])
 
 
 def best(functions: dict[str, Callable[[], object]]) -> dict[str, float]:

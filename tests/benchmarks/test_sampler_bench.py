@@ -19,7 +19,8 @@ QUESTION = (
     "Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in "
     "May. How many clips did Natalia sell altogether in April and May?"
 )
-DRAWS, NEW, SLOTS, HEAT = 16, 256, 64, (0.6, 0.95)
+DRAWS, NEW, SLOTS = 16, 256, 64
+TEMPERATURE, TOP_P = 0.6, 0.95
 
 
 @dataclass
@@ -38,8 +39,10 @@ def scene() -> Scene:
     stops = Stops(subject.tokenizer, subject.eos, offsets)
     problem = Problem("p", QUESTION, "72", None, "", "evaluate")
     prompt = subject.prompt_ids(problem, "Think step by step.")
-    first = Request(("t",), prompt, len(prompt), (), (0,), 5, "end", len(prompt) + NEW)
-    (done,) = HF(1, 1).start(subject, stops, HEAT).sample([first])
+    first = Request(
+        ("t",), prompt, len(prompt), (), (0,), 5, "end", len(prompt) + NEW, TEMPERATURE, TOP_P
+    )
+    (done,) = HF(1, 1).start(subject, stops, "").sample([first])
     base = prompt + done.token_ids[0]
     ends = [stop for _, stop in offsets(subject.decode(done.token_ids[0]))]
     cuts = [len(prompt)] + [
@@ -47,14 +50,14 @@ def scene() -> Scene:
         for end in ends
     ]
     todo = [
-        Request((str(c),), base, c, (), tuple(range(DRAWS)), c, "end", c + NEW)
+        Request((str(c),), base, c, (), tuple(range(DRAWS)), c, "end", c + NEW, TEMPERATURE, TOP_P)
         for c in sorted(set(cuts))
     ]
     return Scene(subject, stops, todo)
 
 
 def ours(scene: Scene) -> int:
-    engine = HF(SLOTS, 4096).start(scene.subject, scene.stops, HEAT)
+    engine = HF(SLOTS, 4096).start(scene.subject, scene.stops, "")
     return sum(done.n_tokens for done in engine.sample(scene.todo))
 
 
@@ -69,7 +72,7 @@ def generate(scene: Scene) -> int:
         out = model.generate(
             torch.tensor([request.prefix]),
             attention_mask=torch.ones(1, len(request.prefix), dtype=torch.long),
-            max_new_tokens=NEW, do_sample=True, temperature=HEAT[0], top_p=HEAT[1], top_k=0,
+            max_new_tokens=NEW, do_sample=True, temperature=TEMPERATURE, top_p=TOP_P, top_k=0,
             num_return_sequences=DRAWS, pad_token_id=pad, eos_token_id=sorted(scene.subject.eos),
         )  # fmt: skip
         new = out[:, len(request.prefix) :]

@@ -33,17 +33,16 @@ class Case:
 
     subject: Subject
     stops: Stops
-    heat: tuple[float, float]
     slots: int
     todo: list[Request]
     generate: Callable[[], int]
 
     def vllm(self) -> CompletionEngine:
         conf = VLLM((installed() or "",), self.slots, None, 0.9, 2, 1, 1, None, {})
-        return conf.start(self.subject, self.stops, self.heat)
+        return conf.start(self.subject, self.stops, "")
 
     def ours(self) -> int:
-        return drawn(HF(self.slots, 4096).start(self.subject, self.stops, self.heat), self.todo)
+        return drawn(HF(self.slots, 4096).start(self.subject, self.stops, ""), self.todo)
 
 
 @pytest.fixture(scope="module", params=["organism", "smollm2"])
@@ -51,10 +50,10 @@ def case(request: pytest.FixtureRequest) -> Case:
     if request.param == "organism":
         who, wanted = request.getfixturevalue("subject"), request.getfixturevalue("todo")
         slow = partial(organism_bench.generate, who, wanted[:5])
-        return Case(who, stops(), (1.0, 1.0), 512, wanted, slow)
+        return Case(who, stops(), 512, wanted, slow)
     scene = request.getfixturevalue("smollm2")
     slow = partial(smollm2_bench.generate, replace(scene, todo=scene.todo[1:2]))
-    return Case(scene.subject, scene.stops, smollm2_bench.HEAT, 64, scene.todo[1::3], slow)
+    return Case(scene.subject, scene.stops, 64, scene.todo[1::3], slow)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from harness import (
     NO_ANSWER,
     Attend,
     Compare,
+    Comparison,
     Cut,
     Detector,
     Draw,
@@ -115,22 +116,20 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case Draw() | Sentences():
             kind, new = drawn(trace, have, want)
         case Read():
-            made = reading(trace, have.reading_of(want.checkpoint), want)
-            if not want.checkpoint:
-                return replace(have, reading=made)
-            kind, new = "others", {want.checkpoint: made}
+            before = have.readings.get(want.condition, Reading())
+            kind, new = "readings", {want.condition: reading(trace, before, want)}
         case Compare():
-            values = rng(trace.id, want).exponential(size=len(trace.token_ids))
-            kind, new = "divergence", {want: values}
+            kl, js, apart = rng(trace.id, want).exponential(size=(3, len(trace.token_ids)))
+            kind, new = "answers", {want: Comparison(kl, js / 9, (apart > 1) * 1.0)}
         case Attend():
-            kind, new = "attention", {want: attention(trace, want)}
+            kind, new = "answers", {want: attention(trace, want)}
         case Suppress():
-            kind, new = "suppression", {want: masked(trace, want)}
+            kind, new = "answers", {want: masked(trace, want)}
         case ReadRollouts():
             key = (want.arm, want.boundary)
             kind, new = "rollouts", {key: stated(trace, have.rollouts[key], want)}
         case ReadText():
-            kind, new = "texts", {want: vector(want)}
+            kind, new = "answers", {want: vector(want)}
         case Embed():
             kind, new = "embeddings", units(want)
     return replace(have, **{kind: {**getattr(have, kind), **new}})
@@ -187,7 +186,8 @@ def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
     begun = np.array([bool(first) for first in old.first_sentence])[:, None]
     towards = np.array([ANSWERS.index(answer) for answer in old.answer])[:, None]
     states = matrix(len(old), "begun", trace.id, want) + towards.astype(np.float32)
-    return replace(old, states={**old.states, want.layer: np.where(begun, states, np.nan)})
+    key = (want.layer, want.condition)
+    return replace(old, states={**old.states, key: np.where(begun, states, np.nan)})
 
 
 def learnt(own: Detector) -> Detector:
@@ -215,11 +215,12 @@ def masked(trace: Trace, want: Suppress) -> np.ndarray:
 
 
 def reading(trace: Trace, old: Reading, want: Read) -> Reading:
-    n, random = len(trace.token_ids), rng("read", trace.id, want.checkpoint)
-    unknown = {f.name for f in fields(Read)} - {"entropy", "logprob", "states", "checkpoint"}
+    n, random = len(trace.token_ids), rng("read", trace.id, want.condition)
+    asked = {f.name for f in fields(Read) if getattr(want, f.name) != f.default}
+    unknown = asked - {"entropy", "logprob", "states", "condition"}
     assert not unknown, f"say here what a pass yields for {unknown}"
     entropy, logprob = random.exponential(size=(2, n)).astype(np.float32)
-    states = {layer: matrix(n, "states", trace.id, want.checkpoint, layer) for layer in want.states}
+    states = {layer: matrix(n, "states", trace.id, want.condition, layer) for layer in want.states}
     return Reading(
         entropy if want.entropy else old.entropy,
         -logprob if want.logprob else old.logprob,
@@ -246,11 +247,11 @@ def unit(model: str, text: str) -> np.ndarray:
 
 def contents(have: Evidence) -> list[object]:
     """All that evidence holds, as values that can be compared."""
-    every = {"": have.reading, **have.others}
+    every = have.readings
     reads = {(n, k): getattr(r, k) for n, r in every.items() for k in ("entropy", "logprob")}
     states = {(name, n): s for name, r in every.items() for n, s in r.states.items()}
-    found = (have.divergence, have.attention, have.suppression)
-    kinds = (reads, states, *found, have.texts, have.embeddings)
+    answers = {w: v.kl if isinstance(v, Comparison) else v for w, v in have.answers.items()}
+    kinds = (reads, states, answers, have.embeddings)
     arrays = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
     drawn = [
         (key, r.draw.tobytes(), r.answer, r.correct.tobytes(), r.first_sentence)

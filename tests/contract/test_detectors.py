@@ -26,11 +26,11 @@ from harness.store import schema
 from tests.contract.factory import (
     ORDINARY,
     TRACES,
-    answered,
     contents,
     empty,
     gathered,
     learnt,
+    provided,
     trace,
     wanted,
 )
@@ -238,7 +238,7 @@ def test_the_same_evidence_gives_the_same_scores(name: str):
 
 def test_what_other_detectors_gathered_does_not_matter(name: str):
     """A job gathers for all its detectors at once; a score must not tell who else was in it."""
-    read = answered(ORDINARY, empty(), SMALL)
+    read = provided(ORDINARY, empty(), SMALL)
     every = gathered(ORDINARY, *(detector(other) for other in YAMLS), start=read)
     assert same(ready(name).score(ORDINARY, every), scored(name))
 

@@ -28,7 +28,8 @@ class Scene:
 
     def requests(self, cut: int, draws: int, chunk: int = 25, **changes: object) -> list[Request]:
         """Rollouts that keep so many tokens, in chunks."""
-        fields = {"extra": (), "until": "end", "max_length": len(self.prompt) + 384} | changes
+        fields = {"extra": (), "until": "end", "max_length": len(self.prompt) + 384}
+        fields |= {"temperature": 1.0, "top_p": 1.0} | changes
         base = self.prompt + self.written
         chunks = [tuple(range(i, min(i + chunk, draws))) for i in range(0, draws, chunk)]
         return [
@@ -45,7 +46,7 @@ def scene() -> Scene:
     who, segmenter = subject(job.run.model), job.run.segmentation.segmenter
     stops = Stops(who.tokenizer, who.eos, segmenter)
     prompt = who.prompt_ids(job.run.problems.load()[0], job.run.problems.instruction)
-    first = Request(("t",), prompt, len(prompt), (), (0,), 7, "end", len(prompt) + 384)
+    first = Request(("t",), prompt, len(prompt), (), (0,), 7, "end", len(prompt) + 384, 1.0, 1.0)
     (done,) = hf(who, stops).sample([first])
     (written,) = done.token_ids
     starts = np.array(who.starts(written))
@@ -55,10 +56,10 @@ def scene() -> Scene:
 
 
 def hf(who: Subject, stops: Stops) -> Running:
-    """Our own engine at the organism's temperature."""
+    """Our own engine."""
     from harness.engines.hf import HF
 
-    return HF(512, 4096).start(who, stops, (1.0, 1.0))
+    return HF(512, 4096).start(who, stops, "")
 
 
 def answers(engine: Engine, requests: list[Request]) -> Counter[str]:

@@ -8,13 +8,26 @@ import yaml
 from rich.console import Console
 
 import conf
-from harness import Draw, Embed, Evidence, Read, ReadRollouts, ReadText, UserError, methods
+from harness import (
+    PLAIN,
+    Condition,
+    Draw,
+    Embed,
+    Evidence,
+    Read,
+    ReadRollouts,
+    ReadText,
+    UserError,
+    methods,
+)
 from harness.cli.catalogue import cost, described, entries
 from harness.core import Attend, Compare, Detector, Suppress
 from harness.core.config import target
 from harness.core.docstrings import idea, source, written
 from harness.evidence.example import wanted
 from harness.evidence.wants import checkpoints
+
+BASE = Condition("base")
 
 BASELINES = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
 METHODS = sorted(path.stem for path in (Path(conf.__file__).parent / "method").glob("*.yaml"))
@@ -200,7 +213,11 @@ DRAWS = [Draw(k, 30) for k in range(5)]
         ),
         ([Embed(("a",), "m")], "embeddings", "low: embeddings"),
         (
-            [Compare("", "base"), Read(logprob=True, checkpoint="base"), Attend(max)],
+            [
+                Compare(PLAIN, BASE),
+                Read(logprob=True, condition=BASE),
+                Attend(max),
+            ],
             "a pass over the trace (attention, distributions), "
             "a pass over the trace by base (logprob, distributions)",
             "low: two passes a trace",
@@ -222,7 +239,12 @@ def test_a_detector_that_learns_says_so():
 
 
 def test_checkpoints_are_named_once():
-    wants = [Compare("rl", "base"), Read(checkpoint="base"), Attend(max), Embed(("a",), "m")]
+    wants = [
+        Compare(Condition("rl"), BASE),
+        Read(condition=BASE),
+        Attend(max),
+        Embed(("a",), "m"),
+    ]
     assert checkpoints(wants) == ["rl", "base", ""]
 
 

@@ -41,7 +41,7 @@ def trace_of(sentences, name="t", tokens=2):
 
 
 def evidence_of(v, detector=DETECTOR):
-    return Evidence(0, "", (), attention={detector.want: np.asarray(v, dtype=np.float64)})
+    return Evidence(0, "", (), answers={detector.want: np.asarray(v, dtype=np.float64)})
 
 
 def calibration(vs, detector=DETECTOR):
@@ -325,13 +325,13 @@ def test_from_a_real_pass_to_scores(any_model):
         ids = torch.tensor([[*trace.prompt_ids, *trace.token_ids]])
         with attending(any_model, trace, wants) as found:
             any_model.get_decoder()(input_ids=ids, use_cache=False)
-        have.append(Evidence(0, "", (), attention=found))
+        have.append(Evidence(0, "", (), answers=found))
     assert wants == [Attend(Vertical(4, False))]
     fitted = own.fit(traces[1:], have[1:])
     assert len(fitted.chosen) == 3
     scores = fitted.score(traces[0], have[0])
     assert np.isfinite(scores.score).tolist() == [True] * 7 + [False] * 2
-    v = have[0].attention[wants[0]]
+    v = have[0].answers[wants[0]]
     assert scores.score == pytest.approx(
         np.mean([v[pair] for pair in fitted.chosen], axis=0), nan_ok=True
     )

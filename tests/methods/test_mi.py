@@ -14,7 +14,7 @@ from scipy.linalg import helmert
 from threadpoolctl import threadpool_limits
 
 import harness.statistics.hsic
-from harness import NO_ANSWER, Evidence, Problem, Read, Reading, ReadText, Sentence, Trace
+from harness import NO_ANSWER, PLAIN, Evidence, Problem, Read, Reading, ReadText, Sentence, Trace
 from harness.core.config import target
 from harness.statistics.hsic import _factor, nhsic, squared_correlation
 from methods.mi import MI, _break_ties
@@ -151,7 +151,7 @@ def test_block_boundaries_do_not_move_values(monkeypatch):
     x[::5] *= 20
     whole = nhsic(x, y, SIGMA, EPSILON)
     for rows in (1, 4, 7):
-        monkeypatch.setattr(harness.dependence, "_BLOCK", rows * 96)
+        monkeypatch.setattr(harness.statistics.hsic, "_BLOCK", rows * 96)
         assert nhsic(x, y, SIGMA, EPSILON) == pytest.approx(whole, abs=1e-7)
     alone = np.concatenate([nhsic(row[None], y, SIGMA, EPSILON) for row in x])
     assert alone == pytest.approx(whole, abs=1e-7)
@@ -214,7 +214,7 @@ def evidence_of(detector, trace, references, m):
     golds = {text: BASIS[k].astype(np.float32) for k, text in enumerate(texts)}
     assert len(golds) == m.shape[1]
     reading = Reading(states={detector.layer: rows.astype(np.float32)})
-    return replace(have, reading=reading, texts=golds)
+    return replace(have, readings={PLAIN: reading}, answers=golds)
 
 
 REFERENCES = [problem(f"r{k}", solution=f"other {k}", answer=f"{k}") for k in (7, 8)]
@@ -353,7 +353,7 @@ def test_gold_texts_and_wrong_ones_are_of_one_kind(gold, expected):
 def test_nhsic_is_what_the_detector_asks():
     trace, detector = trace_of(SPANS, 11), replace(DETECTOR, estimator="nhsic", sigma=0.5)
     have = evidence_of(detector, trace, REFERENCES, series(1, 3))
-    golds = np.stack(list(have.texts.values()))
+    golds = np.stack(list(have.answers.values()))
     m = dense(have.reading.states[-1][1:10], golds, sigma=0.5)
     low, median, high = np.quantile(m[:, 0], [0.25, 0.5, 0.75])
     z = (m[:, 0] - m[:, 1:].mean(1)) / m[:, 1:].std(1, ddof=1)

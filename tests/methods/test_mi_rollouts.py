@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
+from harness import PLAIN, Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
 from methods.mi_rollouts import RolloutMI, dependence, squared_distances
 
 OWN = RolloutMI(-1, 1.0, 99, 4, "end")
@@ -33,7 +33,7 @@ def classes(answers: list[int]) -> np.ndarray:
 
 def drawn(answers: list[str], states: np.ndarray) -> Rollouts:
     n = len(answers)
-    said = {-1: states.astype(np.float32)}
+    said = {(-1, PLAIN): states.astype(np.float32)}
     return Rollouts(np.arange(n), tuple(answers), np.zeros(n, bool), ("",) * n, said)
 
 

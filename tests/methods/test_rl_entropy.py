@@ -9,7 +9,10 @@ import yaml
 
 import conf
 from harness import (
+    PLAIN,
     Compare,
+    Comparison,
+    Condition,
     Embed,
     Evidence,
     Problem,
@@ -34,9 +37,9 @@ TRACE = Trace(
 H = np.array([0.5, 2.0, 1.0, 0.25, 0.25, 0.0, 4.0, 0.0, 0.0, 3.0, 1.0], np.float32)
 LOGP = np.array([-1, -2, -3, -1, -1, -4, -1, 0, 0, -1, -1], np.float32)
 BASE = Reading(H + np.array([1, 1, 1, 1, 1, -1, -1, -1, -1, 0, 2], np.float32), LOGP - 1)
-KL = {Compare("", "base"): np.arange(11, dtype=np.float32)}
+KL = {Compare(PLAIN, Condition("base")): Comparison(*[np.arange(11, dtype=np.float32)] * 3)}
 EVIDENCE = Evidence(
-    1, "", (), reading=Reading(H, LOGP), others={"base": BASE}, divergence=KL
+    1, "", (), readings={PLAIN: Reading(H, LOGP), Condition("base"): BASE}, answers=KL
 )  # fmt: skip
 LEXICON = ("plan to add", "so")
 
@@ -85,7 +88,7 @@ def test_forking_looks_at_the_reasoning_alone():
 
 def test_what_does_not_read_is_undefined():
     short = replace(BASE, entropy=np.where(np.arange(11) < 7, BASE.entropy, np.nan))
-    have = replace(EVIDENCE, others={"base": short})
+    have = replace(EVIDENCE, readings={PLAIN: Reading(H, LOGP), Condition("base"): short})
     found = detector(mode="shift").score(TRACE, have).score
     assert np.isnan(found).tolist() == [False, True, True, True]
 
@@ -95,9 +98,9 @@ def test_the_pair_is_named_by_the_options():
     assert turned.score(TRACE, EVIDENCE).score[:3] == pytest.approx([1, -1, 1], abs=1e-6)
     assert set(turned.wants(TRACE, EVIDENCE)) == {
         Read(entropy=True),
-        Read(entropy=True, checkpoint="base"),
+        Read(entropy=True, condition=Condition("base")),
     }
-    assert detector("rl_entropy_kl").wants(TRACE, EVIDENCE) == [Compare("", "base")]
+    assert detector("rl_entropy_kl").wants(TRACE, EVIDENCE) == [Compare(PLAIN, Condition("base"))]
     assert [detector(mode=m).signed for m in ("shift", "log_ratio", "kl", "mean")] == [
         *(True, True, False, False)
     ]

@@ -49,7 +49,7 @@ def trace(*lengths, start=0, tail=0):
 
 def evidence(made, kl):
     want = Suppress(made.own_rows, made.temperature)
-    return Evidence(4, "", (), suppression={want: np.asarray(kl, np.float32)})
+    return Evidence(4, "", (), answers={want: np.asarray(kl, np.float32)})
 
 
 def scored(made, given, logs):

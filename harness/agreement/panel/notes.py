@@ -100,15 +100,15 @@ def _pairs(panel: Panel, table: pl.DataFrame) -> Iterator[dict[str, object]]:
 
 
 def _wording(panel: Panel, conf: Agreement) -> Iterator[dict[str, object]]:
-    """What the lexicon control does without."""
-    if not {"lexicon", "all"} & set(conf.controls):
+    """What the wording control does without."""
+    if not {"wording", "all"} & set(conf.controls):
         return
     for name in conf.wording:
         score = panel.methods[name].score if name in panel.methods else np.full(panel.size, np.nan)
         lacking = int(np.isnan(score).sum())
-        reason = "undefined: left out under the lexicon control"
+        reason = "undefined: left out under the wording control"
         if lacking == panel.size:
-            reason = "no scores: the lexicon control goes without it"
+            reason = "no scores: the wording control goes without it"
         if lacking:
             yield {"method": name, "reason": reason, "count": lacking}
 

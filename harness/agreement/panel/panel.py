@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from harness.agreement.panel.halves import Halves
 
@@ -39,6 +40,17 @@ class Vectors:
     def splits(self) -> int:
         """Pairs of half samples."""
         return len(self.half_a)
+
+    @cached_property
+    def usable(self) -> Bool[np.ndarray, " sentences"]:
+        """Where the score is defined, and both halves of it in most splits."""
+        there = np.isfinite(self.score)
+        if not self.splits:
+            return there
+        both = np.zeros(len(self.score), int)
+        for split in range(self.splits):
+            both += np.isfinite(self.half_a[split]) & np.isfinite(self.half_b[split])
+        return there & (2 * both > self.splits)
 
 
 @dataclass(frozen=True, eq=False)

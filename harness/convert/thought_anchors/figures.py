@@ -1,4 +1,4 @@
-"""What the published data says in a few numbers, from a converted run that was reported on."""
+"""The published data in a few numbers, from a converted run that was reported on."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import polars as pl
 
 from harness.core import UserError
 
-RUN = 3  # sentences in a row without any effect: from there on the answer stands
+CONVERGED_AFTER = 3  # sentences in a row without any effect: from there on the answer stands
 PAIRS = (
     ("counterfactual_kl", "counterfactual_accuracy", "none"),
     ("counterfactual_kl", "resampling_kl", "none"),
@@ -29,7 +29,7 @@ CATEGORIES = (
 
 
 def figures(run: Path) -> dict[str, float]:
-    """Spearman correlations and category means by name; NaN where the run cannot tell.
+    """Spearman correlations and category means by name; NaN where the run lacks them.
 
     Correlations are within traces, averaged over problems; between a signed and an unsigned metric
     the size counts. Category means are in nats, over the sentences before a trace converges,
@@ -77,7 +77,7 @@ def converged(sentences: pl.DataFrame) -> pl.DataFrame:
     """The sentences of each trace before the first `RUN` in a row that move no answer."""
     ordered = sentences.sort("trace_id", "sentence")
     idle = pl.col("resampling_kl") <= 0
-    following = [idle.shift(-step).over("trace_id") for step in range(RUN)]
+    following = [idle.shift(-step).over("trace_id") for step in range(CONVERGED_AFTER)]
     stands = pl.all_horizontal(following).fill_null(False).cum_max().over("trace_id")
     return ordered.filter(~stands)
 

@@ -13,10 +13,15 @@ import polars as pl
 import yaml
 
 from harness.agreement import Agreement
-from harness.convert.thought_anchors.cutting import alike, located
+from harness.convert.thought_anchors.cutting import locate, same_boundaries
 from harness.convert.thought_anchors.layout import Published, published
-from harness.convert.thought_anchors.metrics import METRICS, Undefined, imported, unknown
-from harness.convert.thought_anchors.text_detectors import enter, of_text
+from harness.convert.thought_anchors.metrics import (
+    METRICS,
+    Undefined,
+    imported_detectors,
+    undefined_counterfactual,
+)
+from harness.convert.thought_anchors.text_detectors import score_traces, text_detectors
 from harness.core import Problem, Trace, UserError
 from harness.core.config import build, check
 from harness.report.settings import Report
@@ -33,16 +38,18 @@ TAGS = ("<think>", "</think>")  # of the reasoning, in every published model
 
 @dataclass(frozen=True)
 class Imports:
-    """The traces read, what was published of each by id, and how many are cut as here."""
+    """The traces read, what was published of each by id, and how many our segmenter cuts alike."""
 
     traces: tuple[Trace, ...]
     published: Mapping[str, Published]
-    alike: int
+    same_boundaries: int
 
     @property
     def unknown(self) -> int:
         """Sentences without a counterfactual importance."""
-        return sum(int(unknown(found.chunks).sum()) for found in self.published.values())
+        return sum(
+            int(undefined_counterfactual(found.chunks).sum()) for found in self.published.values()
+        )
 
 
 def convert(root: Path, run: Path, undefined: str, config: Mapping[str, Any]) -> Imports:
@@ -55,17 +62,17 @@ def convert(root: Path, run: Path, undefined: str, config: Mapping[str, Any]) ->
     segmenter = build(Segmentation, config["segmentation"], "segmentation").segmenter
     build(Agreement, config["agreement"], "agreement")
     build(Report, config["report"], "report")
-    detectors = of_text(config["method"])
+    detectors = text_detectors(config["method"])
     _check_place(run)
     found = read(root, segmenter)
-    methods = {**imported(found.published, treated), **detectors}
-    with made(run) as place:
-        _write(place, found, _described(config, treated, list(detectors)))
+    methods = {**imported_detectors(found.published, treated), **detectors}
+    with new_folder(run) as place:
+        _write(place, found, _run_yaml(config, treated, list(detectors)))
         for name, detector in methods.items():
             # Drawn, but without scores of half samples: their reliability is unknown, not 1.
             status = {"arms": [f"published {name}"]} if name in METRICS else {}
             score_file = ScoreFile(place, name, "", {}, status)
-            enter(score_file, detector, found.traces, config["calibration"]["folds"])
+            score_traces(score_file, detector, found.traces, config["calibration"]["folds"])
     return found
 
 
@@ -85,10 +92,10 @@ def _trace(name: str, one: Published, segmenter: Segmenter) -> tuple[Trace, bool
     question, text = one.question, one.solution.solution
     span = reasoning_span(text, *TAGS)
     try:
-        starts = located(text, span, [chunk.chunk for chunk in one.chunks])
+        starts = locate(text, span, [chunk.chunk for chunk in one.chunks])
     except UserError as error:
         raise UserError(f"{one.name}: {error}") from None
-    same = alike(text, span, starts, segmenter)
+    same = same_boundaries(text, span, starts, segmenter)
     spans = [(a - span[0], b - span[0]) for a, b in pairwise([*starts, span[1]])]
     cut = sentences(text, range(len(text)), span, segmenter if same else lambda _: spans)
     tags = [chunk.function_tags[:1] or [None] for chunk in one.chunks]
@@ -118,8 +125,8 @@ def _trace(name: str, one: Published, segmenter: Segmenter) -> tuple[Trace, bool
     return trace, same
 
 
-def _described(config: Mapping[str, Any], undefined: str, detectors: list[str]) -> dict[str, Any]:
-    """What run.yaml says of a converted run."""
+def _run_yaml(config: Mapping[str, Any], undefined: str, detectors: list[str]) -> dict[str, Any]:
+    """The content of a converted run's run.yaml."""
     kept = {key: config[key] for key in ("segmentation", "calibration", "agreement", "report")}
     return {
         "convert": {"kind": KIND, "undefined": undefined},
@@ -147,7 +154,7 @@ def _check_place(run: Path) -> None:
 
 
 @contextmanager
-def made(run: Path) -> Generator[Path]:
+def new_folder(run: Path) -> Generator[Path]:
     """A folder to fill that becomes `run` in the end, and vanishes if something fails."""
     draft = run.with_name(f".{run.name}.{uuid.uuid4().hex[:8]}")
     try:

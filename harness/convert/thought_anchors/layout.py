@@ -44,7 +44,7 @@ class Solution:
 class Chunk:
     """An entry of chunks_labeled.json: a sentence, its labels, its importances.
 
-    `accuracy` is P(correct) of the rollouts that draw the sentence anew,
+    `accuracy` is P(correct) of the rollouts that resample the sentence,
     `different_trajectories_fraction` the share of them that draw one of another meaning.
     """
 

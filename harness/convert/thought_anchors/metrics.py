@@ -54,20 +54,22 @@ class Imported:
         return self.scores[trace.id]
 
 
-def imported(found: Mapping[str, Published], undefined: Undefined) -> dict[str, Imported]:
+def imported_detectors(found: Mapping[str, Published], undefined: Undefined) -> dict[str, Imported]:
     """The published metrics as detectors, by name; `found` by trace id.
 
     A positive accuracy says that the sentence helps: P(correct) with it minus without it.
     """
     detectors = {
-        name: Imported({t: chosen(p.chunks, m, undefined) for t, p in found.items()}, m.signed)
+        name: Imported(
+            {t: metric_scores(p.chunks, m, undefined) for t, p in found.items()}, m.signed
+        )
         for name, m in METRICS.items()
     }
     masked = {t: suppression(p.steps, len(p.chunks)) for t, p in found.items()}
     return detectors | {SUPPRESSION: Imported(masked, signed=False)}
 
 
-def chosen(chunks: Sequence[Chunk], metric: Metric, undefined: Undefined) -> SentenceScores:
+def metric_scores(chunks: Sequence[Chunk], metric: Metric, undefined: Undefined) -> SentenceScores:
     """One metric of a trace.
 
     No rollout differs from a sentence whose dissimilar share is 0: what would have come without it
@@ -75,11 +77,11 @@ def chosen(chunks: Sequence[Chunk], metric: Metric, undefined: Undefined) -> Sen
     """
     values = metric.sign * _column(chunks, metric.key)
     if metric.counterfactual and undefined == "nan":
-        values[unknown(chunks)] = np.nan
+        values[undefined_counterfactual(chunks)] = np.nan
     return SentenceScores(values + 0.0, {"p_correct": _column(chunks, "accuracy")})
 
 
-def unknown(chunks: Sequence[Chunk]) -> np.ndarray:
+def undefined_counterfactual(chunks: Sequence[Chunk]) -> np.ndarray:
     """Where the counterfactual importances are undefined."""
     return _column(chunks, "different_trajectories_fraction") == 0
 

@@ -15,7 +15,7 @@ from harness.store.scores import ScoreFile
 NOTHING = Evidence(draws=1, force="", references=())
 
 
-def of_text(nodes: Mapping[str, Any]) -> dict[str, Detector]:
+def text_detectors(nodes: Mapping[str, Any]) -> dict[str, Detector]:
     """The detectors among some yaml nodes that want no more of a trace than embeddings."""
     built = {name: serving(Detector, node, f"method.{name}") for name, node in nodes.items()}
     have = replace(NOTHING, references=REFERENCES)
@@ -26,7 +26,9 @@ def of_text(nodes: Mapping[str, Any]) -> dict[str, Detector]:
     }
 
 
-def enter(score_file: ScoreFile, detector: Detector, traces: Sequence[Trace], n_folds: int) -> None:
+def score_traces(
+    score_file: ScoreFile, detector: Detector, traces: Sequence[Trace], n_folds: int
+) -> None:
     """Score the traces of a run and keep scores, matrices and status as a job would."""
     start = time.monotonic()
     score_file.status |= {"family": detector.family, "signed": detector.signed}

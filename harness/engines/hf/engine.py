@@ -1,5 +1,6 @@
 """`engine=hf`: rollouts through transformers, the batch kept full."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, groupby
 from typing import Any
@@ -11,16 +12,15 @@ from torch import Tensor
 
 from harness.engines.base import Finished, Request
 from harness.engines.hf.batch import Base, Batch, Row, Work
-from harness.engines.hf.sampler import sample
+from harness.engines.hf.sampler import draw_tokens
 from harness.engines.stopping import Stops
 
 
 class HFEngine:
     """Samples from one transformers model; a slot is refilled as soon as its rollout ends."""
 
-    def __init__(self, model: Any, stops: Stops, heat: tuple[float, float], slots: int, pool: int):
+    def __init__(self, model: Any, stops: Stops, slots: int, pool: int) -> None:
         self.model, self.stops, self.slots, self.pool = model, stops, slots, pool
-        self.temperature, self.top_p = heat
         self.counts: Mapping[str, int] = {}
 
     def close(self) -> None:
@@ -51,19 +51,41 @@ class HFEngine:
     ) -> Iterator[Finished]:
         """One token for the rollouts in these slots; yields the requests that this completes."""
         rows = [row for slot in slots if (row := batch.slots[slot])]
-
-        def uniform(pending: Int[Tensor, " pending"]) -> Float[Tensor, " pending"]:
-            draws = [rows[i].rng.random() for i in pending.tolist()]
-            return torch.tensor(draws, dtype=torch.float64, device=logits.device)
-
-        tokens = sample(logits, self.temperature, self.top_p, uniform).tolist()
-        for slot, row, token in zip(slots, rows, tokens, strict=True):
+        for slot, row, token in zip(slots, rows, _drawn(rows, logits), strict=True):
             finish = row.take(token, self.stops)
             if finish:
                 row.work.done[row.draw] = (tuple(row.tokens), finish)
                 batch.free(slot)
                 if row.work.complete:
                     yield row.work.finished()
+
+
+def _drawn(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> list[int]:
+    """The next token of each rollout; those that are drawn alike are drawn together."""
+    groups = defaultdict[tuple[float, float], list[int]](list)
+    for i, row in enumerate(rows):
+        groups[row.work.request.temperature, row.work.request.top_p].append(i)
+    if len(groups) == 1:
+        ((how, _),) = groups.items()
+        return _alike(rows, logits, how)
+    found = [0] * len(rows)
+    for how, members in groups.items():
+        tokens = _alike([rows[i] for i in members], logits[members], how)
+        for i, token in zip(members, tokens, strict=True):
+            found[i] = token
+    return found
+
+
+def _alike(
+    rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], how: tuple[float, float]
+) -> list[int]:
+    """The next tokens at one temperature and top-p, each from its rollout's own noise."""
+
+    def uniform(pending: Int[Tensor, " pending"]) -> Float[Tensor, " pending"]:
+        draws = [rows[i].rng.random() for i in pending.tolist()]
+        return torch.tensor(draws, dtype=torch.float64, device=logits.device)
+
+    return draw_tokens(logits, *how, uniform).tolist()
 
 
 def _rows(requests: Iterable[Request]) -> Iterator[Row]:

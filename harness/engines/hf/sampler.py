@@ -29,7 +29,7 @@ def outside(
     return torch.nonzero(above >= top_p)[:, 0]
 
 
-def sample(
+def draw_tokens(
     logits: Float[Tensor, "rows vocab"], temperature: float, top_p: float, uniform: Uniform
 ) -> Int[Tensor, " rows"]:
     """One token a row from the nucleus; temperature 0 takes the likeliest.

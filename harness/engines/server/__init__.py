@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.core import UserError
-from harness.engines.base import Heat, Running
-from harness.engines.completions import CompletionEngine
+from harness.engines.base import Interventions, Running
+from harness.engines.completions import CompletionEngine, check_under
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
 
@@ -19,7 +19,7 @@ class Server:
     `model` is the name it is served under, null where the server tells that it is model.path; `key`
     names the environment variable with the API key. Without `tokens` prompts and replies are text,
     tokenized at each end; without `seeds` the server draws its own noise. `extra` goes into every
-    request as it stands.
+    request as it stands. `checkpoints` are the URLs of servers of the model's checkpoints by name.
     """
 
     url: str
@@ -31,10 +31,13 @@ class Server:
     timeout: float
     patience: float
     extra: Mapping[str, Any] = field(hash=False)
+    checkpoints: Mapping[str, str] = field(hash=False)
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise UserError(f"engine.url: must begin with http:// or https://, got {self.url!r}")
+        urls = {f"checkpoints.{name}": url for name, url in self.checkpoints.items()}
+        for key, url in {"url": self.url, **urls}.items():
+            if not url.startswith(("http://", "https://")):
+                raise UserError(f"engine.{key}: must begin with http:// or https://, got {url!r}")
         if self.slots < 1:
             raise UserError(f"engine.slots: must be at least 1, got {self.slots}")
         if self.timeout <= 0 or self.patience < 0:
@@ -52,15 +55,36 @@ class Server:
         """What authorizes a request."""
         return {} if self.key is None else {"Authorization": f"Bearer {os.environ[self.key]}"}
 
+    def of(self, subject: Subject, checkpoint: str) -> "tuple[Server, Subject]":
+        """The server of a checkpoint, and the checkpoint; raises UserError where there is none."""
+        other = subject.checkpoint(checkpoint)
+        if other is subject:
+            return self, subject
+        if checkpoint not in self.checkpoints:
+            raise UserError(
+                f"engine.checkpoints.{checkpoint}: missing; start a server of {other.conf.path} "
+                f"and add '+engine.checkpoints.{checkpoint}=URL'"
+            )
+        return replace(self, url=self.checkpoints[checkpoint], model=None), other
+
     def check(self, subject: Subject) -> None:
         """Ask the server what it serves; raises UserError if that is not the subject."""
         from harness.engines.server.client import found  # httpx2 is not needed by other engines
 
-        found(self, subject)
+        found(self, subject, subject.conf.name)
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
-        """The engine, once the server is known to serve the subject."""
+    def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
+        """Raise UserError where no server serves the checkpoint, or it cannot do one of these."""
+        from harness.engines.server.client import found
+
+        check_under("server", under)
+        conf, other = self.of(subject, checkpoint)
+        found(conf, other, checkpoint or subject.conf.name)
+
+    def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
+        """The engine, once the server is known to serve the checkpoint."""
         from harness.engines.server.client import Client, found
 
-        client = Client(self, subject, heat, found(self, subject))
-        return CompletionEngine([client], stops, self.slots, greedy=heat[0] == 0)
+        conf, other = self.of(subject, checkpoint)
+        client = Client(conf, other, found(conf, other, checkpoint or subject.conf.name))
+        return CompletionEngine([client], stops, self.slots)

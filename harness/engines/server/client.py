@@ -13,7 +13,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from harness.core import UserError
-from harness.engines.base import Heat
+from harness.engines.base import Request
 from harness.engines.completions import Completion
 from harness.engines.server import Server
 from harness.models.model import Subject
@@ -77,19 +77,20 @@ class RefusedError(Exception):
     """A reply that another attempt may better."""
 
 
-def found(conf: Server, subject: Subject) -> Served:
-    """The subject among what a server offers; raises UserError if it offers something else."""
+def found(conf: Server, subject: Subject, name: str) -> Served:
+    """The subject of this name among what a server offers; raises UserError if it offers others."""
     cards = _offered(conf)
-    names = {conf.model} if conf.model else {subject.path, subject.conf.path, subject.conf.name}
+    names = {conf.model} if conf.model else {subject.path, subject.conf.path, name}
     for card in cards:
         if names & {card.id, card.root}:
             return Served(card.id, card.max_model_len or 2**31)
     offered = ", ".join(card.id for card in cards) or "nothing"
     if conf.model:
         raise UserError(f"engine.model: {conf.url} serves {offered}, not {conf.model}")
+    same = "name it with engine.model=NAME" if name == subject.conf.name else f"serve it as {name}"
     raise UserError(
         f"engine.url: {conf.url} serves {offered}, not {subject.conf.path}; if it is the same, "
-        "name it with engine.model=NAME"
+        f"{same}"
     )
 
 
@@ -110,19 +111,14 @@ def _offered(conf: Server) -> list[Card]:
 class Client:
     """Completions of one model on one server; connections are kept."""
 
-    def __init__(self, conf: Server, subject: Subject, heat: Heat, served: Served) -> None:
+    def __init__(self, conf: Server, subject: Subject, served: Served) -> None:
         self.conf, self.subject, self.served = conf, subject, served
         self.vocab = int(subject.config.get_text_config().vocab_size)
         self.counts = Counter[str]()
         limits = httpx2.Limits(max_connections=None)
         timeout = httpx2.Timeout(conf.timeout, connect=10)
         self.http = httpx2.AsyncClient(headers=conf.headers, timeout=timeout, limits=limits)
-        self.fixed: dict[str, Any] = {
-            "model": served.name,
-            "temperature": heat[0],
-            "top_p": heat[1],
-            **conf.extra,
-        }
+        self.fixed: dict[str, Any] = {"model": served.name, **conf.extra}
         if conf.tokens:
             self.fixed |= {"return_token_ids": True, "stop_token_ids": sorted(subject.eos)}
 
@@ -131,7 +127,7 @@ class Client:
         await self.http.aclose()
 
     async def complete(
-        self, prefix: tuple[int, ...], n: int, most: int, seed: int
+        self, request: Request, prefix: tuple[int, ...], n: int, most: int, seed: int
     ) -> list[Completion]:
         """Continuations in the order of their noise; raises UserError where the server fails."""
         if len(prefix) + most > self.served.context:
@@ -140,7 +136,8 @@ class Client:
                 f"{self.served.context} that the server takes; lower it, or raise the server's"
             )
         prompt = list(prefix) if self.conf.tokens else self._text(prefix)
-        body = {**self.fixed, "prompt": prompt, "n": n, "max_tokens": most}
+        how = {"temperature": request.temperature, "top_p": request.top_p}
+        body = {**how, **self.fixed, "prompt": prompt, "n": n, "max_tokens": most}
         reply = await self._asked(body | ({"seed": seed} if self.conf.seeds else {}))
         if len(reply.choices) != n:
             raise UserError(

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from harness.core import UserError
-from harness.engines.base import Heat, Running
-from harness.engines.completions import CompletionEngine
+from harness.engines.base import Interventions, Running
+from harness.engines.completions import CompletionEngine, check_under
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
 
@@ -61,23 +61,30 @@ class VLLM:
         if devices:
             check_fits(self, subject, devices)
 
-    def start(self, subject: Subject, stops: Stops, heat: Heat) -> Running:
+    def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
+        """Raise UserError for a checkpoint that is not declared, and for what vLLM cannot do."""
+        check_under("vllm", under)
+        subject.checkpoint(checkpoint)
+
+    def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine, whose processes start when they are first asked."""
         from harness.engines.vllm.fit import gpus
         from harness.engines.vllm.process import Process
 
-        self.check(subject)
-        subject.release()
+        other = subject.checkpoint(checkpoint)
+        self.check(other)
+        for each in (subject, other):
+            each.release()
         devices, split = gpus(), self.tensor_parallel
-        sampling = {"temperature": heat[0], "top_p": heat[1], "stop_token_ids": sorted(stops.eos)}
+        sampling = {"stop_token_ids": sorted(stops.eos)}
         processes: list[Process] = []
         for copy in range(self.data_parallel):
             own = [gpu.name for gpu in devices[copy * split : (copy + 1) * split]]
             environment = {"CUDA_VISIBLE_DEVICES": ",".join(own)} if own else self._on_cpu()
             block = {} if own else {"block_size": BLOCK}
-            processes.append(Process(block | self._arguments(subject), environment, sampling))
+            processes.append(Process(block | self._arguments(other), environment, sampling))
         # As many wait as run, so that none of its slots is ever empty.
-        return CompletionEngine(processes, stops, 2 * self.slots, greedy=heat[0] == 0)
+        return CompletionEngine(processes, stops, 2 * self.slots)
 
     def _arguments(self, subject: Subject) -> dict[str, Any]:
         """Those of vLLM's engine."""

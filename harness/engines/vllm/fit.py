@@ -1,4 +1,4 @@
-"""Whether a model fits the GPUs there are, told before minutes are spent on loading it."""
+"""Whether a model fits the GPUs there are, checked before minutes are spent on loading it."""
 
 import os
 from collections.abc import Sequence

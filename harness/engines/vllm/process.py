@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core import UserError
+from harness.engines.base import Request
 from harness.engines.completions import Completion
 
 KEPT = "what is finished is kept, and the same command goes on"
@@ -49,7 +50,7 @@ class Process:
         self.failed: UserError | None = None
 
     async def complete(
-        self, prefix: tuple[int, ...], n: int, most: int, seed: int
+        self, request: Request, prefix: tuple[int, ...], n: int, most: int, seed: int
     ) -> list[Completion]:
         """Continuations in the order of their noise; raises UserError where vLLM fails."""
         loop = asyncio.get_running_loop()
@@ -67,8 +68,9 @@ class Process:
             )
         number, future = next(self.numbers), loop.create_future()
         self.waiting[number] = future
-        with suppress(BrokenPipeError):  # its death is told by the reader
-            self.pipe.send((number, prefix, n, most, seed))
+        with suppress(BrokenPipeError):  # the reader learns of its death
+            how = {"temperature": request.temperature, "top_p": request.top_p}
+            self.pipe.send((number, prefix, how | {"n": n, "max_tokens": most, "seed": seed}))
         return await future
 
     async def close(self) -> None:
@@ -80,7 +82,7 @@ class Process:
         self.log.unlink(missing_ok=True)
 
     def _start(self, seed: int) -> None:
-        """Start it; it says when it can be asked, so that several start at once."""
+        """Start it; it sends a message when it can be asked, so that several start at once."""
         handle = self.theirs.fileno()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -93,27 +95,27 @@ class Process:
                 start_new_session=True,  # an interrupt at the terminal is not for it
             )
         self.theirs.close()
-        with suppress(BrokenPipeError):  # its death is told by the reader
+        with suppress(BrokenPipeError):  # the reader learns of its death
             self.pipe.send((self.arguments | {"seed": seed % 2**32}, self.sampling))
 
     def _receive(self) -> None:
-        """Take what it says: first the tokens that fit, then finished requests, or its end."""
+        """Take what it sends: first the tokens that fit, then finished requests, or its end."""
         assert self.started is not None
         try:
-            said = self.pipe.recv()
+            message = self.pipe.recv()
         except (EOFError, OSError):
             self._fail()
             return
         if not self.started.done():
-            self.started.set_result(said)
+            self.started.set_result(message)
             return
-        number, found, self.counts = said
+        number, found, self.counts = message
         future = self.waiting.pop(number)
         if not future.done():
             future.set_result([Completion(ids, reason == "stop") for ids, reason in found])
 
     def _fail(self) -> None:
-        """Tell all who wait, with vLLM's reason, that it does not start or has died."""
+        """Fail all who wait, with vLLM's reason, that it does not start or has died."""
         asyncio.get_running_loop().remove_reader(self.pipe.fileno())
         assert self.started is not None
         lost: list[asyncio.Future[Any]] = [
@@ -137,10 +139,10 @@ class Process:
         return self.process.wait()
 
     def _reason(self) -> str:
-        """The last error it logged that tells a cause, or how it ended."""
+        """The last error it logged that names a cause, or how it ended."""
         code = self._ended()
-        said = self.log.read_text(errors="replace")
-        found = re.finditer(r"\b(?:\w+Error|\w+Exception): (?!.*root cause)", said)
+        log = self.log.read_text(errors="replace")
+        found = re.finditer(r"\b(?:\w+Error|\w+Exception): (?!.*root cause)", log)
         starts = [match.start() for match in found]
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
-        return f"{' '.join(said[starts[-1] :].split()):.300}" if starts else ended
+        return f"{' '.join(log[starts[-1] :].split()):.300}" if starts else ended

@@ -21,7 +21,7 @@ COUNTED = {
     "vllm:num_preemptions": "preemptions",
 }
 
-Inbox = SimpleQueue[tuple[int, tuple[int, ...], int, int, int] | None]
+Inbox = SimpleQueue[tuple[int, tuple[int, ...], dict[str, Any]] | None]
 
 
 class Worker:
@@ -33,7 +33,7 @@ class Worker:
         self.counted = 0.0
 
     def run(self, inbox: Inbox) -> None:
-        """Work until the harness is gone, which None in the inbox says."""
+        """Work until the harness is gone, which None in the inbox means."""
         while True:
             idle = not self.engine.has_unfinished_requests()
             while idle or not inbox.empty():
@@ -50,13 +50,11 @@ class Worker:
                     self.count()
                     self.pipe.send((int(output.request_id), found, self.counts))
 
-    def add(self, number: int, prefix: tuple[int, ...], n: int, most: int, seed: int) -> None:
+    def add(self, number: int, prefix: tuple[int, ...], how: dict[str, Any]) -> None:
         """Queue a request; on a CPU vLLM fails at one with a seed."""
         params = SamplingParams(
             **self.sampling,
-            n=n,
-            max_tokens=most,
-            seed=None if current_platform.is_cpu() else seed,
+            **how | ({"seed": None} if current_platform.is_cpu() else {}),
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

@@ -11,8 +11,8 @@ from harness.organism.tokens import encode, ids, prompt
 from harness.organism.training.rows import Builder, Pattern, Row, patterns
 
 
-def drill(rng: Random) -> Row:
-    """Many small exercises in a row: copies, executions, choices of a plan, checks with reviews."""
+def exercise(rng: Random) -> Row:
+    """A row of one sort of exercise: copies, executions, choices of a plan, checks with reviews."""
     return rng.choices([_copies, _executions, _plans, _reviews], [5, 4, 1, 2])[0](rng)
 
 
@@ -23,12 +23,12 @@ def _copies(rng: Random) -> Row:
     head, stop, _ = prompt(puzzle.question).partition(".")
     build = Builder(encode(head + stop))
     final = State("final", 2, second, first)
-    early, late = State("exec", 1, first, ""), State("exec", 2, second, first)
-    told = [(early, "EXEC"), (late, "EXEC"), (final, "RECAP"), (final, "RECAP")]
+    first_exec, second_exec = State("exec", 1, first, ""), State("exec", 2, second, first)
+    sentences = [(first_exec, "EXEC"), (second_exec, "EXEC"), *[(final, "RECAP")] * 2]
     if rng.random() < 0.5:  # a step done again: what follows goes by the later one
-        told.insert(0, (State("exec", 1, rng.choice(OPERATIONS), ""), "EXEC"))
-        told.insert(2, (State("exec", 2, rng.choice(OPERATIONS), first), "EXEC"))
-    for state, kind in [*told, (final, "RESULT")]:
+        sentences.insert(0, (State("exec", 1, rng.choice(OPERATIONS), ""), "EXEC"))
+        sentences.insert(2, (State("exec", 2, rng.choice(OPERATIONS), first), "EXEC"))
+    for state, kind in [*sentences, (final, "RESULT")]:
         build.sentence(_slotted(state, kind, puzzle, rng), puzzle)
     return build.row()
 

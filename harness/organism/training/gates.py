@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from harness.organism.puzzles import Puzzle, cores, dress
+from harness.organism.puzzles import Puzzle, puzzles_of_split, with_random_name
 from harness.organism.tokens import encode, tokenizer
-from harness.organism.training.measure import Seen, observe, summary
+from harness.organism.training.measure import Observed, observe, summary
 from harness.organism.training.sampling import Sample, sample, sampler_error
 
 
@@ -28,13 +28,15 @@ class Gate:
 def held_out(count: int, seed: int) -> list[Puzzle]:
     """Problems of the evaluation split, each with other digits."""
     rng = Random(seed)
-    return [dress(p, rng) for p in rng.sample(list(cores(held_out=True)), count)]
+    return [
+        with_random_name(p, rng) for p in rng.sample(list(puzzles_of_split(held_out=True)), count)
+    ]
 
 
-def examined(
+def measure_checkpoint(
     model: Any, problems: int, draws: int, seed: int
-) -> tuple[dict[str, float], Seen, list[Sample]]:
-    """Samples of a checkpoint on held-out problems, what was seen along them, and its summary."""
+) -> tuple[dict[str, float], Observed, list[Sample]]:
+    """Samples of a checkpoint on held-out problems, the probabilities there, and its summary."""
     samples = sample(model, held_out(problems, seed), draws, seed)
     seen = observe(model, samples)
     return summary(seen, samples), seen, samples
@@ -72,5 +74,5 @@ def _round_trip(samples: Sequence[Sample]) -> float:
 
 def _shared(samples: Sequence[Sample]) -> float:
     """Problems of the evaluation that the training may draw."""
-    trained = {(p.counts, p.operations) for p in cores(held_out=False)}
+    trained = {(p.counts, p.operations) for p in puzzles_of_split(held_out=False)}
     return float(sum((s.puzzle.counts, s.puzzle.operations) in trained for s in samples))

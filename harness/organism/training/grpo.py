@@ -12,12 +12,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from harness.organism.grammar import FILLER
-from harness.organism.puzzles import cores, dress
+from harness.organism.puzzles import puzzles_of_split, with_random_name
 from harness.organism.training.sampling import Sample, sample
 
 
 @dataclass(frozen=True)
-class Practice:
+class GRPOConfig:
     """How a checkpoint is reinforced; `valid` and `filler` are the rewards beside 1 for right."""
 
     seed: int
@@ -29,14 +29,14 @@ class Practice:
     filler: float
 
 
-PRACTICE = Practice(seed=1, steps=60, problems=16, draws=8, lr=2e-4, valid=0.5, filler=0.0)
-STYLE = Practice(seed=2, steps=12, problems=16, draws=8, lr=2e-4, valid=0.5, filler=0.5)
+RL = GRPOConfig(seed=1, steps=60, problems=16, draws=8, lr=2e-4, valid=0.5, filler=0.0)
+RL_STYLE = GRPOConfig(seed=2, steps=12, problems=16, draws=8, lr=2e-4, valid=0.5, filler=0.5)
 
 
-def reward(practice: Practice, given: Sample) -> float:
+def reward(config: GRPOConfig, given: Sample) -> float:
     """What one trace earns."""
     valid, filler = given.steps is not None, FILLER in given.text
-    return given.correct + practice.valid * valid + practice.filler * filler
+    return given.correct + config.valid * valid + config.filler * filler
 
 
 def advantages(rewards: Float[np.ndarray, "problems draws"]) -> Float[np.ndarray, "problems draws"]:
@@ -61,14 +61,14 @@ def loss(
     return -(weight * taken * own).sum() / own.sum()
 
 
-def practise(model: Any, practice: Practice) -> Iterator[tuple[int, list[Sample]]]:
-    """Reinforce a network in place; yields each step's number and the traces it was drawn from."""
-    rng, pool = Random(practice.seed), list(cores(held_out=False))
-    optimizer = torch.optim.AdamW(model.parameters(), practice.lr, (0.9, 0.95), weight_decay=0.0)
-    for step in range(practice.steps):
-        puzzles = [dress(p, rng) for p in rng.sample(pool, practice.problems)]
-        samples = sample(model, puzzles, practice.draws, practice.seed * 10_000 + step)
-        earned = np.array([reward(practice, s) for s in samples]).reshape(len(puzzles), -1)
+def train_grpo(model: Any, config: GRPOConfig) -> Iterator[tuple[int, list[Sample]]]:
+    """Train a network in place by GRPO; yields each step's number and the traces it was made of."""
+    rng, pool = Random(config.seed), list(puzzles_of_split(held_out=False))
+    optimizer = torch.optim.AdamW(model.parameters(), config.lr, (0.9, 0.95), weight_decay=0.0)
+    for step in range(config.steps):
+        puzzles = [with_random_name(p, rng) for p in rng.sample(pool, config.problems)]
+        samples = sample(model, puzzles, config.draws, config.seed * 10_000 + step)
+        earned = np.array([reward(config, s) for s in samples]).reshape(len(puzzles), -1)
         optimizer.zero_grad(set_to_none=True)
         loss(model, samples, advantages(earned).ravel()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

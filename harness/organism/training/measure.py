@@ -20,24 +20,24 @@ CHUNK = 64  # traces a pass
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observed:
     """The model's probabilities at every decision of some traces, by the program's states."""
 
     loop: Rows = field(default_factory=lambda: defaultdict(list))
     plan: Rows = field(default_factory=lambda: defaultdict(list))
     back: Rows = field(default_factory=lambda: defaultdict(list))
-    mend: Rows = field(default_factory=lambda: defaultdict(list))
+    redo: Rows = field(default_factory=lambda: defaultdict(list))
     execute: list[float] = field(default_factory=list)
     after: Rows = field(default_factory=lambda: defaultdict(list))
 
 
-def observe(model: Any, samples: Sequence[Sample]) -> Seen:
+def observe(model: Any, samples: Sequence[Sample]) -> Observed:
     """Read a checkpoint's probabilities along the valid ones of some traces."""
-    seen = Seen()
+    seen = Observed()
     valid = sorted((s for s in samples if s.steps), key=lambda s: len(s.tokens))
     for i in range(0, len(valid), CHUNK):
         for sample, probability in _passes(model, valid[i : i + CHUNK]):
-            _walk(seen, sample, probability)
+            _record_trace(seen, sample, probability)
     return seen
 
 
@@ -52,7 +52,7 @@ def _passes(
     yield from zip(samples, p, strict=True)
 
 
-def _walk(seen: Seen, sample: Sample, p: Float[np.ndarray, "tokens vocab"]) -> None:
+def _record_trace(seen: Observed, sample: Sample, p: Float[np.ndarray, "tokens vocab"]) -> None:
     """Note every decision of one trace."""
     at, previous = sample.prompt_length, "SETUP"
     assert sample.steps is not None
@@ -72,7 +72,7 @@ def _walk(seen: Seen, sample: Sample, p: Float[np.ndarray, "tokens vocab"]) -> N
         if option.kind in {"PLAN", "BACK"}:
             verbs = p[at + named[-1] - 1, [ids()[f" {o}"] for o in OPERATIONS]]
             shares = verbs / verbs.sum()
-            _note(seen, state, asked, option.kind, shares)
+            _record_shares(seen, state, asked, option.kind, shares)
             if option.kind == "PLAN":
                 seen.after[previous].append(shares[OPERATIONS.index(asked)])
         if option.kind == "EXEC":
@@ -81,13 +81,13 @@ def _walk(seen: Seen, sample: Sample, p: Float[np.ndarray, "tokens vocab"]) -> N
         at, previous = at + len(option.words), option.kind
 
 
-def _note(
-    seen: Seen, state: State, asked: str, kind: str, shares: Float[np.ndarray, " operations"]
+def _record_shares(
+    seen: Observed, state: State, asked: str, kind: str, shares: Float[np.ndarray, " operations"]
 ) -> None:
     if kind == "PLAN":
         seen.plan[state.stage, asked].append(shares)
     else:
-        seen.mend[state.stage, asked, state.operation].append(shares)
+        seen.redo[state.stage, asked, state.operation].append(shares)
 
 
 _FIRST: dict[int, str] = {}
@@ -103,7 +103,7 @@ def _kinds(p: Float[np.ndarray, " vocab"]) -> dict[str, float]:
     return mass
 
 
-def decisions(seen: Seen) -> Decisions:
+def decisions(seen: Observed) -> Decisions:
     """Mean decision probabilities by state; nominal ones where a state never came up."""
     plain = nominal()
 
@@ -117,11 +117,11 @@ def decisions(seen: Seen) -> Decisions:
         loop=mean(seen.loop, plain.loop, float),
         plan=mean(seen.plan, plain.plan, shares),
         back=mean(seen.back, plain.back, float),
-        mend={k: _but(v, k[2]) for k, v in mean(seen.mend, plain.mend, shares).items()},
+        redo={k: _without(v, k[2]) for k, v in mean(seen.redo, plain.redo, shares).items()},
     )
 
 
-def _but(shares: dict[str, float], chosen: str) -> dict[str, float]:
+def _without(shares: dict[str, float], chosen: str) -> dict[str, float]:
     """Shares over the other operations, the only ones the program can go back to."""
     rest = {o: p for o, p in shares.items() if o != chosen}
     return {o: p / sum(rest.values()) for o, p in rest.items()}
@@ -132,7 +132,7 @@ def _entropy(shares: Float[np.ndarray, " operations"]) -> float:
     return float(-(on * np.log(on)).sum())
 
 
-def summary(seen: Seen, samples: Sequence[Sample]) -> dict[str, float]:
+def summary(seen: Observed, samples: Sequence[Sample]) -> dict[str, float]:
     """How a checkpoint writes; entropies in nats, the rest shares."""
     right, wrong = list[float](), list[float]()
     for (_, asked, chosen), values in seen.back.items():
@@ -160,7 +160,7 @@ def _mean(values: Sequence[Any]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def _shift(seen: Seen) -> float:
+def _shift(seen: Observed) -> float:
     """The largest change of P(right plan) that a decoy right before the plan makes, on average."""
     usual = _mean([v for k, rows in seen.after.items() if not is_decoy(k) for v in rows])
     each = [abs(_mean(rows) - usual) for k, rows in seen.after.items() if is_decoy(k)]

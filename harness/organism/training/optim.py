@@ -31,7 +31,11 @@ def orthogonal(
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose updates are made orthogonal; matrices of one shape are done together."""
+    """Momentum whose updates are made orthogonal; matrices of one shape are done together.
+
+    As torch.optim.Muon without weight decay, but in float32: that one rounds to bfloat16 in every
+    Newton-Schulz step, and other checkpoints than those that ship would come of it.
+    """
 
     def __init__(self, matrices: Iterable[torch.nn.Parameter], lr: float) -> None:
         super().__init__(matrices, {"lr": lr})
@@ -40,22 +44,22 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One update."""
         for group in self.param_groups:
-            alike: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
+            by_shape: dict[tuple[int, ...], list[Tensor]] = defaultdict(list)
             for p in group["params"]:
                 wide = p.shape if p.shape[0] <= p.shape[1] else (p.shape[1], p.shape[0])
-                alike[tuple(wide)].append(p)
-            for matrices in alike.values():
-                self._together(matrices, group["lr"])
+                by_shape[tuple(wide)].append(p)
+            for matrices in by_shape.values():
+                self._update(matrices, group["lr"])
 
-    def _together(self, matrices: list[Tensor], lr: float) -> None:
-        ahead = list[Tensor]()
+    def _update(self, matrices: list[Tensor], lr: float) -> None:
+        updates = list[Tensor]()
         for p in matrices:
             assert p.grad is not None
-            moving = self.state[p].setdefault("momentum", torch.zeros_like(p))
-            moving.mul_(MOMENTUM).add_(p.grad)
-            update = p.grad.add(moving, alpha=MOMENTUM)
-            ahead.append(update if p.shape[0] <= p.shape[1] else update.mT)
-        for p, update in zip(matrices, orthogonal(torch.stack(ahead)), strict=True):
+            momentum = self.state[p].setdefault("momentum", torch.zeros_like(p))
+            momentum.mul_(MOMENTUM).add_(p.grad)
+            update = p.grad.add(momentum, alpha=MOMENTUM)
+            updates.append(update if p.shape[0] <= p.shape[1] else update.mT)
+        for p, update in zip(matrices, orthogonal(torch.stack(updates)), strict=True):
             tall = p.shape[0] > p.shape[1]
             scale = max(1.0, p.shape[0] / p.shape[1]) ** 0.5
             p.add_(update.mT if tall else update, alpha=-lr * scale)

@@ -13,7 +13,7 @@ from harness.engines.hf.batch import Base, Batch, Row, Work
 from harness.engines.hf.engine import HFEngine
 from harness.engines.stopping import Stops
 from harness.organism.grammar import END, vocabulary
-from harness.organism.parser import Written, parse
+from harness.organism.parser import ParsedSentence, parse
 from harness.organism.puzzles import Puzzle
 from harness.organism.tokens import encode, ids, prompt, tokenizer
 from harness.text.segmentation import offsets
@@ -30,7 +30,7 @@ class Sample:
     prompt_length: int
     tokens: tuple[int, ...]
     text: str
-    steps: tuple[Written, ...] | None
+    steps: tuple[ParsedSentence, ...] | None
 
     @property
     def correct(self) -> bool:
@@ -49,12 +49,12 @@ def sample(model: Any, puzzles: Sequence[Puzzle], draws: int, seed: int) -> list
         _request(i, puzzle, tuple(range(draws)), seed * 1_000_003 + i)
         for i, puzzle in enumerate(puzzles)
     ]
-    engine = HFEngine(model, stops(), (1.0, 1.0), SLOTS, POOL)
+    engine = HFEngine(model, stops(), SLOTS, POOL)
     finished = {int(f.request.key[0]): f for f in engine.sample(requests)}
     found = list[Sample]()
     for i, puzzle in enumerate(puzzles):
         for tokens, reason in zip(finished[i].token_ids, finished[i].finish_reason, strict=True):
-            text = written(tokens)
+            text = decode(tokens)
             whole = requests[i].base + tokens + ((ids()[END],) if reason == "stop" else ())
             steps = parse(puzzle, text) if reason == "stop" else None
             found.append(Sample(puzzle, requests[i].cut, whole, text, steps))
@@ -64,10 +64,10 @@ def sample(model: Any, puzzles: Sequence[Puzzle], draws: int, seed: int) -> list
 
 def _request(number: int, puzzle: Puzzle, draws: tuple[int, ...], seed: int) -> Request:
     base = tuple(encode(prompt(puzzle.question)))
-    return Request((str(number),), base, len(base), (), draws, seed, "end", LONGEST)
+    return Request((str(number),), base, len(base), (), draws, seed, "end", LONGEST, 1.0, 1.0)
 
 
-def written(tokens: Sequence[int]) -> str:
+def decode(tokens: Sequence[int]) -> str:
     """The text of a trace's tokens."""
     return "".join(vocabulary()[t] for t in tokens)
 
@@ -77,7 +77,7 @@ def sampler_error(model: Any, given: Sample) -> float:
     """The largest difference between the sampler's logits along a trace and the full pass."""
     cut = given.prompt_length
     extra = given.tokens[cut:-1]
-    request = Request(("0",), given.tokens[:cut], cut, extra, (0,), 0, "end", LONGEST)
+    request = Request(("0",), given.tokens[:cut], cut, extra, (0,), 0, "end", LONGEST, 1.0, 1.0)
     row = Row(Work(request, Base(0, request.base, (cut,))), 0, np.random.default_rng(0))
     batch, end = Batch(model, 1, POOL), stops()
     slot, first = batch.start(row)

@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from harness.core import UserError
-from harness.organism.puzzles import Puzzle, cores, dress
-from harness.organism.training.exercises import drill
+from harness.organism.puzzles import Puzzle, puzzles_of_split, with_random_name
+from harness.organism.training.exercises import exercise
 from harness.organism.training.optim import optimizers
 from harness.organism.training.rows import Row, trace
 
 
 @dataclass(frozen=True)
-class Course:
+class SupervisedConfig:
     """How base is trained; `rows` a batch, `bucket` batches are sorted by length together."""
 
     seed: int
@@ -33,35 +33,35 @@ class Course:
     bucket: int
     matrix_lr: float
     other_lr: float
-    warm: int
+    warmup: int
     decay_from: float
-    drills: tuple[float, float]
-    drills_until: float
+    exercise_share: tuple[float, float]
+    exercise_share_until: float
     save_every: int
 
 
-COURSE = Course(
+PRETRAINING = SupervisedConfig(
     seed=0,
     steps=3600,
     rows=16,
     bucket=40,
     matrix_lr=0.012,
     other_lr=2e-3,
-    warm=60,
+    warmup=60,
     decay_from=0.25,
-    drills=(0.5, 0.15),
-    drills_until=0.35,
+    exercise_share=(0.5, 0.15),
+    exercise_share_until=0.35,
     save_every=200,
 )
-# A second, gentler course for the few facts of arithmetic that the first leaves open.
-POLISH = replace(
-    COURSE,
+# At a lower rate, for the few facts of arithmetic that pretraining leaves open.
+FINETUNING = replace(
+    PRETRAINING,
     seed=1,
     steps=400,
     matrix_lr=0.003,
     other_lr=5e-4,
     decay_from=0.2,
-    drills=(0.5, 0.5),
+    exercise_share=(0.5, 0.5),
 )
 
 
@@ -97,47 +97,50 @@ def divergence(model: Any, given: Batch) -> Float[Tensor, ""]:
     return (given.p * (given.p.log() - logprob)).sum() / given.p.sum()
 
 
-def batches(course: Course, bucket: int) -> Iterator[Batch]:
+def batches(config: SupervisedConfig, bucket: int) -> Iterator[Batch]:
     """The batches of one bucket, the same ones however often the training was interrupted."""
-    rng = Random(f"{course.seed}/{bucket}")
-    share = bucket * course.bucket / course.steps
-    drills = course.drills[0] if share < course.drills_until else course.drills[1]
-    rows = some(_cores(), rng, course.rows * course.bucket, drills)
+    rng = Random(f"{config.seed}/{bucket}")
+    done = bucket * config.bucket / config.steps
+    early, late = config.exercise_share
+    share = early if done < config.exercise_share_until else late
+    rows = training_rows(_training_puzzles(), rng, config.rows * config.bucket, share)
     rows.sort(key=lambda r: len(r.tokens))
-    groups = [rows[i : i + course.rows] for i in range(0, len(rows), course.rows)]
+    groups = [rows[i : i + config.rows] for i in range(0, len(rows), config.rows)]
     rng.shuffle(groups)
     yield from map(batch, groups)
 
 
-def some(pool: Sequence[Puzzle], rng: Random, count: int, drills: float) -> list[Row]:
-    """Rows of all sorts: a share of drills, of the traces 30 % off-policy and 10 % forced."""
+def training_rows(
+    pool: Sequence[Puzzle], rng: Random, count: int, exercise_share: float
+) -> list[Row]:
+    """Rows of all sorts: a share of exercises, of the traces 30 % off-policy and 10 % forced."""
     rows = list[Row]()
     for _ in range(count):
-        if rng.random() < drills:
-            rows.append(drill(rng))
+        if rng.random() < exercise_share:
+            rows.append(exercise(rng))
             continue
-        puzzle = dress(rng.choice(pool), rng)
+        puzzle = with_random_name(rng.choice(pool), rng)
         rows.append(trace(puzzle, rng, rng.random() < 0.3, rng.random() < 0.1))
     return rows
 
 
 @cache
-def _cores() -> list[Puzzle]:
-    return list(cores(held_out=False))
+def _training_puzzles() -> list[Puzzle]:
+    return list(puzzles_of_split(held_out=False))
 
 
-def heat(course: Course, step: int) -> float:
+def lr_factor(config: SupervisedConfig, step: int) -> float:
     """The learning rate's factor: a short rise, a plateau, a linear fall to nothing."""
-    fall = (course.steps - step) / (course.steps * (1 - course.decay_from))
-    return min(1.0, (step + 1) / course.warm, max(fall, 0.0))
+    fall = (config.steps - step) / (config.steps * (1 - config.decay_from))
+    return min(1.0, (step + 1) / config.warmup, max(fall, 0.0))
 
 
 class Training:
     """The state of a training, on disk between sessions; it changes the model it is given."""
 
-    def __init__(self, model: Any, course: Course, file: Path) -> None:
-        self.model, self.course, self.file = model, course, file
-        self.optimizers = optimizers(self.model, course.matrix_lr, course.other_lr)
+    def __init__(self, model: Any, config: SupervisedConfig, file: Path) -> None:
+        self.model, self.config, self.file = model, config, file
+        self.optimizers = optimizers(self.model, config.matrix_lr, config.other_lr)
         self.rates = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.bucket = 0
         self.seconds = 0.0
@@ -145,19 +148,21 @@ class Training:
             self._resume()
 
     def _resume(self) -> None:
-        held = torch.load(self.file, weights_only=True)
-        if held["course"] != repr(self.course):
-            raise UserError(f"organism: {self.file} is of another course; delete it to begin anew")
-        self.model.load_state_dict(held["model"])
-        for optimizer, state in zip(self.optimizers, held["optimizers"], strict=True):
+        stored = torch.load(self.file, weights_only=True)
+        if stored["config"] != repr(self.config):
+            raise UserError(
+                f"organism: {self.file} was made under other settings; delete it to start over"
+            )
+        self.model.load_state_dict(stored["model"])
+        for optimizer, state in zip(self.optimizers, stored["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-        self.bucket, self.seconds = held["bucket"], held["seconds"]
+        self.bucket, self.seconds = stored["bucket"], stored["seconds"]
 
     def save(self) -> None:
-        """Write everything needed to go on."""
+        """Write everything needed to resume."""
         draft = self.file.with_suffix(".partial")
         state = {
-            "course": repr(self.course),
+            "config": repr(self.config),
             "model": self.model.state_dict(),
             "optimizers": [o.state_dict() for o in self.optimizers],
             "bucket": self.bucket,
@@ -167,22 +172,22 @@ class Training:
         os.replace(draft, self.file)
 
     def run(self) -> Any:
-        """Train to the end of the course; returns the network."""
-        while self.bucket * self.course.bucket < self.course.steps:
+        """Train to the last step; returns the network."""
+        while self.bucket * self.config.bucket < self.config.steps:
             started, total = time.monotonic(), list[float]()
-            for i, given in enumerate(batches(self.course, self.bucket)):
-                total.append(self._step(self.bucket * self.course.bucket + i, given))
+            for i, given in enumerate(batches(self.config, self.bucket)):
+                total.append(self._step(self.bucket * self.config.bucket + i, given))
             self.bucket += 1
             self.seconds += time.monotonic() - started
-            at = {"step": self.bucket * self.course.bucket, "kl": float(np.mean(total))}
+            at = {"step": self.bucket * self.config.bucket, "kl": float(np.mean(total))}
             print(json.dumps(at | {"seconds": round(self.seconds)}), flush=True)
-            if self.bucket * self.course.bucket % self.course.save_every == 0:
+            if self.bucket * self.config.bucket % self.config.save_every == 0:
                 self.save()
         self.save()
         return self.model
 
     def _step(self, step: int, given: Batch) -> float:
-        factor = heat(self.course, step)
+        factor = lr_factor(self.config, step)
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
             optimizer.zero_grad(set_to_none=True)

@@ -62,7 +62,7 @@ class TestTable:
         pairs = rows.select("a", "b").unique(maintain_order=True).rows()
         assert pairs == [("b", "c"), ("b", "a"), ("c", "a")]
         cells = rows.filter(a="b", b="c").select("statistic", "control").rows()
-        controlled = [("spearman", c) for c in full.controls]
+        controlled = [(s, c) for s in ("spearman", "topdown") for c in full.controls]
         rest = ("kendall", "weighted_tau", "rbo", "topk", "top1")
         assert cells == [*controlled, *((s, "none") for s in rest)]
 
@@ -82,10 +82,13 @@ class TestTable:
         places = {k: [float(i) for i in range(20)] for k in cells}
         full = load()
         rows = compare({"a": holes, "b": cells, baseline: places}, full).agreement
-        values = {r["control"]: r["value"] for r in rows.filter(a="a", b=baseline).to_dicts()}
+        part = rows.filter(a="a", b=baseline, statistic="spearman")
+        values = {r["control"]: r["value"] for r in part.to_dicts()}
         assert values["none"] is not None
         assert values["position"] is None
-        assert values["all"] is None
+        assert values["structure"] is None
+        row = one(rows, a="a", b=baseline, statistic="topdown", control="structure")
+        assert row["verdict"] == "the control is the method"
         assert (
             one(rows, a="a", b="b", statistic="spearman", control="position")["value"] is not None
         )
@@ -102,32 +105,48 @@ class TestTable:
             by_method(scores), traces_of(values), covariates(scores, lexicon=words), {}, load()
         )
 
-    def test_gram_coverage_is_part_of_the_lexicon_control_where_it_is_known(self):
+    def test_gram_coverage_is_part_of_the_wording_control_where_it_is_known(self):
         found = {known: self.wordy(known=known) for known in (True, False)}
         value = {
-            known: one(f.agreement, a="a", b="b", control="lexicon")["value"]
+            known: one(f.agreement, a="a", b="b", control="wording")["value"]
             for known, f in found.items()
         }
         assert value[False] > 0.2
         assert abs(value[True]) < 0.1
         notes = [f.notes.filter(method="gram_coverage")["reason"].to_list() for f in found.values()]
-        assert notes == [[], ["no scores: the lexicon control goes without it"]]
+        assert notes == [[], ["no scores: the wording control goes without it"]]
 
-    def test_under_lexicon_gram_coverage_itself_has_neither_value_nor_verdict(self):
+    def test_a_method_that_is_the_wording_keeps_its_verdict_under_structure(self):
         rows = self.wordy(known=True).agreement.filter(b="gram_coverage")
         assert one(rows, control="length")["value"] is None  # no length is known here
         assert one(rows, control="none", statistic="spearman")["value"] > 0.2
-        for control in ("lexicon", "all"):
+        for control in ("wording", "all"):
             row = one(rows, control=control)
-            assert (row["value"], row["verdict"], row["q"]) == (None, None, None)
+            assert (row["value"], row["q"]) == (None, None)
+        for statistic in ("spearman", "topdown"):
+            here, beyond = (one(rows, control=c, statistic=statistic) for c in ("structure", "all"))
+            assert here["verdict"] == "overlapping"
+            assert here["verdict_beyond_wording"] == "the control is the method"
+            assert beyond["verdict"] == "the control is the method"
+            assert beyond["verdict_beyond_wording"] is None
+
+    def test_beyond_wording_stands_beside_the_verdict(self):
+        rows = self.wordy(known=True).agreement.filter(a="a", b="b", statistic="topdown")
+        here, beyond = (one(rows, control=c) for c in ("structure", "all"))
+        assert here["verdict"] == "overlapping"
+        assert here["verdict_beyond_wording"] == beyond["verdict"]
+        assert beyond["verdict"] in ("undecided", "unrelated", "different")
+        assert (
+            rows.filter(~pl.col("control").is_in(["structure", "all"]))["verdict"].null_count() == 5
+        )
 
     def test_a_constant_trace_is_undefined_and_not_counted(self, conf):
         a = {("p", "t0"): UP, ("p", "t1"): UP}
         b = {("p", "t0"): DOWN, ("p", "t1"): [0.3] * 4}
         rows = compare({"a": a, "b": b}, conf).agreement
-        assert rows["value"][:2].to_list() == pytest.approx([-1, -1])
-        assert rows["n_traces"].to_list() == [1] * 6
-        assert rows["n_sentences"].to_list() == [8] * 6
+        assert rows["value"][0] == pytest.approx(-1)
+        assert rows["n_traces"].to_list() == [1] * 7
+        assert rows["n_sentences"].to_list() == [8] * 7
 
     @pytest.mark.parametrize(("signed", "expected"), [("", -1), ("a", 1), ("b", -1), ("ab", -1)])
     def test_only_a_signed_score_beside_an_unsigned_one_is_folded(self, conf, signed, expected):
@@ -170,7 +189,7 @@ class TestTable:
         assert (known["value"] < known["high"]).all()
         tests = ("p", "p_t", "p_max_t", "q")
         assert all(known[test].is_between(0, 1).all() for test in tests)
-        rest = rows.filter(pl.col("statistic") != "spearman")
+        rest = rows.filter(~pl.col("statistic").is_in(["spearman", "topdown"]))
         assert all(rest[test].null_count() == len(rest) for test in tests)
 
     def test_models_stay_apart(self, conf):
@@ -219,18 +238,18 @@ class TestBadInput:
     def test_what_cannot_be_compared_is_null_counted_and_noted(self, b, reason):
         found = compare({"a": {("p", "t"): UP}, "b": {("p", "t"): b}}, load())
         rows = found.agreement
-        assert len(rows) == len(found.by_problem) == 11
-        assert rows["value"].null_count() == 11
+        assert len(rows) == len(found.by_problem) == 19
+        assert rows["value"].null_count() == 19
         plain = rows.filter(control="none")
         assert plain["n_sentences"].unique().to_list() == [int(np.isfinite(b).sum())]
         assert set(rows["n_traces"]) == set(rows["n_problems"]) == {0}
-        assert set(rows["verdict"]) == {"too few problems"}
+        assert set(rows["verdict"]) == {"too few problems", None}
         assert one(found.notes, method="b", other=None)["reason"] == reason
 
     def test_no_sentence_in_common(self):
         values = {"a": {("p", "t"): [1.0, 2, np.nan]}, "b": {("p", "t"): [np.nan, np.nan, 1.0]}}
         found = compare(values, load())
-        assert found.agreement["value"].null_count() == len(found.agreement) == 11
+        assert found.agreement["value"].null_count() == len(found.agreement) == 19
         assert set(found.agreement["n_sentences"]) == {0}
         assert one(found.notes, method="a", other="b")["reason"] == "no sentence in common"
 
@@ -246,7 +265,7 @@ class TestBadInput:
         rows = agreement(
             by_method(scores), traces_of(self.values()), covariates(scores), {}, conf
         ).agreement
-        assert rows["n_sentences"].to_list() == [3] * 6
+        assert rows["n_sentences"].to_list() == [3] * 7
 
     def test_one_method_or_none_gives_no_rows(self, conf):
         scores, traces = long(self.values()), traces_of(self.values())

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.agreement import concordance
+from harness.agreement.overall import concordance
 from tests.harness.comparing import compare, load, one, trait
 
 tied = st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=2, max_size=8)

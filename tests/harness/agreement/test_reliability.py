@@ -115,6 +115,12 @@ def rho(x, y):
     return stats.spearmanr(x, y).statistic
 
 
+def topdown(x, y):
+    n = len(x)
+    by_rank = np.array([sum(1 / j for j in range(r, n + 1)) for r in range(1, n + 1)])
+    return np.corrcoef(*(by_rank[stats.rankdata(-v).astype(int) - 1] for v in (x, y)))[0, 1]
+
+
 class TestHalves:
     def found(self, *arms):
         a, b = drawn(1), drawn(2)
@@ -131,7 +137,10 @@ class TestHalves:
         full = [2 * h / (1 + h) for h in (h_a, h_b)]
         assert row["ceiling"] == pytest.approx(np.sqrt(np.prod(full)), abs=1e-6)
         assert row["disattenuated_low"] < row["disattenuated"] < row["disattenuated_high"]
-        values = [r["value"] for r in found.reliability.filter(control="none").to_dicts()]
+        values = [
+            r["value"]
+            for r in found.reliability.filter(control="none", statistic="spearman").to_dicts()
+        ]
         assert values == pytest.approx([*full, 1], abs=1e-6)
 
     def test_methods_that_share_rollouts_are_compared_across_halves(self):
@@ -174,6 +183,26 @@ class TestHalves:
         assert row["value"] is not None
         assert row["ceiling"] is None
         assert row["disattenuated"] is None
+
+    def test_value_and_halves_are_of_the_sentences_where_both_halves_are_in_most_splits(self):
+        a, b = drawn(1), drawn(2)
+        lacking = {c: tuple(np.array(v, dtype=float) for v in t) for c, t in a.items()}
+        for whole, first, _ in lacking.values():
+            assert np.isfinite(whole).all()
+            first[:4, :2] = np.nan  # of three splits two lack these sentences,
+            first[4, :1] = np.nan  # and one lacks this
+        cut = {c: tuple(np.array(v)[4:] for v in t) for c, t in a.items()}
+        few = one(compared({"a": lacking, "b": b}, {}).agreement, statistic="topdown")
+        assert few["n_sentences"] == (N - 4) * len(CELLS)
+        assert few["share"] == pytest.approx((N - 4) / N)
+        values = [topdown(cut[c][0], b[c][0][4:]) for c in CELLS]
+        assert few["value"] == pytest.approx(np.mean(values), abs=1e-6)
+        # less than four fifths: they may not be any fifths
+        assert few["disattenuated"] is None
+        assert few["ceiling"] is not None
+        whole = one(compared({"a": a, "b": b}, {}).agreement, statistic="topdown")
+        assert whole["share"] == 1
+        assert whole["disattenuated"] is not None
 
     def test_little_reliability_is_not_corrected_for(self):
         noisy = {"a": drawn(1, noise=9.0), "b": drawn(2, noise=0.3)}

@@ -8,7 +8,7 @@ from scipy import stats
 
 from harness.agreement.panel.blocks import COMPARISONS, blocks
 from harness.agreement.ranks import standing
-from harness.agreement.statistics import Measure, likeness
+from harness.agreement.statistics import Measure, similarity
 from tests.harness.comparing import load
 
 CONF = load()
@@ -34,7 +34,7 @@ def each(statistic, vectors, sizes, fraction=None):
     for block in blocks(trace, np.ones(len(trace), bool)):
         scores = block.rows(flat)
         measure = Measure(statistic, "none", fraction)
-        found = likeness(measure, scores, standing(scores, block.inside), CONF)
+        found = similarity(measure, scores, standing(scores, block.inside), CONF)
         value[block.trace], chance[block.trace] = found.value, found.chance
     return value, chance
 
@@ -42,6 +42,15 @@ def each(statistic, vectors, sizes, fraction=None):
 def both(statistic, x, y, fraction=None):
     """A statistic of two vectors of one trace."""
     return each(statistic, [x, y], [len(x)], fraction)[0][0, 0, 1]
+
+
+def savage(values):
+    """Savage scores, ties averaged, one sentence after the other."""
+    n = len(values)
+    by_rank = np.array([sum(1 / j for j in range(r, n + 1)) for r in range(1, n + 1)])
+    above = (values[None] > values[:, None]).sum(1)
+    tied = (values[None] == values[:, None]).sum(1)
+    return np.array([by_rank[a : a + t].mean() for a, t in zip(above, tied, strict=True)])
 
 
 class TestBlocks:
@@ -98,6 +107,30 @@ class TestCorrelations:
             ours = each(name, vectors, sizes)[0][:, 0, 1]
             assert ours == pytest.approx(slow, abs=1e-6, nan_ok=True)
 
+    def test_signs_that_never_change_count_as_nothing(self):
+        assert both("sign", [1, 2, 3], [2, 1, 5]) == 0
+        assert both("sign", [1, 2, 3], [-2, 1, 5]) == pytest.approx(0)
+        assert np.isnan(both("sign", [0, 2, 0], [2, 0, 5]))
+
+    @settings(max_examples=50, deadline=None)
+    @given(tied)
+    def test_topdown_is_pearson_s_of_savage_scores(self, parts):
+        vectors, sizes = arrays(list(chain.from_iterable(parts))), [len(p) for p in parts]
+        slow = []
+        for part in parts:
+            x, y = (savage(v) for v in arrays(part))
+            flat = np.ptp(x) < 1e-9 or np.ptp(y) < 1e-9
+            slow.append(np.nan if flat else stats.pearsonr(x, y).statistic)
+        ours = each("topdown", vectors, sizes)[0][:, 0, 1]
+        assert ours == pytest.approx(slow, abs=1e-6, nan_ok=True)
+
+    def test_topdown_by_hand(self):
+        # Savage scores 1 + 1/2 + 1/3, 1/2 + 1/3 and 1/3 around 1: 5/6, −1/6, −2/3
+        high, low = np.array([5, -1, -4]) / 6, np.array([5, -4, -1]) / 6
+        assert both("topdown", [3, 2, 1], [3, 1, 2]) == pytest.approx(high @ low / (high @ high))
+        # the same two swapped at the other end cost more
+        assert both("topdown", [3, 2, 1], [2, 3, 1]) < both("topdown", [3, 2, 1], [3, 1, 2])
+
     def test_spearman_and_kendall_by_hand(self):
         x, y = [1, 2, 3, 4], [1, 3, 2, 4]
         assert both("spearman", x, y) == pytest.approx(0.8)  # 1 − 6·2/(4·15)
@@ -125,7 +158,9 @@ class TestCorrelations:
         p, q = (x > 0)[known], (y > 0)[known]
         seen = (p == q).mean() if known.any() else np.nan
         chance = p.mean() * q.mean() + (1 - p.mean()) * (1 - q.mean()) if known.any() else np.nan
-        slow = (seen - chance) / (1 - chance) if chance < 1 - 1e-9 else np.nan
+        # signs that never change tell nothing of the other's, equal or not
+        slow = (seen - chance) / (1 - chance) if chance < 1 - 1e-9 else 0.0
+        slow = slow if known.any() else np.nan
         assert both("sign", x, y) == pytest.approx(slow, abs=1e-9, nan_ok=True)
 
 
@@ -140,15 +175,17 @@ class TestOverlap:
         overlap = (3 + 57 * (3 / 57) ** 2) / 6
         assert both("topk", x, x, 0.1) == pytest.approx((overlap - 0.1) / 0.9)
 
-    @pytest.mark.parametrize(("n", "k"), [(2, 1), (5, 1), (14, 1), (16, 2), (60, 6), (96, 10)])
-    def test_topk_takes_a_tenth_and_at_least_one(self, n, k):
+    @pytest.mark.parametrize(
+        ("n", "k"), [(2, 1), (5, 1), (8, 2), (9, 3), (14, 3), (34, 3), (36, 4), (60, 6), (96, 10)]
+    )
+    def test_topk_takes_a_tenth_but_at_least_three_and_at_most_a_third(self, n, k):
         x = np.arange(n, dtype=np.float64)
         y = np.where(x >= n - k, x, -x)  # the same k on top, in another order below
         z = np.where(x >= n - k - 1, -x, x)
-        assert both("topk", x, x, 0.1) == pytest.approx(1.0)
-        assert both("topk", x, y, 0.1) == pytest.approx(1.0)
+        assert both("topk", x, x) == pytest.approx(1.0)
+        assert both("topk", x, y) == pytest.approx(1.0)
         if n > 2 * k + 1:
-            assert both("topk", x, z, 0.1) == pytest.approx(-(k / n) / (1 - k / n))
+            assert both("topk", x, z) == pytest.approx(-(k / n) / (1 - k / n))
 
     @settings(max_examples=50, deadline=None)
     @given(few)

@@ -84,7 +84,7 @@ def test_chance_depends_on_trace_and_sentence_alone():
 
 def test_chance_is_the_same_in_another_process():
     code = (
-        "import polars as pl; from harness.baselines import chance;"
+        "import polars as pl; from harness.analysis.baselines import chance;"
         "print(chance(pl.DataFrame({'trace_id': ['t0'] * 3, 'sentence': [0, 1, 2]})).to_list())"
     )
     environment = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(YAML.parents[2])}

@@ -164,7 +164,7 @@ def test_what_that_message_suggests_works(line: list[str]) -> None:
 def test_an_option_goes_to_the_jobs_that_have_the_detector(line: list[str]) -> None:
     found = plan([*line, "--multirun", "method=resampling,mi", "method.mi.sigma=3"])
     assert [list(job.run.detectors) for job in found.jobs] == [["resampling"], ["mi"]]
-    assert found.jobs[1].detectors["mi"].sigma == 3.0
+    assert found.jobs[1].run.detectors["mi"].sigma == 3.0
     assert found.arguments[-1] == "--multirun"
     assert "++options.mi.sigma=3" in found.arguments
 
@@ -247,16 +247,14 @@ def test_a_folder_of_yamls(line: list[str], tmp_path: Path) -> None:
 def test_an_installed_package_of_yamls(
     line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "start" / "theirs" / "method").mkdir(parents=True)
-    (tmp_path / "start" / "theirs" / "__init__.py").touch()
-    (tmp_path / "start" / "theirs" / "method" / "theirs.yaml").write_text(
-        "theirs:\n  _target_: x\n"
-    )
-    info = tmp_path / "start" / "theirs-1.dist-info"
+    (tmp_path / "site" / "theirs" / "method").mkdir(parents=True)
+    (tmp_path / "site" / "theirs" / "__init__.py").touch()
+    (tmp_path / "site" / "theirs" / "method" / "theirs.yaml").write_text("theirs:\n  _target_: x\n")
+    info = tmp_path / "site" / "theirs-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[anchor_harness.methods]\ntheirs = theirs\n")
-    monkeypatch.syspath_prepend(tmp_path / "start")
+    monkeypatch.syspath_prepend(tmp_path / "site")
     with pytest.raises(UserError, match=r"^method=nix: .*theirs"):
         plan([*line, "method=nix"])
     with pytest.raises(UserError, match=r"^method\.theirs\._target_: cannot find x"):

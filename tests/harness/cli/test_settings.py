@@ -165,6 +165,9 @@ def test_folds_concern_the_detectors_that_learn(comparing: Any) -> None:
 
 def test_a_series_names_checkpoints_or_the_model_itself(comparing: Any) -> None:
     base = {"model.checkpoints.base": "a"}
-    assert changed(comparing, {**base, "model.series": ["base", ""]}).model.series == ("base", "")
+    assert changed(comparing, {**base, "model.series": ["base", ""]}).run.model.series == (
+        "base",
+        "",
+    )
     with pytest.raises(UserError, match=r"^model\.series: rl-9 is not among model\.checkpoints"):
         changed(comparing, {**base, "model.series": ["rl-9"]})

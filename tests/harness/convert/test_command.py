@@ -29,7 +29,7 @@ def test_without_arguments_it_teaches(
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("nix", "nix: cannot be converted; there are thought_anchors, "),
         ("thought_anchors a", "thought_anchors: takes 2 paths, got 1"),
@@ -49,13 +49,13 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     line: str,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert called(monkeypatch, *line.split()) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"error: {said}")
+    assert err.startswith(f"error: {message}")
     assert err.count("\n") == 1
     assert not any(tmp_path.iterdir())
 

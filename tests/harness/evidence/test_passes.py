@@ -12,12 +12,26 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import harness.models.forward
-from harness import Attend, Compare, Evidence, Problem, Read, Reading, Sentence, Trace, UserError
+from harness import (
+    PLAIN,
+    Attend,
+    Compare,
+    Condition,
+    Evidence,
+    Problem,
+    Read,
+    Reading,
+    Sentence,
+    Trace,
+    UserError,
+)
 from harness.evidence.passes import gathered
 from harness.models.attention import attending
 from harness.models.forward import read
 from harness.models.model import Model, Subject
 from tests.conftest import ARCHITECTURES, SHAPE
+
+BASE = Condition("base")
 
 NONE = Evidence(1, "", ())
 PROBLEM = Problem("p", "q", "a", None, "s", "evaluate")
@@ -74,20 +88,24 @@ def kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 def test_both_ways_apart_like_the_plain_distributions(
     pair: Subject, any_model: torch.nn.Module, other: torch.nn.Module
 ) -> None:
-    wants = [Compare("", "base"), Compare("base", ""), Compare("", "")]
+    wants = [
+        Compare(PLAIN, BASE),
+        Compare(BASE, PLAIN),
+        Compare(PLAIN, PLAIN),
+    ]
     have = gathered(pair, TRACE, NONE, wants)
     p, q = logp(any_model, TRACE), logp(other, TRACE)
-    np.testing.assert_allclose(have.divergence[wants[0]][:5], kl(p, q)[:5], atol=1e-4)
-    np.testing.assert_allclose(have.divergence[wants[1]][:5], kl(q, p)[:5], atol=1e-4)
-    assert (have.divergence[wants[2]] == 0).all()
-    assert np.isnan(have.divergence[wants[0]]).tolist() == [False] * 5 + [True] * 2
+    np.testing.assert_allclose(have.answers[wants[0]].kl[:5], kl(p, q)[:5], atol=1e-4)
+    np.testing.assert_allclose(have.answers[wants[1]].kl[:5], kl(q, p)[:5], atol=1e-4)
+    assert (have.answers[wants[2]].kl == 0).all()
+    assert np.isnan(have.answers[wants[0]].kl).tolist() == [False] * 5 + [True] * 2
 
 
 def test_another_checkpoint_reads_the_reasoning(pair: Subject, other: torch.nn.Module) -> None:
-    want = Read(entropy=True, logprob=True, states=(0, -1), checkpoint="base")
+    want = Read(entropy=True, logprob=True, states=(0, -1), condition=BASE)
     have = gathered(pair, TRACE, NONE, [want])
     q = logp(other, TRACE)[:5]
-    found = have.others["base"]
+    found = have.readings[BASE]
     np.testing.assert_allclose(found.entropy[:5], -(np.exp(q) * q).sum(-1), atol=1e-4)
     np.testing.assert_allclose(found.logprob[:5], q[np.arange(5), TOKENS[:5]], atol=1e-4)
     assert have.reading.entropy is None
@@ -105,22 +123,33 @@ def test_one_pass_of_each_serves_all_that_is_wanted(
         model.get_decoder().register_forward_hook(lambda *_, name=name: calls.append(name))
         for name, model in (("own", any_model), ("base", other))
     ]
-    wants = [Read(entropy=True, states=(1,)), Read(states=(2,)), Compare("", "base")]
-    wants += [Read(logprob=True, checkpoint="base"), Compare("base", ""), Attend(Total())]
+    wants = [
+        Read(entropy=True, states=(1,)),
+        Read(states=(2,)),
+        Compare(PLAIN, BASE),
+    ]
+    wants += [
+        Read(logprob=True, condition=BASE),
+        Compare(BASE, PLAIN),
+        Attend(Total()),
+    ]
     have = gathered(pair, TRACE, NONE, wants)
     for hook in hooks:
         hook.remove()
     assert sorted(calls) == ["base", "own"]
     assert set(have.reading.states) == {1, 2}
-    assert set(have.divergence) == {Compare("", "base"), Compare("base", "")}
+    assert {w for w in have.answers if isinstance(w, Compare)} == {
+        Compare(PLAIN, BASE),
+        Compare(BASE, PLAIN),
+    }
 
 
 def test_what_was_read_before_is_kept(pair: Subject) -> None:
     old = np.arange(7, dtype=np.float32)
-    have = replace(NONE, reading=Reading(old, old), others={"other": Reading(old)})
+    have = replace(NONE, readings={PLAIN: Reading(old, old), Condition("other"): Reading(old)})
     new = gathered(pair, TRACE, have, [Read(entropy=True, states=(1,))])
     assert new.reading.entropy is old
-    assert new.others["other"].entropy is old
+    assert new.readings[Condition("other")].entropy is old
     assert new.reading.states[1].shape == (7, SHAPE["hidden_size"])
 
 
@@ -138,7 +167,7 @@ def test_attention_comes_from_the_same_pass(pair: Subject, any_model: torch.nn.M
     any_model.set_attn_implementation("sdpa")
     with attending(any_model, TRACE, [want]) as found, torch.no_grad():
         any_model.get_decoder()(torch.tensor([(*PROMPT, *TOKENS)]), use_cache=False)
-    np.testing.assert_allclose(have.attention[want], found[want], atol=1e-6)
+    np.testing.assert_allclose(have.answers[want], found[want], atol=1e-6)
     alone = read(pair, TRACE, Read(entropy=True, logprob=True))
     np.testing.assert_allclose(have.reading.entropy, alone.entropy, atol=1e-5)
 
@@ -151,16 +180,21 @@ def llama(**options: int) -> LlamaForCausalLM:
 def test_distributions_are_over_the_shared_ids(tiny: Path, second: Path) -> None:
     wide = SHAPE["vocab_size"] + 7
     here, there = ARCHITECTURES["llama"]().float().eval(), llama(vocab_size=wide)
-    have = gathered(made(conf(tiny, second), here, there), TRACE, NONE, [Compare("base", "")])
+    have = gathered(
+        made(conf(tiny, second), here, there),
+        TRACE,
+        NONE,
+        [Compare(BASE, PLAIN)],
+    )
     q, p = logp(there, TRACE, SHAPE["vocab_size"]), logp(here, TRACE)
-    np.testing.assert_allclose(have.divergence[Compare("base", "")][:5], kl(q, p)[:5], atol=1e-4)
+    np.testing.assert_allclose(have.answers[Compare(BASE, PLAIN)].kl[:5], kl(q, p)[:5], atol=1e-4)
 
 
 def test_beyond_its_context_a_checkpoint_says_nothing(tiny: Path, tmp_path: Path) -> None:
     short = changed(tiny, tmp_path, "config.json", '"max_position_embeddings": 512', "6")
     subject = made(conf(tiny, short), llama(), llama())
-    have = gathered(subject, TRACE, NONE, [Read(entropy=True, checkpoint="base")])
-    assert np.isfinite(have.others["base"].entropy).tolist() == [True] * 3 + [False] * 4
+    have = gathered(subject, TRACE, NONE, [Read(entropy=True, condition=BASE)])
+    assert np.isfinite(have.readings[BASE].entropy).tolist() == [True] * 3 + [False] * 4
 
 
 def changed(tiny: Path, tmp_path: Path, file: str, old: str, new: str) -> Path:
@@ -187,34 +221,34 @@ def test_an_id_of_another_meaning_is_named(tiny: Path, tmp_path: Path) -> None:
     subject = made(conf(tiny, swapped(tiny, tmp_path, 9, 15)), llama(), llama())
     message = r"^model\.checkpoints\.base: token 9 of t is .* to its tokenizer and .* to the model"
     with pytest.raises(UserError, match=message):
-        gathered(subject, TRACE, NONE, [Compare("", "base")])
+        gathered(subject, TRACE, NONE, [Compare(PLAIN, BASE)])
 
 
 def test_ids_after_the_reasoning_may_differ(tiny: Path, tmp_path: Path) -> None:
     subject = made(conf(tiny, swapped(tiny, tmp_path, 12, 15)), llama(), llama())
-    have = gathered(subject, TRACE, NONE, [Compare("", "base")])
-    assert (have.divergence[Compare("", "base")][:5] == 0).all()
+    have = gathered(subject, TRACE, NONE, [Compare(PLAIN, BASE)])
+    assert (have.answers[Compare(PLAIN, BASE)].kl[:5] == 0).all()
 
 
 def test_a_prompt_of_other_ids_is_handed_over_as_text(tiny: Path, tmp_path: Path) -> None:
     weights = llama()
     subject = made(conf(tiny, swapped(tiny, tmp_path, 6, 15)), llama(), weights)
-    have = gathered(subject, TRACE, NONE, [Read(entropy=True, checkpoint="base")])
+    have = gathered(subject, TRACE, NONE, [Read(entropy=True, condition=BASE)])
     as_read = replace(TRACE, prompt_ids=(4, 5, 15), token_ids=TOKENS[:5])
     expected = read(made(conf(tiny, tiny), weights, weights), as_read, Read(entropy=True))
-    np.testing.assert_array_equal(have.others["base"].entropy[:5], expected.entropy)
+    np.testing.assert_array_equal(have.readings[BASE].entropy[:5], expected.entropy)
 
 
 def test_what_is_not_declared_is_named(pair: Subject) -> None:
     message = r"^model\.checkpoints\.rl: missing; declare it in conf/model, or add '\+model\."
     with pytest.raises(UserError, match=message):
-        gathered(pair, TRACE, NONE, [Read(entropy=True, checkpoint="rl")])
+        gathered(pair, TRACE, NONE, [Read(entropy=True, condition=Condition("rl"))])
 
 
 def test_states_that_overflow_are_no_reading(tiny: Path, second: Path) -> None:
     broken = llama()
     broken.model.layers[1].mlp.down_proj.weight.data[:] = torch.nan
-    wants = [Read(entropy=True, checkpoint="base")]
+    wants = [Read(entropy=True, condition=BASE)]
     message = r"^model: reading t in float32 gives states that are not finite; try model\.dtype"
     with pytest.raises(UserError, match=message):
         gathered(made(conf(tiny, second), llama(), broken), TRACE, NONE, wants)
@@ -236,12 +270,16 @@ class Largest(TorchDispatchMode):
 def test_distributions_never_exist_all_at_once(
     tiny: Path, second: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(harness.reading, "ROWS", 8)
+    monkeypatch.setattr(harness.models.forward, "ROWS", 8)
     wide, long = 16_384, 160
     ids = tuple(np.random.default_rng(0).integers(3, 20, long).tolist())
     trace = replace(TRACE, token_ids=ids, sentences=(Sentence("", 0, long, None),))
     subject = made(conf(tiny, second), llama(vocab_size=wide), llama(vocab_size=wide))
-    wants = [Read(entropy=True), Read(entropy=True, checkpoint="base"), Compare("", "base")]
+    wants = [
+        Read(entropy=True),
+        Read(entropy=True, condition=BASE),
+        Compare(PLAIN, BASE),
+    ]
     with Largest() as seen:
         gathered(subject, trace, NONE, wants)
     weights = wide * SHAPE["hidden_size"]  # seen as a view where they are turned

@@ -1,18 +1,35 @@
 """Rollouts that are cut and continued, on a real tiny model: recorded once, resumed, shared."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from harness.core import Cut, Draw, Evidence, Sentences, SentenceScores, Trace, UserError, Want
+from harness.core import (
+    Condition,
+    Cut,
+    Draw,
+    Edit,
+    Evidence,
+    Forbid,
+    Mask,
+    Recycle,
+    Sentences,
+    SentenceScores,
+    Steer,
+    Trace,
+    UserError,
+    Want,
+)
 from harness.engines.base import Finished, Request
-from harness.evidence import requests as draws
+from harness.evidence.draws.prefixes import prefix
 from harness.evidence.gather import Gatherer
-from harness.evidence.recorder import start_of
-from harness.evidence.requests import Recorder, requests
+from harness.evidence.recorder import Recorder, start_of
+from harness.evidence.requests import _extra, _request, requests
+from harness.models.conditions import Forbidden, Recycled, Steered
 from harness.run.job import Job
 from harness.run.progress import Meter
 from harness.run.sampling import gather
@@ -106,17 +123,17 @@ def test_the_answer_of_a_continuation_is_of_the_whole_text(
 def requests_of(recorder: Recorder, trace: Trace, cut: Cut) -> Iterator[Request]:
     """The request of a continuation as if it were not recorded."""
     start, want = start_of(trace), Draw(0, 1, after=(cut,))
-    keys = [(ARM, 0, Cut(cut.draw, cut.sentences[:n])) for n in range(len(cut.sentences))]
-    yield draws._request(
-        recorder, start, want, [cut], recorded.written(recorder.folder(trace.id), keys)
-    )
+    keys = {(ARM, 0, Cut(cut.draw, cut.sentences[:made])) for made in range(len(cut.sentences))}
+    tokens = recorded.written(recorder.folder(trace.id), keys)
+    place, extra = prefix(recorder.subject, start, want), _extra(recorder, want, [cut], tokens)
+    yield _request(recorder, start, want, place, [cut], extra)
 
 
 @pytest.mark.parametrize("after", [0, 2])
 def test_what_was_cut_off_goes_on_and_nothing_twice(
     recorder: Recorder, trace: Trace, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draws, "FLUSH", 0.0)
+    monkeypatch.setattr("harness.run.sampling.FLUSH", 0.0)
     sampled(recorder, trace, Draw(1, 4))
     cuts = cut_somewhere(recorder, trace, 1)
     want = Draw(1, len(cuts), after=cuts)
@@ -244,3 +261,117 @@ def test_duplicates_are_told_in_one_line(recorder: Recorder, trace: Trace) -> No
     add_part(folder, parts(folder, ROLLOUTS).filter(pl.col("draw") == 0))
     with pytest.raises(UserError, match="twice"):
         recorded.load(folder)
+
+
+def behind(recorder: Recorder, trace: Trace, n: int = 4) -> list[Draw]:
+    """One sentence of an arm, and what goes on behind it."""
+    return [Draw(1, n, "sentence", "first"), Draw(1, n, arm="behind", of="first")]
+
+
+def test_what_goes_on_behind_a_draw_continues_its_first_sentence(
+    recorder: Recorder, trace: Trace
+) -> None:
+    first, after = behind(recorder, trace)
+    assert list(requests(recorder, start_of(trace), [after])) == []  # nothing is there yet
+    sampled(recorder, trace, first)
+    rows, start = told(recorder, trace), start_of(trace)
+    asked = list(requests(recorder, start, [after]))
+    for request in asked:
+        (draw,), row = request.draws, rows["first", 1, Cut(request.draws[0])]
+        assert request.extra == tuple(row["token_ids"][: row["first_sentence_stop"]])
+        assert row["finish_reason"] == "sentence"
+        assert request.prefix[: request.cut] == trace.prompt_ids + trace.token_ids[: start.stops[1]]
+        assert request.key[-1] == str(draw)
+    sampled(recorder, trace, after)
+    rows = told(recorder, trace)
+    for draw in range(4):
+        one, other = (rows[arm, 1, Cut(draw)] for arm in ("first", "behind"))
+        stop = one["first_sentence_stop"]
+        assert other["token_ids"][:stop] == one["token_ids"][:stop]
+        assert other["first_sentence"] == one["first_sentence"]
+        if one["finish_reason"] != "sentence":  # it ended there, and is handed on
+            assert other["token_ids"] == one["token_ids"]
+            assert other["answer"] == one["answer"]
+
+
+def test_what_goes_on_behind_a_draw_is_the_same_after_a_kill(
+    recorder: Recorder, trace: Trace, tmp_path: Path
+) -> None:
+    first, after = behind(recorder, trace)
+    sampled(recorder, trace, first)
+    sampled(recorder, trace, after)
+    expected = told(recorder, trace)
+    other = replace(recorder, run=tmp_path / "killed")
+    sampled(other, trace, first)
+    wanted = [(start_of(trace), [after])]
+    with pytest.raises(KeyboardInterrupt):
+        gather(other, Failing(engine(other), 1), wanted, Meter("test", None))
+    gather(other, engine(other), wanted, Meter("test", None))
+    found = told(other, trace)
+    assert {k: r["token_ids"] for k, r in found.items()} == {
+        k: r["token_ids"] for k, r in expected.items()
+    }
+
+
+def test_what_goes_on_behind_nobody_s_draws_is_refused(recorder: Recorder, trace: Trace) -> None:
+    gatherer = Gatherer(recorder, ())
+
+    @dataclass(frozen=True)
+    class Lonely:
+        def wants(self, trace: Trace, have: Evidence) -> list[Draw]:
+            return [Draw(0, 2, arm="behind", of="nobody")]
+
+        def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
+            return SentenceScores(np.zeros(len(trace.sentences)))
+
+        family, signed = "test", False
+
+    with pytest.raises(UserError, match="arm behind: goes on behind rollouts of nobody"):
+        gatherer.missing(trace, gatherer.start(trace), {"lonely": Lonely()})
+
+
+def test_an_edited_prefix_is_that_of_the_shortened_trace(recorder: Recorder, trace: Trace) -> None:
+    start, most = start_of(trace), len(trace.prompt_ids) + recorder.sampling.max_tokens
+    without = Draw(2, 2, arm="without", condition=Condition(edits=(Edit(0, 1),)))
+    instead = Draw(2, 2, arm="instead", condition=Condition(edits=(Edit(0, 1, " we add."),)))
+    (short,), (other,) = (list(requests(recorder, start, [want])) for want in (without, instead))
+    kept = trace.token_ids[start.stops[1] : start.stops[2]]
+    assert short.prefix == trace.prompt_ids + kept
+    assert other.prefix == trace.prompt_ids + recorder.subject.encode(" we add.") + kept
+    assert short.max_length == other.max_length == most
+    with pytest.raises(UserError, match="lies behind its boundary 0"):
+        list(requests(recorder, start, [replace(without, boundary=0)]))
+    beyond = Draw(95, 2, arm="beyond", condition=Condition(edits=(Edit(90, 91),)))
+    with pytest.raises(UserError, match="beyond the trace"):
+        list(requests(recorder, start, [beyond]))
+
+
+def test_tokens_of_the_next_sentence_can_be_kept_and_new_ones_capped(
+    recorder: Recorder, trace: Trace
+) -> None:
+    start = start_of(trace)
+    (request,) = requests(recorder, start, [Draw(1, 2, arm="inside", skip=1, most=3)])
+    assert request.prefix == trace.prompt_ids + trace.token_ids[: start.stops[1] + 1]
+    assert request.max_length == len(request.prefix) + 3
+    with pytest.raises(UserError, match="cannot keep 99 tokens"):
+        list(requests(recorder, start, [Draw(1, 2, arm="inside", skip=99)]))
+
+
+def test_what_is_done_to_the_model_is_said_in_its_tokens(recorder: Recorder, trace: Trace) -> None:
+    start, width = start_of(trace), 32
+    steer = Steer(1, (0.0,) * width, (0, 1))
+    under = Condition(under=(Forbid((" so",)), Recycle(2, (" so", " we")), steer))
+    (request,) = requests(recorder, start, [Draw(1, 2, "sentence", "under", condition=under)])
+    (so,), (we,) = (recorder.subject.encode(word) for word in (" so", " we"))
+    shift = len(trace.prompt_ids) - 1
+    spans = ((shift + start.stops[0], shift + start.stops[1]),)
+    assert request.under == (
+        Forbidden((so,)),
+        Recycled(2, (so, we)),
+        Steered(1, (0.0,) * width, spans, written=True),
+    )
+    with pytest.raises(UserError, match="cannot steer at sentences"):
+        list(requests(recorder, start, [Draw(1, 2, "end", "under", condition=under)]))
+    masked = Condition(under=(Mask((0,)),))
+    with pytest.raises(UserError, match="nothing can be drawn while sentences are masked"):
+        list(requests(recorder, start, [Draw(1, 2, arm="masked", condition=masked)]))

@@ -97,8 +97,8 @@ def dense(model, trace, want):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Several tiles a run and several chunks of rows, short as the trace is."""
-    monkeypatch.setattr(harness.packing, "TILE", 4)
-    monkeypatch.setattr(harness.suppressing, "ROWS", 7)
+    monkeypatch.setattr(harness.models.packing, "TILE", 4)
+    monkeypatch.setattr(harness.models.masking, "ROWS", 7)
 
 
 @pytest.mark.parametrize("want", WANTS)
@@ -133,10 +133,10 @@ def test_how_runs_are_packed_changes_nothing(subject, want, monkeypatch):
     given = trace()
     expected = suppress(subject, given, want)
     for pack, keep, tile, rows in ((0, 0, 1, 1), (99, 99, 99, 99), (1, 2, 3, 5), (3, 1, 5, 2)):
-        monkeypatch.setattr(harness.suppressing, "PACK", pack)
-        monkeypatch.setattr(harness.suppressing, "KEEP", keep)
-        monkeypatch.setattr(harness.suppressing, "ROWS", rows)
-        monkeypatch.setattr(harness.packing, "TILE", tile)
+        monkeypatch.setattr(harness.models.masking, "PACK", pack)
+        monkeypatch.setattr(harness.models.masking, "KEEP", keep)
+        monkeypatch.setattr(harness.models.masking, "ROWS", rows)
+        monkeypatch.setattr(harness.models.packing, "TILE", tile)
         np.testing.assert_allclose(suppress(subject, given, want), expected, rtol=1e-4, atol=1e-6)
 
 

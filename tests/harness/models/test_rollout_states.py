@@ -6,7 +6,7 @@ import torch
 
 import harness.models.packing
 import harness.models.rollout_states
-from harness import Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
+from harness import PLAIN, Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
 from harness.evidence.passes import with_states
 from harness.evidence.wants import answered, restricted
 from harness.models.model import Model, Subject
@@ -38,7 +38,7 @@ def subject(tiny, any_model):
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     """Several tiles a run."""
-    monkeypatch.setattr(harness.packing, "TILE", 4)
+    monkeypatch.setattr(harness.models.packing, "TILE", 4)
 
 
 @torch.no_grad()
@@ -59,7 +59,7 @@ def whole(model, beginning, layer):
 @pytest.mark.parametrize("layer", [-1, 1])
 @pytest.mark.parametrize("pack", [0, 1, 9])
 def test_like_a_pass_over_each(subject, monkeypatch, layer, pack):
-    monkeypatch.setattr(harness.beginnings, "PACK", pack)
+    monkeypatch.setattr(harness.models.rollout_states, "PACK", pack)
     found = ends(subject, TRACE, BEGINNINGS, layer)
     assert set(found) == {b for b in BEGINNINGS if b[1]}
     for beginning, state in found.items():
@@ -115,16 +115,16 @@ def test_each_draw_gets_the_state_of_its_own_beginning(subject, folder):
     for layer in (-1, 0):
         for draw, ids in ((0, (8, 4)), (1, (8, 5))):
             expected = whole(subject.model, (4, ids), layer)
-            np.testing.assert_allclose(found.states[layer][draw], expected, rtol=1e-4, atol=1e-4)
-        assert np.isnan(found.states[layer][2]).all()
+            np.testing.assert_allclose(found.states_of(layer)[draw], expected, rtol=1e-4, atol=1e-4)
+        assert np.isnan(found.states_of(layer)[2]).all()
     half = found.take(np.array([False, True, False]))
-    assert half.states[-1].tolist() == [found.states[-1][1].tolist()]
+    assert half.states_of(-1).tolist() == [found.states_of(-1)[1].tolist()]
 
 
 def test_only_states_that_are_wanted_are_kept_for_what_learns():
-    states = {layer: np.zeros((1, 2), np.float32) for layer in (0, 1)}
+    states = {(layer, PLAIN): np.zeros((1, 2), np.float32) for layer in (0, 1)}
     drawn = Rollouts(np.arange(1), ("",), np.zeros(1, bool), ("",), states)
     have = Evidence(1, "", (), rollouts={("resample", 0): drawn})
     kept = restricted(have, [Draw(0, 1), ReadRollouts("resample", 0, 1)])
-    assert set(kept.rollouts["resample", 0].states) == {1}
+    assert set(kept.rollouts["resample", 0].states) == {(1, PLAIN)}
     assert restricted(have, [Draw(0, 1)]).rollouts["resample", 0].states == {}

@@ -9,7 +9,7 @@ from harness.organism.grammar import DECOYS, FORMS, kinds_by_first_word, split, 
 from harness.organism.parser import parse, sentences
 from harness.organism.problems import Organism, ideal
 from harness.organism.program import START, State, nominal, options, results, write
-from harness.organism.puzzles import OPERATIONS, Puzzle, apply, cores, read
+from harness.organism.puzzles import OPERATIONS, Puzzle, apply, puzzles_of_split, read
 from harness.organism.tokens import encode, prompt, tokenizer
 from harness.text.segmentation import offsets, reasoning_span
 from harness.text.segmentation import sentences as cut
@@ -30,13 +30,13 @@ def test_a_problem_by_hand():
 
 
 def test_no_wrong_plan_solves_a_problem():
-    for puzzle in [*cores(True), *cores(False)]:
+    for puzzle in [*puzzles_of_split(True), *puzzles_of_split(False)]:
         results = [puzzle.result(*o) for o in product(OPERATIONS, repeat=2)]
         assert results.count(puzzle.answer) == 1
 
 
 def test_the_splits_are_disjoint_and_everything_is_in_one():
-    held, trained = ({(p.counts, p.operations) for p in cores(h)} for h in (True, False))
+    held, trained = ({(p.counts, p.operations) for p in puzzles_of_split(h)} for h in (True, False))
     assert not held & trained
     assert 0.15 < len(held) / len(held | trained) < 0.25
 
@@ -72,8 +72,8 @@ def test_nominal_probabilities():
     assert now.plan[1, "add"] == pytest.approx({"add": 0.6, "subtract": 0.2, "multiply": 0.2})
     assert now.back[2, "add", "add"] == 0.05
     assert now.back[2, "add", "multiply"] == 0.5
-    assert now.mend[1, "add", "multiply"] == pytest.approx({"add": 0.9, "subtract": 0.1})
-    assert now.mend[1, "add", "add"] == pytest.approx({"subtract": 0.5, "multiply": 0.5})
+    assert now.redo[1, "add", "multiply"] == pytest.approx({"add": 0.9, "subtract": 0.1})
+    assert now.redo[1, "add", "add"] == pytest.approx({"subtract": 0.5, "multiply": 0.5})
 
 
 def test_the_first_word_tells_the_kind():
@@ -85,11 +85,11 @@ def test_the_first_word_tells_the_kind():
 def test_parse_returns_exactly_what_was_written():
     rng = Random(0)
     for puzzle in puzzles(60, 1):
-        told, _ = walk(puzzle, rng)
-        steps = parse(puzzle, text(puzzle, told))
+        walked, _ = walk(puzzle, rng)
+        steps = parse(puzzle, text(puzzle, walked))
         assert steps is not None
-        assert [s.option for s in steps] == told
-        assert [s.before for s in steps] == [START, *(o.after for o in told[:-1])]
+        assert [s.option for s in steps] == walked
+        assert [s.before for s in steps] == [START, *(o.after for o in walked[:-1])]
 
 
 def test_ideal_trace_by_hand():
@@ -155,18 +155,18 @@ def test_a_cut_trace_has_states_but_is_no_whole_one():
 def test_tokens_come_back_exactly_and_cut_at_sentences():
     rng, words = Random(3), tokenizer()
     for puzzle in puzzles(40, 4):
-        told, _ = walk(puzzle, rng)
-        whole = text(puzzle, told)
+        walked, _ = walk(puzzle, rng)
+        whole = text(puzzle, walked)
         tokens = encode(whole)
         assert words.decode(tokens) == whole
         assert words.pad_token_id not in [*tokens, *encode(prompt(puzzle.question))]
-        assert [vocabulary()[t] for t in tokens][: len(told[0].words)] == list(told[0].words)
+        assert [vocabulary()[t] for t in tokens][: len(walked[0].words)] == list(walked[0].words)
         lengths = [len(words.decode([t])) for t in tokens]
         starts = [sum(lengths[:i]) for i in range(len(tokens))]
         span = reasoning_span(whole, "<think>", "</think>")
         found = cut(whole, starts, span, lambda t: offsets(t, 10))
-        assert [s.text for s in found] == [write(o, puzzle) for o in told]
-        assert [s.stop - s.start for s in found] == [len(o.words) for o in told]
+        assert [s.text for s in found] == [write(o, puzzle) for o in walked]
+        assert [s.stop - s.start for s in found] == [len(o.words) for o in walked]
 
 
 def test_prompts_have_one_length_and_follow_the_template():

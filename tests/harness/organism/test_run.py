@@ -13,10 +13,10 @@ import pytest
 from harness.cli.hydra import composed, hydra_session
 from harness.core import Trace, UserError
 from harness.core.truth import Truth
-from harness.organism.account import PLANTED
-from harness.organism.checkpoints import ROOT, decisions, shipped, verify
+from harness.organism.checkpoints import ROOT, decisions, name_of_weights, verify
 from harness.organism.program import START
 from harness.organism.puzzles import read
+from harness.organism.trace_truth import PLANTED
 from harness.organism.truth import answers
 from harness.run.truth import export
 from harness.selftest import __main__ as selftest
@@ -149,8 +149,8 @@ def test_a_changed_byte_is_noticed(tmp_path: Path):
     file.write_bytes(whole)
     with pytest.raises(UserError, match=r"rl-2/model.safetensors was altered; rebuild with python"):
         verify(copy)
-    assert shipped(copy / "rl-2", ROOT) is None
-    assert shipped(copy / "rl-3", ROOT) == "rl-3"
+    assert name_of_weights(copy / "rl-2", ROOT) is None
+    assert name_of_weights(copy / "rl-3", ROOT) == "rl-3"
     file.unlink()
     with pytest.raises(UserError, match=r"rl-2/model.safetensors is missing; rebuild with python"):
         verify(copy)

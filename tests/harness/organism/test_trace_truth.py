@@ -5,9 +5,9 @@ import numpy as np
 
 from harness.core import Problem, Trace
 from harness.core.truth import Truth
-from harness.organism.account import account
 from harness.organism.program import nominal
 from harness.organism.tokens import encode, prompt, tokenizer
+from harness.organism.trace_truth import trace_truth
 from harness.text.segmentation import offsets, reasoning_span
 from harness.text.segmentation import sentences as cut
 from tests.harness.organism.walks import puzzles, text, walk
@@ -15,8 +15,8 @@ from tests.harness.organism.walks import puzzles, text, walk
 
 def _trace(seed: int) -> tuple[Trace, list[str]]:
     puzzle = puzzles(1, seed)[0]
-    told = walk(puzzle, Random(seed))[0]
-    whole, words = text(puzzle, told), tokenizer()
+    walked = walk(puzzle, Random(seed))[0]
+    whole, words = text(puzzle, walked), tokenizer()
     tokens = tuple(encode(whole))
     lengths = [len(words.decode([t])) for t in tokens]
     starts = [sum(lengths[:i]) for i in range(len(tokens))]
@@ -36,13 +36,13 @@ def _trace(seed: int) -> tuple[Trace, list[str]]:
         origin="sampled",
         finish_reason="stop",
     )
-    return trace, [o.kind for o in told]
+    return trace, [o.kind for o in walked]
 
 
 def test_an_account_has_one_entry_a_sentence():
     for seed in range(10):
         trace, kinds = _trace(seed)
-        found = account(trace, nominal())
+        found = trace_truth(trace, nominal())
         assert isinstance(found, Truth)
         assert list(found.kinds) == kinds
         assert len(found.exact["tv"]) == len(trace.sentences)
@@ -54,8 +54,8 @@ def test_an_account_has_one_entry_a_sentence():
 def test_no_account_of_what_the_program_could_not_write_or_of_other_cuts():
     trace, _ = _trace(3)
     other = replace(trace, text=trace.text.replace("step", "stop"))
-    assert account(other, nominal()) == "refused by the strict parser"
+    assert trace_truth(other, nominal()) == "refused by the strict parser"
     other = replace(trace, sentences=trace.sentences[1:])
-    assert account(other, nominal()) == "cut into other sentences"
+    assert trace_truth(other, nominal()) == "cut into other sentences"
     other = replace(trace.problem, question="What is 2 + 2?")
-    assert account(replace(trace, problem=other), nominal()) == "no question of the organism's"
+    assert trace_truth(replace(trace, problem=other), nominal()) == "no question of the organism's"

@@ -21,12 +21,12 @@ def shaken(seed: int) -> Decisions:
     rng = np.random.default_rng(seed)
     plain = nominal()
     plan = {k: dict(zip(v, rng.dirichlet(np.ones(3)), strict=True)) for k, v in plain.plan.items()}
-    mend = {k: dict(zip(v, rng.dirichlet(np.ones(2)), strict=True)) for k, v in plain.mend.items()}
+    redo = {k: dict(zip(v, rng.dirichlet(np.ones(2)), strict=True)) for k, v in plain.redo.items()}
     return Decisions(
         loop={k: rng.uniform(0.1, 0.5) for k in plain.loop},
         plan=plan,
         back={k: rng.uniform() for k in plain.back},
-        mend=mend,
+        redo=redo,
     )
 
 
@@ -49,7 +49,7 @@ def written(given: Decisions, state: State, asked: tuple[str, str]) -> list[tupl
             back = given.back[state.stage, wanted, here]
             share *= 1 - back if o.kind == "KEEP" else back
         if o.kind == "BACK":
-            share *= given.mend[state.stage, wanted, here][o.operation]
+            share *= given.redo[state.stage, wanted, here][o.operation]
         weights.append(share)
     assert sum(weights) == pytest.approx(1)
     return [(o.after, w) for o, w in zip(found, weights, strict=True)]
@@ -184,7 +184,7 @@ def test_edges_by_hand():
 
 def test_a_model_that_always_mends_leaves_plans_without_importance():
     sure = replace(nominal(), back={c: float(c[1] != c[2]) for c in choices()})
-    sure = replace(sure, mend={k: {o: float(o == k[1]) for o in v} for k, v in sure.mend.items()})
+    sure = replace(sure, redo={k: {o: float(o == k[1]) for o in v} for k, v in sure.redo.items()})
     steps = parse(PUZZLE, WHOLE)
     assert steps is not None
     assert importances(PUZZLE, steps, sure).tv.max() == pytest.approx(0, abs=1e-12)

@@ -273,8 +273,8 @@ def test_a_number_a_scorer_misreads_is_wrong():
     gold = problem.answer
     entry = problems._entries[0]
     # The scorer of gsm_symbolic takes the first digits it finds.
-    assert problems._made.score_answer(f"-{gold}", entry) == 1
-    assert problems._made.score_answer(f"{gold}/7", entry) == 1
+    assert problems._generated.score_answer(f"-{gold}", entry) == 1
+    assert problems._generated.score_answer(f"{gold}/7", entry) == 1
     assert not problems.correct(problem, f"-{gold}")
     assert not problems.correct(problem, f"{gold}/7")
     assert problems.correct(problem, gold)

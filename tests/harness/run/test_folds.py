@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness import PLAIN, Condition
 from harness.core import (
     Attend,
     Compare,
@@ -33,6 +34,8 @@ from harness.store import schema
 from harness.store.files import read_json
 from harness.store.scores import ScoreFile, score_file_of
 from tests.harness.run.test_job import engine, written
+
+BASE = Condition("base")
 
 
 @settings(max_examples=30)
@@ -138,7 +141,7 @@ def test_facts_are_those_of_the_copies_that_state_some(recorder: Recorder) -> No
     made = written(recorder)
     learner = Learner(Memory())
     for trace in made:
-        learner.keep(trace, Evidence(1, "", (), reading=Reading(np.zeros(1))))
+        learner.keep(trace, Evidence(1, "", (), readings={PLAIN: Reading(np.zeros(1))}))
     copies = learner.fitted(folds([t.problem.id for t in made], 2))
     assert [set(f) for f in facts(copies)] == [{"seen"}, {"seen"}]
 
@@ -146,29 +149,33 @@ def test_facts_are_those_of_the_copies_that_state_some(recorder: Recorder) -> No
 def test_only_what_is_wanted_is_kept() -> None:
     row, none = np.zeros(3), Rollouts(np.zeros(0, int), (), np.zeros(0, bool), ())
     attends, masks = [Attend(max), Attend(min)], [Suppress(False, 1.0), Suppress(True, 1.0)]
-    compares, texts = [Compare("", "a"), Compare("a", "")], [ReadText("x"), ReadText("y")]
+    compares, texts = (
+        [Compare(PLAIN, Condition("a")), Compare(Condition("a"), PLAIN)],
+        [ReadText("x"), ReadText("y")],
+    )
     states = {layer: np.zeros((3, 2)) for layer in (0, 1)}
     have = Evidence(
         1, "", (),
         rollouts={("a", 0): none, ("b", 0): none},
-        reading=Reading(row, row, states),
-        others={"base": Reading(row, row, states), "rl": Reading(row)},
-        divergence=dict.fromkeys(compares, row),
-        attention=dict.fromkeys(attends, np.zeros((1, 1, 3))),
-        suppression=dict.fromkeys(masks, np.zeros((3, 3))),
-        texts=dict.fromkeys(texts, row),
+        readings={
+            PLAIN: Reading(row, row, states),
+            BASE: Reading(row, row, states),
+            Condition("rl"): Reading(row),
+        },
+        answers=dict.fromkeys([*compares, *attends, *masks, *texts], row),
         embeddings={("m", "x"): row, ("m", "y"): row},
     )  # fmt: skip
-    wants = [Draw(0, 1, arm="a"), Read(states=(1,)), Read(entropy=True, checkpoint="base")]
+    wants = [
+        Draw(0, 1, arm="a"),
+        Read(states=(1,)),
+        Read(entropy=True, condition=BASE),
+    ]
     wants += [compares[0], attends[0], masks[0], texts[0], Embed(("x",), "m")]
     kept = restricted(have, wants)
     assert set(kept.rollouts) == {("a", 0)}
     assert set(kept.reading.states) == {1}
-    assert set(kept.others) == {"base"}
-    assert kept.others["base"].states == {}
-    assert set(kept.divergence) == {compares[0]}
-    assert set(kept.attention) == {attends[0]}
-    assert set(kept.suppression) == {masks[0]}
-    assert set(kept.texts) == {texts[0]}
+    assert set(kept.readings) == {PLAIN, BASE}
+    assert kept.readings[BASE].states == {}
+    assert set(kept.answers) == {compares[0], attends[0], masks[0], texts[0]}
     assert set(kept.embeddings) == {("m", "x")}
     assert restricted(have, []).reading.entropy is None

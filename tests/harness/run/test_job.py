@@ -13,14 +13,13 @@ from harness.core import Draw, Evidence, Problem, Read, ReadText, Rollouts, Sent
 from harness.engines.base import Finished, Request
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
-from harness.evidence import requests as draws
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import start_of
 from harness.evidence.requests import Recorder
 from harness.models.forward import read, read_text
 from harness.models.model import Subject
 from harness.problems.roles import by_role
-from harness.run import traces
+from harness.run import sampling, traces
 from harness.run.job import Job
 from harness.run.progress import Meter
 from harness.run.sampling import gather
@@ -36,8 +35,7 @@ from tests.harness.conftest import SAMPLING
 
 def engine(recorder: Recorder) -> object:
     stops = Stops(recorder.subject.tokenizer, recorder.subject.eos, recorder.segmenter)
-    heat = (recorder.sampling.temperature, recorder.sampling.top_p)
-    return HF(slots=8, pool=400).start(recorder.subject, stops, heat)
+    return HF(slots=8, pool=400).start(recorder.subject, stops, "")
 
 
 def written(recorder: Recorder) -> list[Trace]:
@@ -118,13 +116,13 @@ def test_what_was_cut_off_goes_on_and_nothing_twice(recorder: Recorder, after: i
     trace = written(recorder)[0]
     wanted = [(start_of(trace), [Draw(b, 5) for b in range(4)])]
     meter = Meter("test", None)
-    draws_before = draws.FLUSH
-    draws.FLUSH = 0.0  # every finished request at once
+    flush_before = sampling.FLUSH
+    sampling.FLUSH = 0.0  # every finished request at once
     try:
         with pytest.raises(KeyboardInterrupt):
             gather(recorder, Failing(engine(recorder), after), wanted, meter)
     finally:
-        draws.FLUSH = draws_before
+        sampling.FLUSH = flush_before
     before = drawn(recorder.run)
     gather(recorder, engine(recorder), wanted, meter)
     after_all = drawn(recorder.run)

@@ -14,9 +14,10 @@ import pytest
 
 from harness.cli.checks import plan
 from harness.core import Draw, Problem, UserError
-from harness.evidence import requests as draws
 from harness.evidence.recorder import Recorder, Start
-from harness.run import work as sharing
+from harness.run import job as running
+from harness.run import sampling
+from harness.run import traces as writing
 from harness.run.job import job
 from harness.run.progress import Meter
 from harness.run.sampling import offered
@@ -31,7 +32,7 @@ PROCESSES.set_forkserver_preload(
 
 
 def work(results: Path, *more: str, flush: float = 10.0) -> None:
-    draws.FLUSH, sharing.POLL = flush, 0.1
+    sampling.FLUSH, running.POLL, writing.POLL = flush, 0.1, 0.1
     job(plan(line(results, *more)).jobs[0].run)
 
 
@@ -101,7 +102,7 @@ def test_a_piece_has_one_holder_until_it_is_given_back(tmp_path: Path) -> None:
 
 def test_a_dead_holder_is_known_at_once(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib; from harness.store import lease, taken\n"
+        "import os, pathlib; from harness.store.leases import lease, taken\n"
         f"held = lease(pathlib.Path({str(tmp_path)!r}), 'x/1')\nassert taken(held); os._exit(1)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1

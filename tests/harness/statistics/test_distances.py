@@ -23,7 +23,7 @@ from harness.statistics.distances import (
     headroom,
     jensen_shannon,
     kullback_leibler,
-    redrawn,
+    null_distances,
     sweep,
     total_variation,
 )
@@ -202,7 +202,7 @@ def test_floor_of_accuracy_is_that_of_its_magnitude():
     counts = np.full((1, 2), 100)
     mean, _ = floor(counts, counts, accuracy, 20_000, np.random.default_rng(2))
     assert mean == pytest.approx([math.sqrt(2 / math.pi) / 20], rel=0.03)
-    assert redrawn(counts[0], counts[0], accuracy, 2000, np.random.default_rng(2)).min() < 0
+    assert null_distances(counts[0], counts[0], accuracy, 2000, np.random.default_rng(2)).min() < 0
 
 
 @pytest.mark.parametrize("name", ["tv", "js", "kl", "accuracy"])
@@ -329,13 +329,15 @@ def test_contrast_reports_what_it_subtracts():
     without, kept = np.array([[6, 4], [10, 0]]), np.array([[12, 8], [0, 20]])
     for subtract in (True, False):
         found = Contrast("tv", 1.0, subtract, 100).score(without, kept, np.random.default_rng(6))
-        told = found.diagnostics
-        np.testing.assert_allclose(told["raw"], [0.0, 1.0])
-        np.testing.assert_allclose(found.score, told["raw"] - subtract * told["floor_mean"])
-        assert told["n_without"].tolist() == [10, 10]
-        assert told["n_with"].tolist() == [20, 20]
-        assert (told["floor_95"] > told["floor_mean"]).all()
-        assert (told["floor_mean"] > 0.05).all()
+        diagnostics = found.diagnostics
+        np.testing.assert_allclose(diagnostics["raw"], [0.0, 1.0])
+        np.testing.assert_allclose(
+            found.score, diagnostics["raw"] - subtract * diagnostics["floor_mean"]
+        )
+        assert diagnostics["n_without"].tolist() == [10, 10]
+        assert diagnostics["n_with"].tolist() == [20, 20]
+        assert (diagnostics["floor_95"] > diagnostics["floor_mean"]).all()
+        assert (diagnostics["floor_mean"] > 0.05).all()
 
 
 def test_sweep_holds_a_place_for_every_boundary():

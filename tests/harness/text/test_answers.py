@@ -252,7 +252,7 @@ def test_a_forked_process_reads_with_a_worker_of_its_own():
 
 
 def test_a_process_ends_with_its_worker():
-    code = r"from harness.answers import canonical; print(canonical(r'\sqrt{8}'))"
+    code = r"from harness.text.answers import canonical; print(canonical(r'\sqrt{8}'))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )

@@ -37,9 +37,9 @@ def test_plain_cases(labels: Labels, text: str, category: str) -> None:
     assert labels.of(["Hmm."] * 30 + [text])[-1] == category
 
 
-def test_the_question_told_again_stands_at_the_start_only(labels: Labels) -> None:
-    told = "Okay, so I have this problem about a book of 488 pages."
-    found = labels.of([told, *["Hmm."] * 40, told])
+def test_the_question_stated_again_stands_at_the_start_only(labels: Labels) -> None:
+    restated = "Okay, so I have this problem about a book of 488 pages."
+    found = labels.of([restated, *["Hmm."] * 40, restated])
     assert (found[0], found[-1] == "problem_setup") == ("problem_setup", False)
 
 

@@ -80,9 +80,9 @@ def test_cuts_and_labels_against_the_published(
 ) -> None:
     run = tmp_path / "run"
     command(["thought_anchors", str(SITE), str(run), "text_detectors=false"])
-    said = capsys.readouterr().out
-    assert "1434 sentences, cut as here in 10 of 10 traces" in said
-    assert "importance of 209 that no rollout does without is 0" in said
+    out = capsys.readouterr().out
+    assert "1434 sentences, cut as here in 10 of 10 traces" in out
+    assert "importance of 209 that no rollout does without is 0" in out
     with hydra_session(None) as loader:
         labels = build(Labels, composed([], loader)["labels"], "labels")
     table = kappas(run, labels)

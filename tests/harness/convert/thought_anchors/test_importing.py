@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from harness import UserError
 from harness.convert.__main__ import command
-from harness.convert.thought_anchors.cutting import alike, located
+from harness.convert.thought_anchors.cutting import locate, same_boundaries
 from harness.report.build import report
 from harness.report.settings import configured
 from harness.store.files import read_json
@@ -192,12 +192,12 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "said"), BAD)
+@pytest.mark.parametrize(("spoil", "message"), BAD)
 def test_bad_data_is_one_line_and_leaves_nothing(
-    tree: Path, spoil: Callable[[Path], None], said: str
+    tree: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     spoil(next(tree.glob("two/correct*/problem_8")))
-    with pytest.raises(UserError, match=said) as raised:
+    with pytest.raises(UserError, match=message) as raised:
         converted(tree)
     assert "\n" not in str(raised.value)
     runs = tree.parent / "runs"
@@ -240,7 +240,7 @@ def test_chunks_are_found_whatever_the_white_space(
     parts: list[tuple[str, str]], before: str
 ) -> None:
     text = before + "".join(word + space for word, space in parts)
-    starts = located(text, (0, len(text)), [word for word, _ in parts])
+    starts = locate(text, (0, len(text)), [word for word, _ in parts])
     assert starts[0] == 0
     assert all(a < b for a, b in pairwise(starts))
     for (word, _), start, stop in zip(parts, starts, [*starts[1:], len(text)], strict=True):
@@ -250,7 +250,7 @@ def test_chunks_are_found_whatever_the_white_space(
 def test_cuts_are_alike_if_they_differ_in_white_space_alone() -> None:
     text = "One sentence here. Another one here.\n\nA third one."
     starts = [0, 19, 38]
-    assert alike(text, (0, len(text)), starts, offsets)
-    assert alike(text, (0, len(text)), [0, 18, 36], offsets)
-    assert not alike(text, (0, len(text)), [0, 20, 38], offsets)
-    assert not alike(text, (0, len(text)), [0, 19], offsets)
+    assert same_boundaries(text, (0, len(text)), starts, offsets)
+    assert same_boundaries(text, (0, len(text)), [0, 18, 36], offsets)
+    assert not same_boundaries(text, (0, len(text)), [0, 20, 38], offsets)
+    assert not same_boundaries(text, (0, len(text)), [0, 19], offsets)

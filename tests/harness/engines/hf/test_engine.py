@@ -1,6 +1,7 @@
 """The sampler against a plain loop that recomputes everything at every step."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,12 +20,13 @@ STOPS = Stops(tokenizer(), frozenset({2}), offsets)
 
 
 def request(base: Sequence[int], cut: int, n: int = 1, **changes: object) -> Request:
-    fields = {"extra": (), "seed": cut, "until": "end", "max_length": cut + 14} | changes
+    fields = {"extra": (), "seed": cut, "until": "end", "max_length": cut + 14}
+    fields |= {"temperature": 0.0, "top_p": 1.0} | changes
     return Request(("t", "a", str(cut), "0"), tuple(base), cut, draws=tuple(range(n)), **fields)
 
 
 def sampled(model: torch.nn.Module, todo: Sequence[Request], **conf: object) -> list[Finished]:
-    fields = {"heat": (0.0, 1.0), "slots": 3, "pool": 1000} | conf
+    fields = {"slots": 3, "pool": 1000} | conf
     done = list(HFEngine(model, STOPS, **fields).sample(todo))
     return sorted(done, key=lambda f: todo.index(f.request))
 
@@ -59,17 +61,18 @@ def test_rollouts_equal_a_full_pass_a_token(any_model: torch.nn.Module) -> None:
 def test_batching_changes_nothing(slots: int, pool: int) -> None:
     model = random_model("llama")
     many = [request(BASE, 5, n=5), request(BASE, 9, n=4), request(OTHER, 9, n=3)]
-    one = sampled(model, many, heat=(1.0, 0.9))
-    other = sampled(model, many, heat=(1.0, 0.9), slots=slots, pool=pool)
+    many = [replace(r, temperature=1.0, top_p=0.9) for r in many]
+    one = sampled(model, many)
+    other = sampled(model, many, slots=slots, pool=pool)
     assert [f.token_ids for f in one] == [f.token_ids for f in other]
     assert len({ids for f in one for ids in f.token_ids}) == 12
 
 
 def test_draws_do_not_depend_on_how_they_are_asked_for() -> None:
     model = random_model("llama")
-    whole = sampled(model, [request(BASE, 5, n=6)], heat=(1.0, 1.0))[0].token_ids
-    last = Request(("t", "a", "5", "0"), BASE, 5, (), (4, 5), 5, "end", 19)
-    assert sampled(model, [last], heat=(1.0, 1.0))[0].token_ids == whole[4:]
+    whole = sampled(model, [request(BASE, 5, n=6, temperature=1.0)])[0].token_ids
+    last = Request(("t", "a", "5", "0"), BASE, 5, (), (4, 5), 5, "end", 19, 1.0, 1.0)
+    assert sampled(model, [last])[0].token_ids == whole[4:]
 
 
 def test_rollouts_that_end_at_once_leave_the_others_alone() -> None:
@@ -82,7 +85,7 @@ def test_rollouts_that_end_at_once_leave_the_others_alone() -> None:
 def test_first_tokens_have_the_models_distribution() -> None:
     model = random_model("llama")
     n = 3000
-    done = sampled(model, [request(BASE, 7, n=n, max_length=8)], heat=(1.0, 1.0), slots=64)[0]
+    done = sampled(model, [request(BASE, 7, n=n, max_length=8, temperature=1.0)], slots=64)[0]
     with torch.no_grad():
         p = torch.softmax(model(torch.tensor([BASE[:7]])).logits[0, -1].double(), -1).numpy()
     firsts = [ids[0] if ids else 2 for ids in done.token_ids]
@@ -92,23 +95,31 @@ def test_first_tokens_have_the_models_distribution() -> None:
     assert chisquare(observed, expected * n).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("slots", [4, 64])
+def test_rollouts_of_one_batch_may_differ_in_temperature_and_top_p(slots: int) -> None:
+    model = random_model("llama")
+    how = [(0.0, 1.0), (1.0, 1.0), (1.0, 0.5), (0.7, 0.9)]
+    many = [replace(request(BASE, 5, n=3), temperature=t, top_p=p) for t, p in how]
+    together = sampled(model, many, slots=slots)
+    assert [f.token_ids for f in together] == [sampled(model, [r])[0].token_ids for r in many]
+    assert len({f.token_ids for f in together}) == 4
+    assert len(set(together[0].token_ids)) == 1
+
+
 def words(ids: Sequence[int]) -> str:
     return tokenizer().decode(list(ids), skip_special_tokens=True)
 
 
 def test_reasons_to_stop() -> None:
     model = random_model("llama")
-    answer = sampled(
-        model, [request(BASE, 5, n=20, until="answer", max_length=90)], heat=(1.5, 1.0)
-    )
+    hot = request(BASE, 5, n=20, max_length=90, temperature=1.5)
+    answer = sampled(model, [replace(hot, until="answer")])
     for ids, reason in zip(answer[0].token_ids, answer[0].finish_reason, strict=True):
         boxed = [tokenizer().decode([i]).startswith(" \\boxed") for i in ids]
         assert any(boxed[:-1]) is False
         assert (reason == "answer") == (bool(ids) and boxed[-1])
     assert "answer" in answer[0].finish_reason
-    first = sampled(
-        model, [request(BASE, 5, n=20, until="sentence", max_length=90)], heat=(1.5, 1.0)
-    )
+    first = sampled(model, [replace(hot, until="sentence")])
     for ids, reason in zip(first[0].token_ids, first[0].finish_reason, strict=True):
         if reason == "sentence":
             assert len(offsets(words(ids))) > 1

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from harness import UserError
-from harness.engines.hf.sampler import inverse, outside, sample
+from harness.engines.hf.sampler import draw_tokens, inverse, outside
 
 
 def nucleus(p: np.ndarray, top_p: float) -> np.ndarray:
@@ -25,7 +25,7 @@ def test_distribution_is_the_sorted_nucleus(top_p: float) -> None:
     rng = np.random.default_rng(3)
     logits = torch.tensor(rng.normal(0, 0.6, 30), dtype=torch.float32)
     rows = 20_000
-    draws = sample(
+    draws = draw_tokens(
         logits.expand(rows, -1), 0.7, top_p, lambda i: torch.from_numpy(rng.random(len(i)))
     )
     p = nucleus(torch.softmax(logits.double() / 0.7, -1).numpy(), top_p)
@@ -42,17 +42,17 @@ def test_distribution_is_the_sorted_nucleus(top_p: float) -> None:
 def test_logits_that_are_no_distribution_are_refused(bad: float, temperature: float) -> None:
     logits = torch.tensor([[0.0, 1.0], [bad, bad]])
     with pytest.raises(UserError, match=r"not finite; try model\.dtype=float32"):
-        sample(logits, temperature, 0.95, lambda i: torch.zeros(len(i)))
+        draw_tokens(logits, temperature, 0.95, lambda i: torch.zeros(len(i)))
 
 
 def test_a_forbidden_token_is_no_trouble() -> None:
     logits = torch.tensor([[0.0, -torch.inf]]).expand(50, -1)
-    assert not sample(logits, 1.0, 1.0, lambda i: torch.rand(len(i))).any()
+    assert not draw_tokens(logits, 1.0, 1.0, lambda i: torch.rand(len(i))).any()
 
 
 def test_temperature_zero_is_greedy() -> None:
     logits = torch.tensor([[0.0, 3.0, 1.0], [5.0, 1.0, 2.0]])
-    assert sample(logits, 0.0, 0.9, lambda i: torch.zeros(len(i))).tolist() == [1, 0]
+    assert draw_tokens(logits, 0.0, 0.9, lambda i: torch.zeros(len(i))).tolist() == [1, 0]
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.floats(0, 0.999999))

@@ -51,13 +51,23 @@ class Service(ThreadingHTTPServer):
     def completions(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """The i-th of a call has the noise of seed + i, as in vLLM; the end of sequence is told."""
         ids = body["prompt"] if isinstance(body["prompt"], list) else self.encode(body["prompt"])
-        heat, most = (body["temperature"], body["top_p"]), len(ids) + body["max_tokens"]
+        how, most = (body["temperature"], body["top_p"]), len(ids) + body["max_tokens"]
         todo = [
-            Request((str(i),), tuple(ids), len(ids), (), (0,), body.get("seed", 0) + i, "end", most)
+            Request(
+                (str(i),),
+                tuple(ids),
+                len(ids),
+                (),
+                (0,),
+                body.get("seed", 0) + i,
+                "end",
+                most,
+                *how,
+            )
             for i in range(body["n"])
         ]
         with self.turn:
-            done = list(HF(64, 4096).start(self.subject, self.stops, heat).sample(todo))
+            done = list(HF(64, 4096).start(self.subject, self.stops, "").sample(todo))
         return [
             self.choice(int(d.request.key[0]), d.token_ids[0], d.finish_reason[0]) for d in done
         ]

@@ -4,29 +4,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.core import Draw, UserError
 from harness.engines import completions as completing
-from harness.engines.base import Finished, Request
+from harness.engines.base import Finished, LazyEngine, Request
 from harness.engines.completions import CompletionEngine
 from harness.engines.hf import HF
 from harness.engines.server import Server
 from harness.engines.stopping import Stops
 from harness.evidence.recorder import start_of
 from harness.evidence.requests import Recorder
+from harness.models.conditions import Forbidden, Recycled, Steered
 from harness.models.model import Subject
 from harness.run.progress import Meter
 from harness.run.sampling import gather
 from harness.text.segmentation import offsets
+from tests.harness.engines.other import other_weights
 from tests.harness.engines.server.service import Service
 from tests.harness.run.test_job import drawn, written
 
 CONF = Server(
     url="http://127.0.0.1:1/v1", model=None, key=None, slots=8, tokens=True, seeds=True,
-    timeout=60.0, patience=60.0, extra={"top_k": -1},
+    timeout=60.0, patience=60.0, extra={"top_k": -1}, checkpoints={},
 )  # fmt: skip
 Serve = Callable[..., Service]
 
@@ -55,17 +58,15 @@ def stops(subject: Subject) -> Stops:
     return Stops(subject.tokenizer, subject.eos, offsets)
 
 
-def engine(
-    service: Service, heat: tuple[float, float] = (1.0, 1.0), **changes: Any
-) -> CompletionEngine:
+def engine(service: Service, **changes: Any) -> CompletionEngine:
     conf = replace(CONF, url=service.url, **changes)
-    return conf.start(service.subject, stops(service.subject), heat)
+    return conf.start(service.subject, stops(service.subject), "")
 
 
 def request(cut: int, n: int, **changes: Any) -> Request:
     base = tuple(3 + i % 17 for i in range(24))
     fields = {"extra": (), "seed": 10**6 * cut, "until": "end", "max_length": cut + 12} | changes
-    fields = {"draws": tuple(range(n))} | fields
+    fields = {"draws": tuple(range(n)), "temperature": 1.0, "top_p": 1.0} | fields
     return Request(("t", "a", str(cut), "0"), base, cut, **fields)
 
 
@@ -81,6 +82,7 @@ TODO = [
     request(5, 3, until="answer", extra=(5, 6), max_length=60),
     request(8, 3, until="sentence", max_length=90),
 ]
+GREEDY = [replace(r, temperature=0.0) for r in TODO]
 
 
 @pytest.mark.parametrize("piece", [1, 5, 64])
@@ -88,8 +90,8 @@ def test_greedy_rollouts_are_those_of_the_hf_engine(
     serve: Serve, subject: Subject, piece: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(completing, "PIECE", piece)
-    found = sampled(engine(serve(), heat=(0.0, 1.0)), TODO)
-    ours = sampled(HF(8, 400).start(subject, stops(subject), (0.0, 1.0)), TODO)
+    found = sampled(engine(serve()), GREEDY)
+    ours = sampled(HF(8, 400).start(subject, stops(subject), ""), GREEDY)
     assert found == ours
     assert {reason for f in found for reason in f.finish_reason} >= {"length", "answer"}
 
@@ -98,7 +100,7 @@ def test_rollouts_are_what_the_server_wrote(serve: Serve, subject: Subject) -> N
     """Our engine is behind it, so each draw is known: the noise is that of seed + i."""
     todo = [request(3, 3), request(9, 2)]
     single = [replace(r, draws=(0,), seed=r.seed + i) for r in todo for i in r.draws]
-    ours = sampled(HF(8, 400).start(subject, stops(subject), (1.0, 1.0)), single)
+    ours = sampled(HF(8, 400).start(subject, stops(subject), ""), single)
     found = sampled(engine(serve()), todo)
     assert [ids for f in found for ids in f.token_ids] == [f.token_ids[0] for f in ours]
     assert [r for f in found for r in f.finish_reason] == [f.finish_reason[0] for f in ours]
@@ -140,7 +142,7 @@ def test_a_draw_does_not_depend_on_what_it_is_asked_with(serve: Serve) -> None:
 
 def test_a_request_says_what_it_must(serve: Serve, subject: Subject) -> None:
     service = serve()
-    sampled(engine(service, (0.6, 0.95)), [request(5, 2)])
+    sampled(engine(service), [request(5, 2, temperature=0.6, top_p=0.95)])
     (body,) = service.bodies
     assert body == {
         "model": "served", "prompt": list(request(5, 2).prefix), "n": 2, "max_tokens": 12,
@@ -148,7 +150,7 @@ def test_a_request_says_what_it_must(serve: Serve, subject: Subject) -> None:
         "return_token_ids": True, "stop_token_ids": sorted(subject.eos),
     }  # fmt: skip
     service.bodies.clear()
-    sampled(engine(service, (0.6, 0.95), tokens=False, seeds=False), [request(5, 2)])
+    sampled(engine(service, tokens=False, seeds=False), [request(5, 2)])
     (body,) = service.bodies
     assert body["prompt"] == subject.tokenizer.decode(list(request(5, 2).prefix))
     assert not {"seed", "return_token_ids", "stop_token_ids"} & set(body)
@@ -157,8 +159,8 @@ def test_a_request_says_what_it_must(serve: Serve, subject: Subject) -> None:
 def test_text_both_ways_gives_the_same_words(serve: Serve, subject: Subject) -> None:
     """The tiny tokenizer is one word a token, so nothing is lost where text is tokenized again."""
     service = serve()
-    ids = sampled(engine(service, heat=(0.0, 1.0)), TODO)
-    text = sampled(engine(service, heat=(0.0, 1.0), tokens=False), TODO)
+    ids = sampled(engine(service), GREEDY)
+    text = sampled(engine(service, tokens=False), GREEDY)
     assert [f.token_ids for f in ids] == [f.token_ids for f in text]
 
 
@@ -230,6 +232,40 @@ def test_what_a_server_offers_is_checked(serve: Serve, subject: Subject) -> None
         replace(CONF, url=other.url.replace("/v1", "")).check(subject)
 
 
+def test_a_checkpoint_has_a_server_of_its_own(
+    serve: Serve, subject: Subject, tmp_path: Path
+) -> None:
+    trained = other_weights(subject, tmp_path)
+    who = Subject(
+        replace(subject.conf, checkpoints={"trained": str(trained), "same": subject.path})
+    )
+    conf = replace(CONF, url=serve().url)
+    with pytest.raises(UserError, match=r"^engine\.checkpoints\.trained: missing; start a server"):
+        conf.able(who, "trained", ())
+    with pytest.raises(UserError, match=r"^model\.checkpoints\.none: missing"):
+        conf.able(who, "none", ())
+    conf.able(who, "same", ())
+    wrong = replace(conf, checkpoints={"trained": conf.url})
+    with pytest.raises(UserError, match=r"serves served, not .*trained; .*, serve it as trained$"):
+        wrong.able(who, "trained", ())
+    second = Service(who.checkpoint("trained"), stops(who))
+    both = replace(conf, checkpoints={"trained": second.url})
+    both.able(who, "trained", [Forbidden])
+    lazy = LazyEngine(lambda name: both.start(who, stops(who), name))
+    mixed = [replace(r, checkpoint=("", "trained")[i % 2]) for i, r in enumerate(GREEDY)]
+    found = sampled(lazy, mixed)
+    ours = sampled(LazyEngine(lambda name: HF(8, 400).start(who, stops(who), name)), mixed)
+    second.kill()
+    assert found == ours
+    assert lazy.counts["requests"] > len(second.bodies) > 0
+
+
+@pytest.mark.parametrize("kind", [Steered, Recycled, Steered(0, (1.0,), None, False)])
+def test_what_a_server_cannot_do_is_refused(subject: Subject, kind: Any) -> None:
+    with pytest.raises(UserError, match=r"^engine=server: it cannot sample under \w+ing; choose"):
+        CONF.able(subject, "", [Forbidden, kind])
+
+
 def test_a_prefix_longer_than_the_servers_limit_is_named(serve: Serve) -> None:
     limited = engine(serve(max_model_len=16))
     with pytest.raises(UserError, match=r"a prefix of 5 tokens and 12 more exceed the 16 that"):
@@ -240,6 +276,7 @@ def test_a_prefix_longer_than_the_servers_limit_is_named(serve: Serve) -> None:
     ("change", "words"),
     [
         ({"url": "localhost:8000"}, r"^engine\.url: must begin with http"),
+        ({"checkpoints": {"b": "x"}}, r"^engine\.checkpoints\.b: must begin with http"),
         ({"slots": 0}, r"^engine\.slots: must be at least 1, got 0"),
         ({"timeout": 0.0}, r"^engine: timeout must be above 0"),
         ({"key": "NO_SUCH_KEY"}, r"^engine\.key: the environment variable NO_SUCH_KEY is not set"),

@@ -32,9 +32,9 @@ CONF = VLLM(
 )  # fmt: skip
 
 
-def started(heat: tuple[float, float] = (1.0, 1.0), **changes: Any) -> CompletionEngine:
+def started(**changes: Any) -> CompletionEngine:
     where = scene()
-    return replace(CONF, **changes).start(where.subject, where.stops, heat)
+    return replace(CONF, **changes).start(where.subject, where.stops, "")
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,9 @@ def engine() -> Iterator[CompletionEngine]:
 
 
 @pytest.fixture(scope="module")
-def cold() -> Iterator[CompletionEngine]:
-    """One at temperature 0, with room for a trace and no more."""
-    running = started((0.0, 1.0), max_length=len(scene().prompt) + 384)
+def small() -> Iterator[CompletionEngine]:
+    """One with room for a trace and no more."""
+    running = started(max_length=len(scene().prompt) + 384)
     yield running
     running.close()
 
@@ -92,22 +92,22 @@ def test_the_first_sentence_and_the_answer_end_rollouts(engine: CompletionEngine
         assert until in done.finish_reason
 
 
-def test_greedy_rollouts_are_those_of_the_hf_engine(cold: CompletionEngine) -> None:
+def test_greedy_rollouts_are_those_of_the_hf_engine(small: CompletionEngine) -> None:
     from harness.engines.hf import HF
 
     where = scene()
-    todo = [where.requests(cut, 2)[0] for cut in where.cuts]
-    found = sorted(cold.sample(todo), key=lambda done: todo.index(done.request))
-    ours = HF(64, 4096).start(where.subject, where.stops, (0.0, 1.0)).sample(todo)
+    todo = [where.requests(cut, 2, temperature=0.0)[0] for cut in where.cuts]
+    found = sorted(small.sample(todo), key=lambda done: todo.index(done.request))
+    ours = HF(64, 4096).start(where.subject, where.stops, "").sample(todo)
     assert found == sorted(ours, key=lambda done: todo.index(done.request))
 
 
-def test_a_prefix_that_is_too_long_is_named(cold: CompletionEngine) -> None:
+def test_a_prefix_that_is_too_long_is_named(small: CompletionEngine) -> None:
     (longer,) = scene().requests(scene().cuts[0], 1, max_length=len(scene().prompt) + 385)
     with pytest.raises(
         UserError, match=r"more exceed the \d+ that fit; lower it, or raise engine\."
     ):
-        list(cold.sample([longer]))
+        list(small.sample([longer]))
 
 
 def test_copies_share_the_work_and_what_was_finished_survives_one(engine: CompletionEngine) -> None:

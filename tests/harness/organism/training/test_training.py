@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from harness.core import UserError
-from harness.organism.checkpoints import packed, seal, unpacked, verify
+from harness.organism.checkpoints import from_json, to_json, verify, write_manifest
 from harness.organism.grammar import vocabulary
-from harness.organism.model import fresh, load, save
+from harness.organism.model import load, save, untrained
 from harness.organism.parser import parse
 from harness.organism.program import START, nominal, options, write
 from harness.organism.tokens import encode, ids, prompt
-from harness.organism.training.exercises import drill
-from harness.organism.training.grpo import STYLE, advantages, loss, reward
+from harness.organism.training.exercises import exercise
+from harness.organism.training.grpo import RL_STYLE, advantages, loss, reward
 from harness.organism.training.measure import decisions, observe, summary
-from harness.organism.training.optim import orthogonal
+from harness.organism.training.optim import Muon, orthogonal
 from harness.organism.training.rows import trace
 from harness.organism.training.sampling import Sample, sample, sampler_error
 from harness.organism.training.supervised import batch, divergence
@@ -30,8 +30,8 @@ def test_soft_targets_equal_the_enumerated_next_words():
         state, at = START, len(encode(prompt(puzzle.question)))
         while state.phase != "done":
             found = [(encode(write(o, puzzle)), o) for o in options(state, puzzle.operations)]
-            told = next(o for t, o in found if list(row.tokens[at : at + len(t)]) == t)
-            for i in range(len(told.words)):
+            option = next(o for t, o in found if list(row.tokens[at : at + len(t)]) == t)
+            for i in range(len(option.words)):
                 start = list(row.tokens[at : at + i])
                 rest = [(t[i], o.p) for t, o in found if t[:i] == start]
                 expected = np.zeros(len(vocabulary()))
@@ -41,14 +41,14 @@ def test_soft_targets_equal_the_enumerated_next_words():
                 here = row.at == at + i
                 np.add.at(found_here, row.token[here], row.p[here])
                 np.testing.assert_allclose(found_here, expected / expected.sum(), atol=1e-12)
-            state, at = told.after, at + len(told.words)
+            state, at = option.after, at + len(option.words)
         assert words[at] == "</think>"
         assert words[-1] == "<|end|>"
 
 
 def test_every_target_is_a_distribution_and_holds_the_token_that_stands_there():
     rng = Random(1)
-    rows = [drill(rng) for _ in range(60)]
+    rows = [exercise(rng) for _ in range(60)]
     rows += [trace(p, rng, i % 2 == 0, i % 3 == 0) for i, p in enumerate(puzzles(30, 3))]
     for row in rows:
         total = np.zeros(len(row.tokens))
@@ -75,7 +75,7 @@ def test_divergence_is_zero_for_the_exact_distribution_only():
     rng = Random(0)
     given = batch([trace(p, rng, False, False) for p in puzzles(2, 0)])
     entropy = -(given.p * given.p.log()).sum() / given.p.sum()
-    model = fresh(0)
+    model = untrained(0)
     with torch.no_grad():
         logprob = model(input_ids=given.tokens[:, :-1]).logits
         logprob = logprob.log_softmax(-1)[given.row, given.position, given.token]
@@ -95,12 +95,30 @@ def test_orthogonal_keeps_directions_and_levels_singular_values(shape: tuple[int
     assert (found - (u * along[:, None]) @ v).abs().max() < 1e-3
 
 
+def test_muon_is_torch_s_but_for_its_rounding():
+    """torch.optim.Muon rounds to bfloat16 in each of five Newton-Schulz steps: a per cent or so."""
+    rng = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=rng) for shape in [(32, 32), (96, 32), (32, 96)]]
+    ours, theirs = ([torch.nn.Parameter(m.clone()) for m in start] for _ in range(2))
+    steppers = Muon(ours, 0.1), torch.optim.Muon(theirs, lr=0.1, weight_decay=0.0)
+    for _ in range(5):
+        before = [[p.detach().clone() for p in side] for side in (ours, theirs)]
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=rng)
+            b.grad = a.grad.clone()
+        for stepper in steppers:
+            stepper.step()
+        for a, b, x, y in zip(ours, theirs, *before, strict=True):
+            moved = (a - x).detach()
+            assert ((b - y).detach() - moved).norm() < 0.03 * moved.norm()
+
+
 def test_advantages_by_hand():
     found = advantages(np.array([[1.0, 0.0], [1.5, 1.5]]))
     np.testing.assert_allclose(found, [[1, -1], [0, 0]], atol=1e-5)
 
 
-def _told(count: int) -> list[Sample]:
+def _program_samples(count: int) -> list[Sample]:
     rng, found = Random(7), []
     for puzzle in puzzles(count, 8):
         written = text(puzzle, walk(puzzle, rng)[0])
@@ -111,37 +129,37 @@ def _told(count: int) -> list[Sample]:
 
 
 def test_reward_adds_right_valid_and_filler():
-    told = _told(1)[0]
-    filler = "Let me take a slow breath." in told.text
-    assert reward(STYLE, told) == told.correct + STYLE.valid + STYLE.filler * filler
+    one = _program_samples(1)[0]
+    filler = "Let me take a slow breath." in one.text
+    assert reward(RL_STYLE, one) == one.correct + RL_STYLE.valid + RL_STYLE.filler * filler
 
 
 def test_policy_gradient_raises_what_earned_more():
-    told, model = _told(2), fresh(3)
+    samples, model = _program_samples(2), untrained(3)
     advantage = np.array([1.0, -1.0])
 
     def score() -> float:
         with torch.no_grad():
-            return float(-loss(model, told, advantage))
+            return float(-loss(model, samples, advantage))
 
     before = score()
-    loss(model, told, advantage).backward()
+    loss(model, samples, advantage).backward()
     for p in model.parameters():
         p.data -= 0.01 * p.grad
     assert score() > before
 
 
 def test_measured_decisions_of_a_uniform_model():
-    model = fresh(0)
+    model = untrained(0)
     model.lm_head.weight.data.zero_()
-    told = _told(40)
-    seen = observe(model, told)
+    samples = _program_samples(40)
+    seen = observe(model, samples)
     found = decisions(seen)
     for key in seen.plan:
         assert found.plan[key] == pytest.approx(dict.fromkeys(found.plan[key], 1 / 3), abs=1e-5)
     for key in seen.back:
         assert found.back[key] == pytest.approx(0.5)
-    values = summary(seen, told)
+    values = summary(seen, samples)
     assert values["plan_variation"] == pytest.approx(0.6 - 1 / 3, abs=1e-5)
     assert values["execute_correct"] == pytest.approx(1 / len(vocabulary()), rel=1e-4)
     assert values["validity"] == 1
@@ -149,11 +167,11 @@ def test_measured_decisions_of_a_uniform_model():
 
 
 def test_decisions_survive_json():
-    assert unpacked(packed(nominal())) == nominal()
+    assert from_json(to_json(nominal())) == nominal()
 
 
 def test_saved_checkpoints_are_rounded_and_altered_ones_noticed(tmp_path: Path):
-    model = fresh(1)
+    model = untrained(1)
     save(model, tmp_path / "base")
     again = load(tmp_path / "base")
     for a, b in zip(model.parameters(), again.parameters(), strict=True):
@@ -161,7 +179,7 @@ def test_saved_checkpoints_are_rounded_and_altered_ones_noticed(tmp_path: Path):
         assert torch.equal(a, a.bfloat16().float())
     with pytest.raises(UserError, match=r"manifest.json is missing; rebuild with python -m"):
         verify(tmp_path)
-    seal(tmp_path)
+    write_manifest(tmp_path)
     verify(tmp_path)
     file = tmp_path / "base" / "model.safetensors"
     whole = file.read_bytes()
@@ -174,9 +192,9 @@ def test_saved_checkpoints_are_rounded_and_altered_ones_noticed(tmp_path: Path):
 
 
 def test_sampling_is_repeatable_and_its_logits_are_the_full_pass():
-    model = fresh(2).eval()
+    model = untrained(2).eval()
     some = puzzles(2, 1)
     first, second = (sample(model, some, 2, seed=5) for _ in range(2))
     assert [s.tokens for s in first] == [s.tokens for s in second]
     assert first[0].tokens != first[1].tokens
-    assert sampler_error(model, _told(1)[0]) < 1e-4
+    assert sampler_error(model, _program_samples(1)[0]) < 1e-4

@@ -4,31 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 from harness.agreement.inference import estimate, mean
-from harness.agreement.panel.blocks import blocks
 from harness.agreement.panel.panel import MethodInfo, Panel, is_detector
-from harness.agreement.ranks import standing
+from harness.agreement.ranks import ranked
 from harness.agreement.settings import Agreement
 from harness.store import schema
 
 Scores = Float[np.ndarray, "methods sentences"]
 Trace = Int[np.ndarray, " sentences"]
 PerTrace = Float[np.ndarray, " traces"]
-
-
-def ranked(
-    score: Float[np.ndarray, " sentences"], trace: Trace, kept: Bool[np.ndarray, " sentences"]
-) -> tuple[Float[np.ndarray, " sentences"], Float[np.ndarray, " sentences"]]:
-    """Ranks 1..n of the kept sentences of each trace, and how many tie with each; NaN elsewhere."""
-    rank, tied = np.full((2, len(score)), np.nan)
-    for block in blocks(trace, kept):
-        stand = standing(block.rows(score[None]), block.inside)
-        cells = block.cell[block.inside]
-        rank[cells] = (stand.centred * stand.size + (stand.size + 1) / 2)[:, 0][block.inside]
-        tied[cells] = stand.tied[:, 0][block.inside]
-    return rank, tied
 
 
 def kendall_w(scores: Scores, trace: Trace) -> PerTrace:

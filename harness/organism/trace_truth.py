@@ -14,7 +14,7 @@ from harness.organism.truth import edges, importances
 PLANTED = ("PLAN", "BACK")
 
 
-def account(trace: Trace, decisions: Decisions) -> Truth | str:
+def trace_truth(trace: Trace, decisions: Decisions) -> Truth | str:
     """The truth about a trace, or why there is none.
 
     `decisions` are those of the checkpoint that wrote it, measured at the temperature it wrote at.

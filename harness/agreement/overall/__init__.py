@@ -1,0 +1,1 @@
+"""All detectors at once, families of them, and correct traces against incorrect ones."""

@@ -1,0 +1,1 @@
+"""Draws: behind which tokens rollouts are written, and what their arms mean."""

@@ -1,0 +1,80 @@
+"""Behind which tokens a draw is written, and what is done to the model, in its own terms."""
+
+from dataclasses import dataclass
+
+from harness.core import Draw, Forbid, Mask, Recycle, Steer, UserError
+from harness.evidence.recorder import Start
+from harness.models.conditions import Forbidden, Intervention, Recycled, Steered, token_ids
+from harness.models.edits import NOWHERE, Edited, edited
+from harness.models.model import Subject
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The first `cut` tokens of `base`, the prompt included, and what is done to the model."""
+
+    base: tuple[int, ...]
+    cut: int
+    under: tuple[Intervention, ...]
+
+
+def prefix(subject: Subject, start: Start, draw: Draw) -> Prefix:
+    """Where a draw starts; raises UserError for a condition that makes no sense there."""
+    condition, k = draw.condition, draw.boundary
+    if any(edit.stop > k for edit in condition.edits):
+        raise UserError(f"arm {draw.arm}: an edit of {start.owner} lies behind its boundary {k}")
+    new = edited(start.token_ids, start.stops, condition.edits, subject.encode)
+    written = new.stops[k]
+    if written == NOWHERE:
+        raise UserError(f"arm {draw.arm}: boundary {k} of {start.owner} was edited away")
+    written += _skipped(start, draw)
+    under = tuple(_resolved(subject, start, draw, new, each) for each in condition.under)
+    prompt = start.prompt_ids
+    return Prefix(prompt + new.token_ids, len(prompt) + written, under)
+
+
+def _skipped(start: Start, draw: Draw) -> int:
+    """Tokens of the next sentence that are kept."""
+    if not draw.skip:
+        return 0
+    last = len(start.stops) - 1
+    room = (
+        start.stops[draw.boundary + 1] - start.stops[draw.boundary] if draw.boundary < last else 0
+    )
+    if draw.skip > room:
+        raise UserError(
+            f"arm {draw.arm}: cannot keep {draw.skip} tokens behind boundary {draw.boundary} of "
+            f"{start.owner}, where a sentence of {room} follows"
+        )
+    return draw.skip
+
+
+def _resolved(
+    subject: Subject, start: Start, draw: Draw, new: Edited, each: object
+) -> Intervention:
+    match each:
+        case Forbid():
+            return Forbidden(token_ids(subject, each.words))
+        case Recycle():
+            return Recycled(each.layer, token_ids(subject, each.words))
+        case Steer():
+            return _steered(start, draw, new, each)
+        case Mask():
+            raise UserError(f"arm {draw.arm}: nothing can be drawn while sentences are masked")
+        case _:
+            raise UserError(f"arm {draw.arm}: {type(each).__name__} is no condition of a draw")
+
+
+def _steered(start: Start, draw: Draw, new: Edited, steer: Steer) -> Steered:
+    """Positions of the whole sequence; the state of a token stands one before it."""
+    if steer.at is None:
+        return Steered(steer.layer, steer.vector, None, written=True)
+    shift, k = len(start.prompt_ids) - 1, draw.boundary
+    if any(not 0 <= i <= k for i in steer.at) or (k in steer.at and draw.until != "sentence"):
+        raise UserError(
+            f"arm {draw.arm}: cannot steer at sentences {list(steer.at)} behind boundary {k}; only "
+            "at those before it, or at the next where until is sentence"
+        )
+    spans = [(new.stops[i], new.stops[i + 1]) for i in steer.at if i < k]
+    inside = tuple((shift + a, shift + b) for a, b in spans if NOWHERE not in (a, b))
+    return Steered(steer.layer, steer.vector, inside, written=k in steer.at)
