@@ -2,16 +2,16 @@
 
 from collections.abc import Collection, Mapping
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from harness.agreement import Agreement
 from harness.agreement.inference import interval
+from harness.report.findings import STATISTICS
 from harness.store import schema
 from harness.store.files import rows
-
-CORRELATIONS = ("topdown", "spearman")
 
 
 def families(
@@ -29,7 +29,7 @@ def families(
     known = by_problem.filter(
         pl.col("a").is_in(list(family)),
         pl.col("b").is_in(list(family)),
-        pl.col("statistic").is_in(CORRELATIONS),
+        pl.col("statistic").is_in(STATISTICS),
         pl.col("a").replace(root) != pl.col("b").replace(root),
     ).fill_nan(None)
     of = known.with_columns(
@@ -49,11 +49,11 @@ def _root(name: str, names: Collection[str], variants: Collection[str]) -> str:
     return min(before, key=len) if name in variants and before else name
 
 
-def _rows(of: pl.DataFrame, first: str, second: str, conf: Agreement) -> list[dict[str, object]]:
+def _rows(of: pl.DataFrame, first: str, second: str, conf: Agreement) -> list[dict[str, Any]]:
     """The rows of two families, by model, statistic and control."""
     one = (pl.col("first") == first) & (pl.col("second") == second)
     other = (pl.col("first") == second) & (pl.col("second") == first)
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     keys = ["model", "statistic", "control"]
     for key, part in of.filter(one | other).group_by(*keys, maintain_order=True):
         means = part.group_by("problem_id", maintain_order=True).agg(pl.col("value").mean())

@@ -9,6 +9,7 @@ import yaml
 
 from harness.agreement.panel.panel import BASELINE, NO_DETECTOR, TRUTH
 from harness.core import UserError
+from harness.report.findings import Roles
 from harness.store.load import Run
 from harness.store.score_files import SOUND
 
@@ -48,6 +49,11 @@ class Source:
         if "given_truth" not in self.methods.columns:
             return frozenset()
         return frozenset(self.methods.filter("given_truth")["method"])
+
+    @property
+    def roles(self) -> Roles:
+        """The methods by what may be claimed of them."""
+        return Roles(self.detectors, self.truths, self.given_truth)
 
     @property
     def truths(self) -> list[str]:

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.core import UserError
-from harness.report.findings import findings
+from harness.report.findings import findings, statistic_of
 from harness.report.format import SPAN
 from harness.report.page import tables
 from harness.report.page.citations import bibliography, methods_text
@@ -62,7 +62,8 @@ def render(run: Path, conf: Report) -> Path:
 def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     """Everything the template shows; what only the script reads goes into the payload."""
     source, values, status = read(run), settings(run), statuses(run)
-    every = pairs(source.agreement, "spearman")
+    statistic = statistic_of(source.agreement)
+    every = pairs(source.agreement, statistic)
     between = [pair for pair in every if pair.within(source.detectors)]
     rows = tables.methods(source, status, values.get("method") or {})
     skipped = loaded(run / "skipped.json") if (run / "skipped.json").is_file() else {}
@@ -70,7 +71,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     drawn = figures(run)
     return {
         "run": run.name,
-        "findings": findings(source.agreement, source.detectors, source.truths),
+        "findings": findings(source.agreement, source.roles),
         "counts": sizes,
         "pairs": between,
         "several": len({pair.model for pair in between}) > 1,
@@ -83,7 +84,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "given_truth": source.given_truth,
         "subject": subject(values),
         "control": source.control,
-        "statistic": "spearman",
+        "statistic": statistic,
         "level": LEVEL,
         "summary": tables.summary(run),
         "enrichment": tables.enrichment(run, tables.ordered(source)),

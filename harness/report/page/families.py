@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from harness.report.findings import STATISTICS
 from harness.report.page.tables import optional
 from harness.report.pairs import NOTHING, RAW, READ, Value
 
@@ -10,7 +11,6 @@ BEYOND = "all"  # the control that takes out the wording, too
 NAMES = {"rl": "RL"}
 WHAT = {"topdown": ("share {} top sentences than chance", "more", "fewer"),
         "spearman": ("rank {} than chance", "more alike", "less alike")}  # fmt: skip
-STATISTICS = ("topdown", "spearman")  # the first that a run has
 
 
 def families(run: Path) -> list[dict[str, Any]]:
@@ -33,7 +33,9 @@ def families(run: Path) -> list[dict[str, Any]]:
 def _row(rows: list[dict[str, Any]], control: str, *, several: bool) -> dict[str, Any]:
     under = {row["control"]: Value(row["value"], row["low"], row["high"]) for row in rows}
     one = next((row for row in rows if row["control"] == control), rows[0])
-    first, second = (NAMES.get(one[key], one[key]).replace("_", " ") for key in ("first", "second"))
+    first, second = (
+        str(NAMES.get(one[key], one[key])).replace("_", " ") for key in ("first", "second")
+    )
     within = first == second
     who = f"Detectors within {first}" if within else f"{first} and {second} detectors"
     where = f" ({one['model']})" if several else ""
