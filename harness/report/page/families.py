@@ -42,6 +42,7 @@ def _row(rows: list[dict[str, Any]], control: str, *, several: bool) -> dict[str
     values = [under.get(name, NOTHING) for name in (RAW, control, BEYOND)]
     return {
         "within": within,
+        "name": f"within {first}" if within else f"{first} ~ {second}",
         "sentence": f"{who[0].upper()}{who[1:]}{where} {_found(values[1], one)}",
         "values": values,
         "n_pairs": one["n_pairs"],

@@ -1,8 +1,8 @@
 // ---- intervals on lines, and the figures that the switch moves
 
 // An interval from low to high on a line from -span to span, over the zones of both verdicts.
-function intervalLine({ low, effect, high, above, below, span, open, ceiling }) {
-  const [width, height, middle] = [240, 26, 9];
+function intervalLine({ low, effect, high, above, below, span, open, ceiling, bare }) {
+  const [width, height, middle] = [240, bare ? 20 : 26, 9];
   const x = (value) => 6 + ((Math.max(-span, Math.min(span, value)) + span) / (2 * span)) * (width - 12);
   const drawn = svg("svg", { viewBox: `0 0 ${width} ${height}` });
   if (below !== undefined) {
@@ -10,7 +10,7 @@ function intervalLine({ low, effect, high, above, below, span, open, ceiling }) 
     drawn.append(svg("rect", { class: "zone up", x: x(above), y: 1, width: x(span) - x(above), height: 16 }));
   }
   drawn.append(svg("path", { class: "axis", d: `M${x(-span)} ${middle}H${x(span)}` }), svg("path", { class: "zero", d: `M${x(0)} 1V17` }));
-  for (const end of [-span, 0, span]) {
+  for (const end of bare ? [] : [-span, 0, span]) {
     drawn.append(svg("text", { x: x(end), y: 26, "text-anchor": end < 0 ? "start" : end ? "end" : "middle" }, String(end).replace("-", "−")));
   }
   if (Number.isFinite(low) && Number.isFinite(high)) drawn.append(svg("path", { class: open ? "faint" : "strong", d: `M${x(low)} ${middle}H${x(high)}` }));
@@ -45,8 +45,8 @@ function drawForest() {
   const kept = new Set([...every].sort((x, y) => width(x) - width(y)).slice(0, MOST_PAIRS));
   const ends = (at) => ({ low: rows.low[at] ?? NaN, effect: rows.value[at] ?? NaN, high: rows.high[at] ?? NaN, span: 1 });
   const raw = controlUsed() === "none";
-  const drawn = every.filter((pair) => kept.has(pair)).map(({ a, b, at, raw: before }) => {
-    const line = intervalLine({ ...ends(at), ceiling: rows.ceiling?.[at] ?? NaN });
+  const drawn = every.filter((pair) => kept.has(pair)).map(({ a, b, at, raw: before }, i) => {
+    const line = intervalLine({ ...ends(at), ceiling: rows.ceiling?.[at] ?? NaN, bare: i < kept.size - 1 });
     if (!raw && before >= 0) {
       const open = intervalLine({ ...ends(before), open: true });
       for (const part of open.querySelectorAll(".faint, .open")) {
