@@ -12,9 +12,17 @@ import yaml
 
 from harness import UserError
 from harness.claims import claims, claims_frame
+from harness.claims.claim import Test
 from harness.core.config import flat
 from tests.harness.claims.made import frames
 
+ROOT = Path(__file__).parents[2]
+IMPORTS = """
+from dataclasses import dataclass
+import polars as pl
+from harness.agreement.inference import interval
+from harness.claims.claim import Part, known, lacking
+"""
 PATHS = sorted(Path(str(files("conf") / "claim")).glob("*.yaml"))
 NAMES = [path.stem for path in PATHS]
 each = pytest.mark.parametrize("path", PATHS, ids=NAMES)
@@ -75,3 +83,17 @@ def test_its_test_says_what_it_does(path: Path):
     module, _, name = node(path)[path.stem]["test"]["_target_"].rpartition(".")
     assert module.startswith("harness.claims.")
     assert (getattr(import_module(module), name).__doc__ or "").count("\n") > 2
+
+
+def test_the_example_of_the_docs_is_a_test():
+    text = (ROOT / "docs" / "claims.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(IMPORTS + code, names)
+    made = names["Late"]("x")
+    assert isinstance(made, Test)
+    scores = {f"p{i}-0": [0.0, 0.0, 0.0, 1.0] for i in range(12)}
+    (part,) = made.parts(frames({"x": scores}))
+    assert (part.effect, part.n_problems) == (0.5, 12)
+    (part,) = made.parts(frames({}))
+    assert part.missing == "add method=[x]"

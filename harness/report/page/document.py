@@ -68,7 +68,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     rows = tables.methods(source, status, values.get("method") or {})
     skipped = loaded(run / "skipped.json") if (run / "skipped.json").is_file() else {}
     sizes = counts(source, rows, skipped)
-    drawn = figures(run)
+    drawn, tested = figures(run), claims(run)
     return {
         "run": run.name,
         "findings": findings(source.agreement, source.roles),
@@ -79,7 +79,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "read_under": read_under(between),
         "explained": tables.explained(between),
         "beside": tables.beside(every, source),
-        "claims": claims(run),
+        "claims": tested,
         "families": families(run),
         "given_truth": source.given_truth,
         "subject": subject(values),
@@ -93,7 +93,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "missing": tables.missing(run, rows, skipped),
         "figures": [(name, caption) for name, caption, _ in drawn],
         "methods_text": methods_text(values, {**sizes, "controls": ", ".join(controls(between))}),
-        "bibliography": bibliography(row["about"].text for row in rows),
+        "bibliography": bibliography(cited(rows, tested)),
         "provenance": provenance(run, values),
         "latex": latex(source),
         "data": data(run, limited(source, conf.example_traces), drawn, payload),
@@ -170,6 +170,11 @@ def settings(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{run}: has no run.yaml; is it a run folder?")
     return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def cited(rows: list[dict[str, Any]], tested: list[dict[str, Any]]) -> list[str]:
+    """The texts that name papers: of the methods, then of the claims."""
+    return [*(row["about"].text for row in rows), *(str(row["source"]) for row in tested)]
 
 
 def subject(values: Mapping[str, Any]) -> dict[str, str] | None:

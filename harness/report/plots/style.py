@@ -213,4 +213,4 @@ def hatched(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
 
 def controlled(control: str) -> str:
     """A control in words."""
-    return "all controls" if control == "all" else f"{control} controlled"
+    return "beyond wording" if control == "all" else f"under {control}"

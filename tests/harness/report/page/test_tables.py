@@ -1,10 +1,11 @@
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from harness.report.page.citations import bibliography, flat, library, methods_text, stated
+from harness.report.page.citations import PAPER, bibliography, flat, library, methods_text, stated
 from harness.report.page.description import UNKNOWN, described
 from harness.report.page.figures import figures
 from harness.report.page.tables import beside, enrichment, explained, missing, ordered, summary
@@ -119,14 +120,28 @@ def test_papers_are_cited_once_and_unknown_ones_by_number():
     assert cited.count("@misc") == 2
     assert cited.startswith("@misc{wang2025emergent,")
     assert "eprint = {9901.00001}" in cited
-    assert bibliography([]) == ""
+    assert cited.index("9901.00001") < cited.index("@article{iman1987measure,")
+    assert "@misc" not in bibliography([])
 
 
 def test_every_entry_of_the_library_has_what_a_citation_needs():
-    for paper, entry in library().items():
+    papers, statistics = library()
+    for entry in (*papers.values(), *statistics):
         assert entry.count("{") == entry.count("}")
-        for field in ("title", "author", "year", "eprint", "archivePrefix"):
-            assert f"  {field} = {{" in entry, paper
+        place = ("journal", "volume", "pages") if entry in statistics else ("eprint",)
+        for field in ("title", "author", "year", *place):
+            assert f"  {field} = {{" in entry, entry
+        assert "and others" not in entry
+
+
+def test_every_paper_that_a_method_or_a_claim_names_is_in_the_library():
+    folders = [Path(str(files(name))) for name in ("methods", "conf", "harness")]
+    paths = [
+        path for folder in folders for kind in ("py", "yaml") for path in folder.rglob(f"*.{kind}")
+    ]
+    named = {paper for path in paths for paper in PAPER.findall(path.read_text(encoding="utf-8"))}
+    assert len(named) > 5
+    assert named <= set(library()[0])
 
 
 def test_methods_are_described_by_their_own_words():
