@@ -78,6 +78,12 @@ def random_model(name: str) -> torch.nn.Module:
     return ARCHITECTURES[name]().float().eval()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first: workers that take a file at a time end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
 def root_logger_as_found() -> Iterator[None]:
     """Hydra in this process logs to what stood for stdout in the test that started it."""

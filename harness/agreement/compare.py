@@ -223,7 +223,9 @@ class _Group:
         vectors, at = self.vectors()
         raw: dict[Measure, list[Similarity]] = {m: [] for m in self.measures if m.control == "none"}
         controlled = [m for m in self.measures if m.control != "none"]
-        inner = {m.statistic: list[tuple[np.ndarray, np.ndarray]]() for m in controlled}
+        inner: dict[Statistic, list[tuple[np.ndarray, np.ndarray]]] = {
+            m.statistic: [] for m in controlled
+        }
         for block, columns in zip(self.fit.rows.blocks, self.fit.rows.rows, strict=True):
             scores = block.rows(vectors)
             stand = standing(scores, block.inside)

@@ -33,7 +33,8 @@ def concluded(found: Sequence[Outcome], columns: Columns, conf: Agreement) -> di
     """
     verdicts: list[str | None] = [None] * len(found)
     beyond: list[str | None] = [None] * len(found)
-    ceilings, needed = np.full(len(found), np.nan), [None] * len(found)
+    needed: list[int | None] = [None] * len(found)
+    ceilings = np.full(len(found), np.nan)
     here, there = _rows(found, conf.verdict_control), _rows(found, BEYOND)
     for of in (here, there):
         for index in of.values():
@@ -72,12 +73,14 @@ def _conclude(
     ceiling = np.nan if top is None else float(columns["ceiling"][top])
     if min(outcome.n_problems for outcome in outcomes) < conf.min_problems_interval:
         return TOO_FEW, ceiling, None
-    pair = [_correlated(columns, index[s]) if s in index else NOTHING for s in CORRELATED]
-    said = verdict(*pair, ceiling, conf.verdict)
+    spearman, topdown = (
+        _correlated(columns, index[s]) if s in index else NOTHING for s in CORRELATED
+    )
+    said = verdict(spearman, topdown, ceiling, conf.verdict)
     if said != UNDECIDED:
         return said, ceiling, None
-    seen = [_seen(found[index[s]], conf) if s in index else UNSEEN for s in CORRELATED]
-    needed = n_problems_needed(*seen, conf.verdict)
+    first, second = (_seen(found[index[s]], conf) if s in index else UNSEEN for s in CORRELATED)
+    needed = n_problems_needed(first, second, conf.verdict)
     # these many were not enough, whatever a test by itself would have said
     least = max(outcome.n_problems for outcome in outcomes) + 1
     return said, ceiling, None if needed is None else max(needed, least)

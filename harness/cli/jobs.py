@@ -12,8 +12,8 @@ from hydra.types import RunMode
 from harness.cli.settings import Settings, settings
 from harness.core import UserError
 from harness.run.progress import console
-from harness.store.files import read_json
 from harness.store.folder import set_aside
+from harness.store.reading import read_json
 from harness.store.scores import fail, status_file
 
 

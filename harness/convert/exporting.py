@@ -8,7 +8,9 @@ import polars as pl
 from harness.convert.thought_anchors.importing import new_folder
 from harness.core import UserError
 from harness.core.config import check
+from harness.store import schema
 from harness.store.files import write_bytes
+from harness.store.reading import read_frame
 
 Format = Literal["csv", "jsonl"]
 
@@ -23,7 +25,8 @@ def export(run: Path, out: Path, form: str) -> list[Path]:
         raise UserError(f"{run}: is no run folder (it holds no traces.parquet)")
     if out.exists():
         raise UserError(f"{out}: is there already; name a new folder")
-    tables = {"traces": pl.read_parquet(run / "traces.parquet"), "scores": scores(run)}
+    traces = read_frame(run / "traces.parquet", schema.TRACES)
+    tables = {"traces": traces, "scores": scores(run)}
     with new_folder(out) as place:
         for name, table in tables.items():
             write_bytes(place / f"{name}.{chosen}", _content(table, chosen))
@@ -32,10 +35,11 @@ def export(run: Path, out: Path, form: str) -> list[Path]:
 
 def scores(run: Path) -> pl.DataFrame:
     """A row a sentence: its trace and place, its text, and a column a method; null = undefined."""
-    of_trace = pl.read_parquet(run / "traces.parquet", columns=["trace_id", "problem_id", "model"])
-    table = pl.read_parquet(run / "sentences.parquet")
+    columns = ["trace_id", "problem_id", "model"]
+    of_trace = read_frame(run / "traces.parquet", schema.TRACES, columns)
+    table = read_frame(run / "sentences.parquet", schema.SENTENCES)
     for path in sorted(run.glob("scores/*.parquet")):
-        found = pl.read_parquet(path, columns=["trace_id", "sentence", "score"])
+        found = read_frame(path, schema.SCORES, ["trace_id", "sentence", "score"])
         named = found.fill_nan(None).rename({"score": path.stem})
         table = table.join(named, on=["trace_id", "sentence"], how="left", maintain_order="left")
     return of_trace.join(table, on="trace_id", maintain_order="right")

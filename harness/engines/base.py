@@ -111,10 +111,12 @@ class EngineConf(Protocol):
 class LazyEngine:
     """The engines of all checkpoints, one at a time; none runs before something is sampled.
 
-    `start` gives the engine of a checkpoint.
+    `start` gives the engine of a checkpoint; `able` raises UserError where that cannot sample under
+    some interventions.
     """
 
     start: Callable[[str], Running]
+    able: Callable[[str, tuple[Intervention, ...]], None]
     checkpoint: str = ""  # of the engine that runs
     engine: Running | None = None
     before: Counter[str] = field(default_factory=Counter[str])
@@ -146,12 +148,22 @@ class LazyEngine:
 
         For none of them nothing is started.
         """
-        coming = iter(requests)
+        coming = self._checked(requests)
         while first := next(coming, None):
             others = list[Request]()
             mine = chain([first], _those_of(first.checkpoint, coming, others))
             yield from self.running(first.checkpoint).sample(mine)
             coming = chain(others, coming)
+
+    def _checked(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """The requests, once it is known that their engine can do what is asked of it."""
+        known: set[tuple[str, tuple[Intervention, ...]]] = {("", ())}
+        for request in requests:
+            asked = (request.checkpoint, request.under)
+            if asked not in known:
+                self.able(*asked)
+                known.add(asked)
+            yield request
 
 
 def _those_of(

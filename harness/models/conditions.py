@@ -2,10 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.core import Steer, UserError
 from harness.models.model import Subject
+
+
+class Hidden(NamedTuple):
+    """Keys [low, high), hidden from the queries at position `begin` and all later ones."""
+
+    low: int
+    high: int
+    begin: int
 
 
 @dataclass(frozen=True)

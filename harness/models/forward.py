@@ -1,97 +1,201 @@
-"""Readings: one teacher-forced pass over a trace, giving only what is asked for.
+"""Readings: teacher-forced passes over a trace, giving only what is asked for.
 
 What predicts token t stands at position t - 1 of the pass; this module is the one place that
 shifts, so row t of every reading belongs to token t of the trace.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import linear
+from transformers.cache_utils import DynamicCache
 
-from harness.core import Attend, Read, Reading, ReadText, Trace, UserError
+from harness.core import Attend, Comparison, Read, Reading, ReadText, Trace, UserError
 from harness.models.attention import attending
+from harness.models.edits import Resolved, untouched
+from harness.models.hooks import captured
 from harness.models.model import Subject
+from harness.models.packing import Stretch, check, grouped, packed
+from harness.statistics.distributions import (
+    as_sampled,
+    compared,
+    entropy_and_logprob,
+    top_entropy,
+)
 
 ROWS = 512  # tokens whose distributions exist at once
 BLOCK = 16  # of which so many are worked on at a time, so that they stay in a processor's cache
+SLICE = 8192  # of a vocabulary, of which so much is made float32 at a time
+PACK = 1  # tokens of a pass of several conditions, in lengths of the sequence
+
+States = Mapping[int, Float[Tensor, "tokens width"]]
 
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One pass of a model over a trace; row t of all it holds belongs to token t.
+    """One pass of a model over a trace, a row for each token of the trace that it covers.
 
-    `final` is what the model's head turns into logits, `states` are the outputs of some blocks;
-    `attention` belongs to sentences.
+    `tokens` are these tokens. `final` is what the model's head turns into logits, `states` are the
+    outputs of some blocks; `attention` belongs to sentences.
     """
 
     model: Any
-    final: Float[Tensor, "tokens width"]
-    states: Mapping[int, Float[np.ndarray, "tokens width"]]
+    tokens: Int[np.ndarray, " rows"]
+    final: Float[Tensor, "rows width"]
+    states: Mapping[int, Float[np.ndarray, "rows width"]]
     attention: Mapping[Attend, Float[np.ndarray, "layers heads sentences"]]
 
 
 def read(subject: Subject, trace: Trace, want: Read) -> Reading:
-    """The fields of `want` from the subject itself; entropy and logprob in nats."""
-    made = forward_pass(subject.model, trace, want.states)
-    if not (want.entropy or want.logprob):
+    """The fields of `want` from the subject itself, the trace as it is; in nats."""
+    (_, made), *_ = passes(subject, trace, [untouched(trace)], want.states)
+    if not (want.entropy or want.logprob or want.top_entropy):
         return Reading(states=made.states)
-    return Reading(*entropy_and_logprob(made, trace.token_ids), made.states)
+    return reading(made, trace.token_ids, top=(want.top_entropy,) if want.top_entropy else ())
+
+
+def passes(
+    subject: Subject,
+    trace: Trace,
+    resolved: Sequence[Resolved],
+    layers: Sequence[int] = (),
+    attends: Sequence[Attend] = (),
+) -> Iterator[tuple[int, Pass]]:
+    """A pass over a trace under each of some conditions, by its number, in any order.
+
+    The first is that of the trace as it is; the others read what comes behind their first change
+    on its cache. Raises UserError where states overflow, and where there is more than one for a
+    model whose attention is not full or sliding softmax attention.
+    """
+    plain, *others = resolved
+    cache = DynamicCache() if others else None
+    final, states, attention = _plain(subject, trace, plain, layers, attends, cache)
+    yield 0, _pass(subject, trace, plain, final, states, attention)
+    if cache is not None:
+        check(subject.model)
+        for number, new, new_states in _behind(subject.model, others, layers, cache):
+            first = others[number].first
+            whole = torch.cat([final[:first], *new])
+            joined = {n: torch.cat([states[n][:first], *new_states[n]]) for n in layers}
+            yield number + 1, _pass(subject, trace, others[number], whole, joined, {})
 
 
 @torch.inference_mode()
-def forward_pass(
-    model: Any, trace: Trace, layers: Sequence[int], attends: Sequence[Attend] = ()
-) -> Pass:
-    """A pass over a trace after its prompt; raises UserError where its states overflow."""
-    ids = (*trace.prompt_ids, *trace.token_ids)
-    first, last = len(trace.prompt_ids) - 1, len(ids) - 1
+def _plain(
+    subject: Subject,
+    trace: Trace,
+    plain: Resolved,
+    layers: Sequence[int],
+    attends: Sequence[Attend],
+    cache: DynamicCache | None,
+) -> tuple[Tensor, States, Mapping[Attend, np.ndarray]]:
+    """Final states and those of blocks by position, and the attention; the cache is filled."""
+    model = subject.model
     model.set_attn_implementation("sdpa")
+    ids = torch.tensor([plain.ids], device=model.device)
     with ExitStack() as held:
         attention = held.enter_context(attending(model, trace, attends)) if attends else {}
         blocks = held.enter_context(captured(model, layers))
-        final = _decode(model, ids)[first:last]
+        out = model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
+    return out.last_hidden_state[0], {n: blocks[n][0] for n in layers}, attention
+
+
+def _behind(
+    model: Any, resolved: Sequence[Resolved], layers: Sequence[int], cache: DynamicCache
+) -> Iterator[tuple[int, list[Tensor], Mapping[int, list[Tensor]]]]:
+    """Final states and those of blocks behind the first change of each condition, if any."""
+    stretches = [
+        Stretch(number, r.first, len(r.ids), r.hidden, r.steered)
+        for number, r in enumerate(resolved)
+    ]
+    yield from ((s.number, [], {n: [] for n in layers}) for s in stretches if not len(s))
+    most = PACK * max(len(r.ids) for r in resolved)
+    for group in grouped([s for s in stretches if len(s)], most):
+        ids = [i for s in group for i in resolved[s.number].ids[s.start :]]
+        tokens = torch.tensor(ids, device=model.device)
+        found = packed(model, tokens, cache, group, layers=layers)
+        for stretch, (final, states) in zip(group, found, strict=True):
+            yield stretch.number, [final], {n: [states[n]] for n in layers}
+
+
+@torch.inference_mode()
+def _pass(
+    subject: Subject,
+    trace: Trace,
+    resolved: Resolved,
+    final: Tensor,
+    states: States,
+    attention: Mapping[Attend, np.ndarray],
+) -> Pass:
+    """The rows of a sequence that predict the trace's own tokens."""
+    tokens, at = resolved.rows()
+    rows = torch.from_numpy(at).to(final.device)
+    final = final[rows]
     if not final.isfinite().all():
+        dtype = str(subject.model.dtype).removeprefix("torch.")
         raise UserError(
-            f"model: reading {trace.id} in {str(model.dtype).removeprefix('torch.')} gives states "
-            "that are not finite; try model.dtype=float32"
+            f"model: reading {trace.id} in {dtype} gives states that are not finite; try "
+            "model.dtype=float32"
         )
-    states = {n: float32(blocks[n][0, first:last]) for n in layers}
-    return Pass(model, final, states, attention)
+    found = {n: float32(x[rows]) for n, x in states.items()}
+    return Pass(subject.model, tokens, final, found, attention)
 
 
 @torch.inference_mode()
-def entropy_and_logprob(
-    made: Pass, token_ids: Sequence[int]
-) -> tuple[Float[np.ndarray, " tokens"], Float[np.ndarray, " tokens"]]:
-    """Entropy of each token's distribution and the token's log-probability, in nats."""
-    written = torch.tensor(token_ids, dtype=torch.long, device=made.final.device)
-    chunks = zip(made.final.split(ROWS), written.split(ROWS), strict=True)
-    blocks = (
-        block
-        for final, token in chunks
-        for block in zip(logits(made.model, final).split(BLOCK), token.split(BLOCK), strict=True)
-    )
-    pairs = [_moments(*block) for block in blocks]
-    entropy, logprob = (torch.cat(part).cpu().numpy() for part in zip(*pairs, strict=True))
-    return entropy, logprob
+def reading(
+    made: Pass,
+    token_ids: Sequence[int],
+    sampling: tuple[float, float] | None = None,
+    top: Sequence[int] = (),
+) -> Reading:
+    """What the distributions of a pass say of its tokens, a row for each that it covers.
 
-
-@torch.inference_mode()
-def divergence(of: Pass, to: Pass) -> Float[np.ndarray, " tokens"]:
-    """KL(of || to) of the distributions of each token that both passes cover, in nats.
-
-    Both are over the ids that both models have; no more than `ROWS` distributions exist at once.
+    Entropy and log p at T = 1, `sampled` under a temperature and top-p, and the entropy of the
+    likeliest tokens for each number of them in `top`. In nats.
     """
-    n = min(len(of.final), len(to.final))
-    chunks = zip(of.final[:n].split(ROWS), to.final[:n].split(ROWS), strict=True)
-    values = [_divergence(logits(of.model, p), logits(to.model, q)) for p, q in chunks]
-    return torch.cat(values).cpu().numpy()
+    written = torch.tensor(np.array(token_ids, np.int64)[made.tokens], device=made.final.device)
+
+    def found(logits: Tensor, token: Tensor) -> list[Tensor]:
+        values = [*entropy_and_logprob(logits, token), *(top_entropy(logits, k) for k in top)]
+        if sampling:
+            values.append(as_sampled(logits, *sampling).gather(1, token[:, None])[:, 0])
+        return values
+
+    columns = zip(*starmap(found, _blocks(made, written)), strict=True)
+    entropy, logprob, *rest = (torch.cat(part).cpu().numpy() for part in columns)
+    sampled = rest.pop() if sampling else None
+    return Reading(entropy, logprob, made.states, sampled, dict(zip(top, rest, strict=True)))
+
+
+def _blocks(made: Pass, token: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Logits and tokens, few rows at a time."""
+    for final, some in zip(made.final.split(ROWS), token.split(ROWS), strict=True):
+        yield from zip(logits(made.model, final).split(BLOCK), some.split(BLOCK), strict=True)
+
+
+@torch.inference_mode()
+def comparison(of: Pass, to: Pass, tokens: int) -> Comparison:
+    """How the distributions of each token that both passes cover differ, NaN for the others.
+
+    All are over the ids that both have; no more than `ROWS` distributions of each exist at once.
+    """
+    both, here, there = np.intersect1d(of.tokens, to.tokens, return_indices=True)
+    found = np.full((3, tokens), np.nan, dtype=np.float32)
+    for at in range(0, len(both), ROWS):
+        some = slice(at, at + ROWS)
+        p = logits(of.model, of.final[torch.from_numpy(here[some]).to(of.final.device)])
+        q = logits(to.model, to.final[torch.from_numpy(there[some]).to(to.final.device)])
+        blocks = zip(p.split(BLOCK), q.split(BLOCK), strict=True)
+        parts = [torch.stack(compared(*block)) for block in blocks]
+        found[:, both[some]] = torch.cat(parts, dim=1).cpu().numpy()
+    return Comparison(*found)
 
 
 @torch.inference_mode()
@@ -99,14 +203,19 @@ def read_text(subject: Subject, want: ReadText) -> np.ndarray:
     """The state of a text's last token after block `want.layer`, the text standing alone."""
     ids = subject.encode(want.text, special=True)[-subject.context :]
     subject.model.set_attn_implementation("sdpa")
+    tokens = torch.tensor([ids], device=subject.model.device)
     with captured(subject.model, (want.layer,)) as blocks:
-        _decode(subject.model, ids)
+        subject.model.get_decoder()(input_ids=tokens, use_cache=False)
     return float32(blocks[want.layer][0, -1])
 
 
-def logits(model: Any, hidden: Tensor) -> Tensor:
-    """Float32 logits of final hidden states, as the model's own head computes them."""
-    out = model.get_output_embeddings()(hidden).float()
+def logits(model: Any, hidden: Tensor, *, exact: bool = False) -> Tensor:
+    """Float32 logits of final hidden states, as the model's own head computes them.
+
+    `exact` computes them in float32 whatever the weights are in.
+    """
+    exact &= model.dtype != torch.float32
+    out = _exact(model, hidden) if exact else model.get_output_embeddings()(hidden).float()
     config = model.config.get_text_config()
     scale = getattr(config, "logit_scale", None) or 1.0
     scale /= getattr(config, "logits_scaling", None) or 1.0
@@ -115,56 +224,10 @@ def logits(model: Any, hidden: Tensor) -> Tensor:
     return out if cap is None else torch.tanh(out / cap) * cap
 
 
-def _moments(logits: Tensor, token: Tensor) -> tuple[Tensor, Tensor]:
-    """H = lse - sum of p z and log p = z - lse: one exponential a vocabulary entry."""
-    shifted = _shifted(logits)
-    weight = shifted.exp()
-    total = weight.sum(-1)
-    lse = total.log()
-    entropy = lse - torch.linalg.vecdot(weight, shifted) / total
-    return entropy, shifted.gather(1, token[:, None])[:, 0] - lse
-
-
-def _divergence(of: Tensor, to: Tensor) -> Tensor:
-    """KL = sum of p (z_p - z_q) - (lse_p - lse_q), over the ids that both have."""
-    width = min(of.shape[-1], to.shape[-1])
-    p, q = _shifted(of[:, :width]), _shifted(to[:, :width])
-    weight = p.exp()
-    total = weight.sum(-1)
-    cross = torch.linalg.vecdot(weight, p.sub_(q)) / total
-    return cross - (total.log() - q.exp_().sum(-1).log())
-
-
-def _shifted(logits: Tensor) -> Tensor:
-    """Logits less their largest, in place; an id at minus infinity then adds nothing to a sum."""
-    least = torch.finfo(logits.dtype).min / 2
-    return logits.sub_(logits.amax(-1, keepdim=True)).clamp_(min=least)
-
-
-def _decode(model: Any, ids: Sequence[int]) -> Tensor:
-    """Final hidden states of a sequence, after the last norm."""
-    tokens = torch.tensor([ids], device=model.device)
-    return model.get_decoder()(input_ids=tokens, use_cache=False).last_hidden_state[0]
-
-
-@contextmanager
-def captured(model: Any, layers: Sequence[int]) -> Generator[dict[int, Tensor]]:
-    """The outputs of some blocks during a pass, by the number they were asked for under."""
-    found: dict[int, Tensor] = {}
-    blocks = model.get_decoder().layers
-
-    def keep(layer: int) -> Any:
-        def hook(_module: Any, _inputs: Any, output: Any) -> None:
-            found[layer] = output[0] if isinstance(output, tuple) else output
-
-        return hook
-
-    hooks = [blocks[layer].register_forward_hook(keep(layer)) for layer in layers]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _exact(model: Any, hidden: Tensor) -> Tensor:
+    head, hidden = model.get_output_embeddings(), hidden.float()
+    out = torch.cat([linear(hidden, part.float()) for part in head.weight.split(SLICE)], dim=-1)
+    return out if head.bias is None else out.add_(head.bias)
 
 
 def float32(states: Tensor) -> np.ndarray:

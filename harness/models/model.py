@@ -96,9 +96,7 @@ class Subject:
 
     def checkpoint(self, name: str) -> "Subject":
         """One of `model.checkpoints`, the last one staying loaded; "" is the model itself."""
-        if name and name not in self.conf.checkpoints:
-            raise UserError(f"model.checkpoints.{name}: missing; {declare(name)}")
-        if not name or self.conf.checkpoints[name] == self.conf.path:
+        if not self.same(name):
             return self
         # It never writes a prompt, so it needs no chat template.
         alone: dict[str, Any] = {"revision": None, "prompt": "{question}"}

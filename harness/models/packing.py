@@ -1,36 +1,42 @@
-"""Packs: tokens run behind a trace's cached start: its own with some keys hidden, or others.
+"""Packs: stretches of tokens behind a cached start, some of the keys before them hidden.
 
-Many runs lie one behind the other in one sequence of a pass. Nothing is padded, no run sees
-another, and the cache they continue is never copied.
+Many stretches lie one behind the other in one sequence of a pass. Nothing is padded, no stretch
+sees another, and the cache they continue is never copied.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import DynamicCache
 
 from harness.core import UserError
+from harness.models.conditions import Hidden, Steered
+from harness.models.hooks import Addition, captured, steering
 
 NAME = "harness_packs"
 KINDS = {"full_attention", "sliding_attention"}  # of layers whose keys can be cached and hidden
 TILE = 256  # queries that attend at once, to no more keys than the last of them sees
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stretch:
-    """The positions [start, stop) without the keys [low, high); no two runs of a pack are equal."""
+    """Tokens at the positions [start, stop), which see the cached keys before `start`.
+
+    Of those and of its own keys some may be `hidden`; some of its states may be steered.
+    """
 
     number: int
-    low: int
-    high: int
     start: int
     stop: int
+    hidden: tuple[Hidden, ...] = ()
+    steered: tuple[Steered, ...] = ()
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -46,49 +52,69 @@ class Tile(NamedTuple):
 
 @dataclass(eq=False)
 class Pack:
-    """Runs that share a pass, the last in the trace first, and the cache of the plain pass.
+    """Stretches that share a pass, and the cache that each of them continues.
 
-    A run writes its own keys into the cache, over the masked ones and all behind them: the runs
-    after it begin no later and read only what lies before that.
+    A stretch writes its own keys and values into the cache behind what it continues, and puts back
+    what was there, unless they are to be `kept` for what continues the stretch itself.
     """
 
-    runs: Sequence[Stretch]
+    stretches: Sequence[Stretch]
     cache: DynamicCache
     positions: Int[Tensor, " tokens"]
     dtype: torch.dtype
+    kept: bool
     tiled: dict[tuple[Stretch, int | None], list[Tile]] = field(default_factory=dict)
 
     def placed(self) -> Iterator[tuple[Stretch, slice]]:
-        """Each run with its rows in the pack."""
+        """Each stretch with its rows in the pack."""
         at = 0
-        for run in self.runs:
-            yield run, slice(at, at + len(run))
-            at += len(run)
+        for stretch in self.stretches:
+            yield stretch, slice(at, at + len(stretch))
+            at += len(stretch)
 
-    def tiles(self, run: Stretch, rows: slice, window: int | None) -> list[Tile]:
-        """The attention of a run, made once for all layers of one window."""
-        if (run, window) not in self.tiled:
+    @contextmanager
+    def written(
+        self, stretch: Stretch, own: Sequence[Tensor], layer: int
+    ) -> Generator[tuple[Tensor, Tensor]]:
+        """The cached keys and values of a layer with a stretch's own among them."""
+        cached: Any = self.cache.layers[layer]
+        places = [x[0][:, stretch.start : stretch.stop] for x in (cached.keys, cached.values)]
+        before = [] if self.kept else [place.clone() for place in places]
+        for place, new in zip(places, own, strict=True):
+            place.copy_(new)
+        yield cached.keys[0], cached.values[0]
+        for place, old in zip(places, before, strict=False):
+            place.copy_(old)
+
+    def tiles(self, stretch: Stretch, rows: slice, window: int | None) -> list[Tile]:
+        """The attention of a stretch, made once for all layers of one window."""
+        if (stretch, window) not in self.tiled:
             starts = range(rows.start, rows.stop, TILE)
             parts = [slice(at, min(at + TILE, rows.stop)) for at in starts]
-            self.tiled[run, window] = [self._tile(run, rows, part, window) for part in parts]
-        return self.tiled[run, window]
+            self.tiled[stretch, window] = [self._tile(stretch, part, window) for part in parts]
+        return self.tiled[stretch, window]
 
-    def _tile(self, run: Stretch, rows: slice, part: slice, window: int | None) -> Tile:
+    def _tile(self, stretch: Stretch, part: slice, window: int | None) -> Tile:
         queries = self.positions[part]
-        before = torch.arange(run.low, device=queries.device)
-        keys = torch.cat([before, self.positions[rows.start : part.stop]])
-        first = 0 if window is None else int((keys <= queries[0] - window).sum())
-        mask = _hidden(run, queries, keys[first:], window)
+        first, last = int(queries[0]), int(queries[-1])
+        first = 0 if window is None else max(0, first - window + 1)
+        keys = torch.arange(first, last + 1, device=queries.device)
+        mask = _unseen(stretch.hidden, queries, keys, window)
         additive = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device)
-        return Tile(part, slice(first, len(keys)), additive.masked_fill_(mask, -torch.inf))
+        return Tile(part, slice(first, last + 1), additive.masked_fill_(mask, -torch.inf))
 
 
-def _hidden(
-    run: Stretch, queries: Int[Tensor, " queries"], keys: Int[Tensor, " keys"], window: int | None
+def _unseen(
+    hidden: Sequence[Hidden],
+    queries: Int[Tensor, " queries"],
+    keys: Int[Tensor, " keys"],
+    window: int | None,
 ) -> Bool[Tensor, "queries keys"]:
     """True where a query may not see a key, both given by position."""
     apart = queries[:, None] - keys
-    seen = (apart >= 0) & ((keys < run.low) | (keys >= run.high))
+    seen = apart >= 0
+    for low, high, begin in hidden:
+        seen &= ~((keys >= low) & (keys < high) & (queries[:, None] >= begin))
     if window is not None:
         seen &= apart < window
     # Within a sentence longer than the window nothing else is left: such a query keeps itself.
@@ -104,19 +130,20 @@ def check(model: Any) -> None:
         )
 
 
-def grouped(runs: Sequence[Stretch], tokens: int) -> Iterator[list[Stretch]]:
-    """Neighbours that have at most so many tokens together, one run at least."""
+def grouped(stretches: Sequence[Stretch], tokens: int) -> Iterator[list[Stretch]]:
+    """Neighbours that have at most so many tokens together, one stretch at least."""
     group, size = list[Stretch](), 0
-    for run in runs:
-        if group and size + len(run) > tokens:
+    for stretch in stretches:
+        if group and size + len(stretch) > tokens:
             yield group
             group, size = [], 0
-        group.append(run)
-        size += len(run)
+        group.append(stretch)
+        size += len(stretch)
     if group:
         yield group
 
 
+@torch.inference_mode()
 def plain(
     model: Any, ids: Int[Tensor, " tokens"]
 ) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
@@ -127,19 +154,57 @@ def plain(
     return out.last_hidden_state[0], cache
 
 
+@torch.inference_mode()
 def packed(
-    model: Any, tokens: Int[Tensor, " tokens"], cache: DynamicCache, runs: Sequence[Stretch]
-) -> tuple[Float[Tensor, "_ width"], ...]:
-    """Final hidden states of each run; `tokens` are those of all runs, one behind the other."""
+    model: Any,
+    tokens: Int[Tensor, " tokens"],
+    cache: DynamicCache,
+    stretches: Sequence[Stretch],
+    *,
+    layers: Sequence[int] = (),
+    kept: bool = False,
+) -> list[tuple[Float[Tensor, "_ width"], dict[int, Float[Tensor, "_ width"]]]]:
+    """Final hidden states of each stretch, and the outputs of some blocks.
+
+    `tokens` are those of all stretches, one behind the other. `kept` leaves the keys and values of
+    the one stretch that there is then in the cache, for others to continue it.
+    """
     model.set_attn_implementation(NAME)
-    positions = torch.cat([torch.arange(run.start, run.stop) for run in runs]).to(tokens.device)
-    out = model.get_decoder()(
-        input_ids=tokens[None],
-        position_ids=positions[None],
-        use_cache=False,
-        pack=Pack(runs, cache, positions, model.dtype),
-    )
-    return out.last_hidden_state[0].split([len(run) for run in runs])
+    positions = torch.cat([torch.arange(s.start, s.stop) for s in stretches]).to(tokens.device)
+    _grow(cache, max(stretch.stop for stretch in stretches))
+    pack = Pack(stretches, cache, positions, model.dtype, kept)
+    with steering(model, _additions(pack)), captured(model, layers) as blocks:
+        out = model.get_decoder()(
+            input_ids=tokens[None], position_ids=positions[None], use_cache=False, pack=pack
+        )
+    final = out.last_hidden_state[0]
+    return [(final[at], {n: blocks[n][0, at] for n in layers}) for _, at in pack.placed()]
+
+
+def _grow(cache: DynamicCache, tokens: int) -> None:
+    """Make room for so many tokens."""
+    layers: list[Any] = cache.layers
+    for layer in layers:
+        missing = tokens - layer.keys.shape[2]
+        if missing > 0:
+            layer.keys, layer.values = (
+                pad(x, (0, 0, 0, missing)) for x in (layer.keys, layer.values)
+            )
+
+
+def _additions(pack: Pack) -> list[Addition]:
+    """The vectors that steer some rows of a pack."""
+    found: list[Addition] = []
+    for stretch, rows in pack.placed():
+        own = pack.positions[rows]
+        for steered in stretch.steered:
+            at = torch.zeros(1, len(pack.positions), dtype=torch.bool, device=own.device)
+            at[0, rows] = steered.spans is None
+            for low, high in steered.spans or ():
+                at[0, rows] |= (own >= low) & (own < high)
+            if at.any():
+                found.append(Addition(steered.layer, steered.vector, at))
+    return found
 
 
 def attend(
@@ -150,7 +215,7 @@ def attend(
     attention_mask: Tensor | None,
     **given: Any,
 ) -> tuple[Tensor, None]:
-    """The attention of every run of a pack to the tokens before its sentence and to its own.
+    """The attention of every stretch of a pack to what it continues and to its own tokens.
 
     `given` is what transformers passes through: `pack`, and the module's scaling, sliding window,
     soft cap and sinks.
@@ -160,16 +225,14 @@ def attend(
             "model: its attention has soft caps or sinks; no sentence can be masked or replaced"
         )
     pack: Pack = given["pack"]
-    layer = pack.cache.layers[module.layer_idx]
-    keys, values = layer.keys[0], layer.values[0]
     out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
-    for run, rows in pack.placed():
-        keys[:, run.low : run.low + len(run)] = key[0, :, rows]
-        values[:, run.low : run.low + len(run)] = value[0, :, rows]
-        for at, seen, mask in pack.tiles(run, rows, given.get("sliding_window")):
-            out[0, at] = _mixed(
-                query[0, :, at], keys[:, seen], values[:, seen], mask, given["scaling"]
-            )
+    for stretch, rows in pack.placed():
+        own = (key[0, :, rows], value[0, :, rows])
+        with pack.written(stretch, own, module.layer_idx) as (keys, values):
+            for at, seen, mask in pack.tiles(stretch, rows, given.get("sliding_window")):
+                out[0, at] = _mixed(
+                    query[0, :, at], keys[:, seen], values[:, seen], mask, given["scaling"]
+                )
     return out, None
 
 

@@ -24,6 +24,7 @@ from harness.report.source import read, table
 from harness.store import schema
 from harness.store.files import rows, write_frame
 from harness.store.leases import lock
+from harness.store.reading import scan_frames, unchecked
 from harness.store.score_files import SOUND, score_files, statuses
 from harness.store.scores import file, status_file
 
@@ -31,8 +32,12 @@ from harness.store.scores import file, status_file
 def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]) -> Path:
     """Write agreement, enrichment, methods, claims, plots and page of a run anew; the page."""
     if not (run / "traces.parquet").exists():
-        raise UserError(f"{run}: holds no traces; run python -m harness run={run.name} first")
+        raise UserError(
+            f"{run}: holds no traces.parquet; run python -m harness run={run.name} first"
+        )
     with lock(run, "report"):
+        for line in said_of(unchecked(run)):
+            print(line, file=sys.stderr)
         status = statuses(run)
         detectors = score_files(run, status)
         base = _baselines(run, conf)
@@ -53,6 +58,14 @@ def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]
         write_frame(run / "families.parquet", compared)
         draw(run, page)
         return render(run, page)
+
+
+def said_of(files: Sequence[Path]) -> Iterator[str]:
+    """That some files cannot be checked, once for all of them."""
+    if files:
+        n, more = len(files), " and the like" * (len(files) > 1)
+        which = f"{n} file{'s' * (n > 1)} without a digest ({files[0].name}{more})"
+        yield f"unchecked: {which}, of an older run or made elsewhere"
 
 
 TRACE = ("trace_id", "problem_id", "model")
@@ -132,10 +145,11 @@ def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
     sentences = table(run, "sentences")
     tokens = sorted((run / "tokens").glob("*.parquet"))
     drawn = sorted((run / "rollouts").glob("*/*.parquet"))
+    rollouts = scan_frames(drawn, schema.ROLLOUTS)
     base = baselines(
         sentences,
         _read(tokens),
-        pl.scan_parquet(drawn) if drawn else None,
+        rollouts if drawn else None,
         conf,
     )
     for (name,), part in base.group_by("method", maintain_order=True):
@@ -146,7 +160,7 @@ def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
 def _read(tokens: Sequence[Path]) -> Iterator[pl.DataFrame]:
     """What was read of all traces, so many of them at once."""
     for start in range(0, len(tokens), FILES):
-        yield pl.read_parquet(list(tokens[start : start + FILES]))
+        yield scan_frames(tokens[start : start + FILES], schema.TOKENS).collect()
 
 
 def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
@@ -168,6 +182,7 @@ def _method(
         "seconds": row.get("seconds"),
         "tokens": int(row.get("tokens", 0)) if "seconds" in row else None,
         "auroc_planted": planted.get(name),
+        "status": row.get("state"),
     }
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from harness.agreement import Agreement
 from harness.analysis.given_truth import given_truth
 from harness.claims import Frames
 from harness.report.source import table
 from harness.store import schema
+from harness.store.reading import read_yaml
 
 SCORES = {
     "model": pl.String,
@@ -49,5 +49,5 @@ def tested_on(
 def given(run: Path, sentences: pl.DataFrame) -> dict[str, str]:
     """The methods that were told what is planted, and how to undo it."""
     path = run / "run.yaml"
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    return given_truth(values or {}, known="kind" in sentences.columns)
+    values = read_yaml(path) if path.is_file() else {}
+    return given_truth(values, known="kind" in sentences.columns)

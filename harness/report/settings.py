@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.agreement import Agreement
 from harness.claims import Claim, claims
 from harness.core import UserError
-from harness.core.config import build
+from harness.core.config import build, flat
+from harness.store.reading import read_yaml
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,13 @@ def configured(
     path = run / "run.yaml"
     if not path.exists():
         raise UserError(f"{run}: is no run folder (it holds no run.yaml)")
-    try:
-        kept = yaml.safe_load(path.read_text())
-    except yaml.YAMLError:
-        raise UserError(f"{path}: is no YAML") from None
-    nodes: dict[str, Any] = {}
+    kept, nodes = read_yaml(path), dict[str, Any]()
     for key in ("agreement", "report"):
-        if not isinstance(kept, dict) or key not in kept:
+        if key not in kept:
             raise UserError(f"{path}: has no {key}, the settings of the report")
+        for where, value in flat(kept[key], key).items():
+            if "_target_" in where.split(".") or "${" in str(value):
+                raise UserError(f"{path}: {where} names code or a variable; write its value")
         nodes[key] = kept[key]
     for override in overrides:
         if override.partition(".")[0] not in nodes or "=" not in override:

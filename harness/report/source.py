@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-import yaml
 
 from harness.agreement.panel.panel import BASELINE, NO_DETECTOR, TRUTH
 from harness.core import UserError
 from harness.report.findings import Roles
 from harness.store.load import Run
+from harness.store.reading import read_frame, read_yaml
+from harness.store.schema import MADE
 from harness.store.score_files import SOUND
 
 RAW = "none"
@@ -116,7 +117,7 @@ def table(run: Path, name: str) -> pl.DataFrame:
     path = run / f"{name}.parquet"
     if not path.is_file():
         raise UserError(f"{run}: has no {path.name}; run `python -m harness run={run.name}` first")
-    return pl.read_parquet(path).fill_nan(None)
+    return read_frame(path, MADE.get(name, {})).fill_nan(None)
 
 
 def optional(run: Path, name: str) -> pl.DataFrame:
@@ -127,8 +128,12 @@ def optional(run: Path, name: str) -> pl.DataFrame:
 def targets(run: Path) -> dict[str, str]:
     """The class of each detector that run.yaml configures; a later job's are not in it."""
     path = run / "run.yaml"
-    kept = yaml.safe_load(path.read_text()) if path.is_file() else {}
-    return {name: node["_target_"] for name, node in kept.get("method", {}).items()}
+    nodes = read_yaml(path).get("method") if path.is_file() else None
+    return {
+        str(name): str(node["_target_"])
+        for name, node in (nodes.items() if isinstance(nodes, dict) else ())
+        if isinstance(node, dict) and "_target_" in node
+    }
 
 
 def variants(names: Collection[str], classes: Mapping[str, str]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from harness.report.findings import Roles, beside_truth, findings, statistic_of
 from harness.report.format import decimal
 from harness.report.pairs import Pair, pairs, read_under
 from harness.report.source import Source, read
+from harness.report.unfinished import unfinished
 
 MOST_PAIRS = 10
 NUMBERS = ("raw", "controlled", "interval", "ceiling")
@@ -61,5 +62,7 @@ def caption(run: Path, source: Source, every: list[Pair]) -> Text:
     answer = findings(source.agreement, source.roles)[:1]
     answer += beside_truth(every, source.roles)
     marked = ["† was told what is planted."] if source.given_truth else []
+    lacking = unfinished(run)
+    answer = [*([f"Unfinished: {'; '.join(lacking)}."] if lacking else []), *answer]
     paths = [f"page   {run / 'report.html'}", f"plots  {run / 'plots'}"]
     return Text("\n".join([*more, *answer, read_as, *marked, *paths]))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Container, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from harness.core import Detector, Draw, Evidence, Fittable, Problem, Trace
@@ -24,6 +24,8 @@ from harness.run.settings import RunSettings
 from harness.run.work import POLL, Leases, piece
 from harness.store import folder
 from harness.store.files import write_frame, write_json
+from harness.store.rollouts import drawn
+from harness.store.score_files import declared
 from harness.store.scores import ScoreFile, score_file_of, status_file
 from harness.store.traces import problem_frame
 
@@ -34,11 +36,15 @@ def job(settings: RunSettings) -> None:
     who = subject(settings.model)
     segmenter = settings.segmentation.segmenter
     stops = Stops(who.tokenizer, who.eos, segmenter)
-    engine = LazyEngine(lambda checkpoint: settings.engine.start(who, stops, checkpoint))
+    engine = LazyEngine(
+        lambda checkpoint: settings.engine.start(who, stops, checkpoint),
+        lambda checkpoint, under: settings.engine.able(who, checkpoint, under),
+    )
     with closing(engine):
         if folder.identity(settings.folder) is None:
             engine.running()  # what is wrong with the weights is told before anything is written
         folder.make(settings.folder, settings.values, settings.identity, who.revision)
+        folder.mend(settings.folder)
         _save(settings, [*problems.evaluate, *problems.reference])
         recorder = Recorder(settings.folder, who, settings.problems, segmenter, settings.sampling)
         gatherer, n = Gatherer(recorder, problems.reference), settings.calibration.folds
@@ -50,9 +56,10 @@ def job(settings: RunSettings) -> None:
             write_json(status_file(settings.folder, entry), status)
             return
         written = traces.write(recorder, engine, problems.evaluate, settings.labels)
+        gatherer = replace(gatherer, traces=tuple(written))
         score_files = {n: score_file_of(settings.folder, n, h) for n, h in settings.hashes.items()}
         for name, detector in settings.detectors.items():
-            score_files[name].status |= {"family": detector.family, "signed": detector.signed}
+            score_files[name].status |= declared(detector, settings.values["method"][name])
         Job(gatherer, engine, written, settings.detectors, score_files, n).run()
 
 
@@ -134,12 +141,20 @@ class Job:
             with metered("rollouts") as meter:
                 todo = (r for start, draws in wanted for r in requests(recorder, start, draws))
                 meter.expect(sum(len(r.draws) for r in todo))
+                self.begin(meter.total)
                 drawn = sample(recorder, self.engine, self.leases["rollouts"], wanted, meter)
             self.charge(meter)
             wanted, total = self.wanted(), total + drawn
             if not drawn:
                 break
         return {start_of.owner for start_of, _ in wanted}, total
+
+    def begin(self, missing: int) -> None:
+        """Say in the status files how many rollouts there will be, so many of which are missing."""
+        total = drawn(self.gatherer.recorder.run) + missing
+        for name, score_file in self.score_files.items():
+            if any(not self.settled(name, trace) for trace in self.traces):
+                score_file.begin(total)
 
     def charge(self, meter: Meter) -> None:
         """Charge the detectors that draw and are not done with what was drawn."""

@@ -11,7 +11,9 @@ from harness.analysis import planted
 from harness.cli.settings import Settings
 from harness.core import UserError
 from harness.report.format import decimal
-from harness.store.files import read_json, write_frame
+from harness.store import schema
+from harness.store.files import write_frame
+from harness.store.reading import look_over, read_json
 
 HEADINGS = {
     "planted": "planted",
@@ -68,6 +70,7 @@ def _over(run: Path) -> pl.DataFrame:
     columns = {"trace_id": pl.String, "sentence": pl.Int32, "method": pl.String, "over": pl.Boolean}
     parts = [pl.LazyFrame(schema=columns)]
     for path in sorted(run.glob("scores/*.parquet")):
+        look_over(path, schema.SCORES, exact=False)
         scores = pl.scan_parquet(path)
         if {"raw", "floor_95"} <= set(scores.collect_schema().names()):
             over = pl.col("raw").abs() > pl.col("floor_95")

@@ -79,7 +79,9 @@ def kl(p: Rows, log_p: Rows, log_q: Rows) -> Values:
     return apart.expm1().sub_(apart).mul_(p).sum(-1) + rest
 
 
-def compared(of: Rows, to: Rows) -> tuple[Values, Values, Values]:
+def compared(
+    of: Float[Tensor, "rows here"], to: Float[Tensor, "rows there"]
+) -> tuple[Values, Values, Values]:
     """KL(of || to), Jensen-Shannon divergence, and 1 where the likeliest tokens differ, else 0.
 
     Over the ids that both have; the logits are changed in place.

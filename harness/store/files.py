@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import re
 import uuid
@@ -10,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import orjson
 import polars as pl
+import yaml
 
 from harness.core import UserError
+from harness.store.digests import BLANK, FIELD, sealed
+from harness.store.reading import scan_frames
 
 
 def slug(name: str) -> str:
@@ -49,20 +52,26 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
-    """Write a frame as parquet."""
+    """Write a frame as parquet, with its digest in the metadata."""
     buffer = io.BytesIO()
-    frame.write_parquet(buffer)
-    write_bytes(path, buffer.getvalue())
+    frame.write_parquet(buffer, metadata={FIELD: BLANK})
+    write_bytes(path, sealed(path, buffer.getvalue()))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a mapping as JSON."""
-    write_bytes(path, orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    """Write a mapping as JSON, its digest first; what is no number is null.
+
+    Half a surrogate pair, which models and servers can write, becomes its escape.
+    """
+    plain = json.loads(json.dumps({FIELD: BLANK, **value}), parse_constant=lambda _: None)
+    text = json.dumps(plain, indent=2, ensure_ascii=False)
+    write_bytes(path, sealed(path, text.encode("utf-8", "backslashreplace")))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A mapping from JSON; empty where there is no file."""
-    return dict(orjson.loads(path.read_bytes())) if path.exists() else {}
+def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a mapping as YAML, its digest first."""
+    text = yaml.safe_dump({FIELD: BLANK, **value}, sort_keys=False, allow_unicode=True)
+    write_bytes(path, sealed(path, text.encode()))
 
 
 def rows(values: list[dict[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -73,13 +82,10 @@ def rows(values: list[dict[str, Any]], schema: Mapping[str, Any]) -> pl.DataFram
 def parts(folder: Path, schema: Mapping[str, Any], columns: Sequence[str] = ()) -> pl.DataFrame:
     """All part files of a folder as one frame, read only as far as the columns asked for.
 
-    A column that a file does not have yet is null.
+    A column that files of older runs do not have is null.
     """
-    files, whole = sorted(folder.glob("*.parquet")), dict(schema)
-    if not files:
-        return pl.DataFrame(schema=whole).select(*(columns or schema))
-    frame = pl.scan_parquet(files, schema=whole, missing_columns="insert", extra_columns="ignore")
-    return frame.select(*(columns or schema)).collect()
+    asked = {name: schema[name] for name in (columns or schema)}
+    return scan_frames(sorted(folder.glob("*.parquet")), asked).collect()
 
 
 def add_part(folder: Path, frame: pl.DataFrame) -> None:

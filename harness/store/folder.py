@@ -5,18 +5,24 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from harness.core import UserError
-from harness.store.files import write_bytes, writing
+from harness.store.files import write_yaml, writing
+from harness.store.leases import lock
+from harness.store.reading import damaged, read_yaml
+from harness.store.traces import COMPLETE
 
 PACKAGES = ("anchor-harness", "torch", "transformers", "polars", "numpy", "hydra-core")
 FILE = "run.yaml"
+WITH_TRACES = (  # files that are written together with the traces
+    "sentences.parquet", COMPLETE, "skipped.json", "matrices/edges.parquet",
+    "scores/truth.parquet", "status/truth.json",
+)  # fmt: skip
 
 
 def check(folder: Path, now: Mapping[str, Any]) -> None:
@@ -55,10 +61,10 @@ def identity(folder: Path) -> dict[str, Any] | None:
     path = folder / FILE
     if not path.exists():
         return None
-    try:
-        return dict(yaml.safe_load(path.read_text())["identity"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
-        raise UserError(f"{path}: cannot be read; repair it, or choose another run") from None
+    found = read_yaml(path).get("identity")
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: has no identity; restore it from a copy, or choose another run")
+    return found
 
 
 def make(
@@ -76,7 +82,36 @@ def make(
         **provenance(),
         "hardware": hardware(),
     }
-    write_bytes(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+    write_yaml(path, content)
+
+
+def mend(folder: Path) -> None:
+    """Move aside what is damaged in a run, so that it is made again; says so on stderr.
+
+    Raises UserError where it cannot be: of traces, if rollouts are damaged too.
+    """
+    with lock(folder, "mend"):
+        broken = {path for path in _files(folder) if damaged(path)}
+        if broken & {folder / name for name in WITH_TRACES} or _incomplete(folder):
+            lost = sorted(path for path in broken if path.is_relative_to(folder / "rollouts"))
+            if lost:
+                raise UserError(f"{lost[0]}: is damaged, and so are the traces; restore one")
+            broken |= {path for path in [folder / COMPLETE] if path.exists()}
+        for path in sorted(broken):
+            path.replace(path.with_name(f".{path.name}.damaged"))
+            print(f"{path}: is made again, as it or what it belongs to is damaged", file=sys.stderr)
+
+
+def _incomplete(folder: Path) -> bool:
+    """Whether something is gone that was written together with the traces."""
+    wanted = WITH_TRACES[3:] if (folder / WITH_TRACES[-1]).exists() else ()
+    there = (folder / COMPLETE).exists()
+    return there and not all((folder / name).exists() for name in (WITH_TRACES[0], *wanted))
+
+
+def _files(folder: Path) -> list[Path]:
+    found = [path for kind in ("parquet", "json") for path in folder.glob(f"**/*.{kind}")]
+    return [path for path in sorted(found) if not path.name.startswith(".") and path.is_file()]
 
 
 def provenance() -> dict[str, Any]:

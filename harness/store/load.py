@@ -11,7 +11,8 @@ from jaxtyping import Float
 
 from harness.core import UserError
 from harness.store import schema
-from harness.store.files import read_json, slug
+from harness.store.files import slug
+from harness.store.reading import read_frame, read_json, scan_frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,27 +27,27 @@ class Run:
     @cached_property
     def problems(self) -> pl.DataFrame:
         """The problems with question, gold answer and role."""
-        return self._frame("problems")
+        return self._frame("problems", schema.PROBLEMS)
 
     @cached_property
     def traces(self) -> pl.DataFrame:
         """What the model wrote, a row a trace."""
-        return self._frame("traces")
+        return self._frame("traces", schema.TRACES)
 
     @cached_property
     def sentences(self) -> pl.DataFrame:
         """The sentences of all traces; with the exact importances where the truth is known."""
-        return self._frame("sentences")
+        return self._frame("sentences", schema.SENTENCES)
 
     @cached_property
     def agreement(self) -> pl.DataFrame:
         """A row a pair of methods, statistic and control."""
-        return self._frame("agreement")
+        return self._frame("agreement", {})
 
     @cached_property
     def methods(self) -> pl.DataFrame:
         """A row a method: family, coverage, reliability, cost."""
-        return self._frame("methods")
+        return self._frame("methods", {})
 
     @cached_property
     def scores(self) -> pl.DataFrame:
@@ -54,9 +55,7 @@ class Run:
         keys = ("trace_id", "sentence", "score")
         empty = pl.DataFrame(schema={"method": pl.String} | {k: schema.SCORES[k] for k in keys})
         found = [
-            pl.read_parquet(path, columns=list(keys)).select(
-                pl.lit(path.stem).alias("method"), *keys
-            )
+            read_frame(path, schema.SCORES, keys).select(pl.lit(path.stem).alias("method"), *keys)
             for path in sorted(self.path.glob("scores/*.parquet"))
         ]
         return pl.concat([empty, *found]).fill_nan(None)
@@ -68,7 +67,7 @@ class Run:
 
     def diagnostics(self, method: str) -> pl.DataFrame:
         """Everything a method left of each sentence, scores on halves of the draws included."""
-        return self._frame(f"scores/{method}")
+        return self._frame(f"scores/{method}", schema.SCORES)
 
     def rollouts(self) -> pl.LazyFrame:
         """All rollouts: trace_id, boundary, arm, draw, first_sentence, answer, correct, …
@@ -87,21 +86,21 @@ class Run:
 
     def matrix(self, method: str, trace_id: str) -> Float[np.ndarray, "targets sources"]:
         """What a method says of each pair of sentences of a trace; NaN where it says nothing."""
-        cells = self._frame(f"matrices/{method}/{slug(trace_id)}")
+        needs = {key: schema.MATRICES[key] for key in ("target", "source", "value")}
+        cells = self._frame(f"matrices/{method}/{slug(trace_id)}", needs)
         n = self.sentences.filter(pl.col("trace_id") == trace_id).height
         found = np.full((n, n), np.nan)
         found[cells["target"].to_numpy(), cells["source"].to_numpy()] = cells["value"].to_numpy()
         return found
 
-    def _frame(self, name: str) -> pl.DataFrame:
+    def _frame(self, name: str, needs: dict[str, Any]) -> pl.DataFrame:
         path = self.path / f"{name}.parquet"
         if not path.is_file():
             raise UserError(f"{self.path}: has no {name}.parquet")
-        return pl.read_parquet(path).fill_nan(None)
+        return read_frame(path, needs).fill_nan(None)
 
     def _parts(self, pattern: str, columns: dict[str, Any]) -> pl.LazyFrame:
-        files = sorted(self.path.glob(pattern))
-        return pl.scan_parquet(files).fill_nan(None) if files else pl.LazyFrame(schema=columns)
+        return scan_frames(sorted(self.path.glob(pattern)), columns).fill_nan(None)
 
 
 def load(run: str | Path) -> Run:

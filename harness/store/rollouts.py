@@ -11,11 +11,19 @@ import polars as pl
 from harness.core import Cut, Rollouts, UserError
 from harness.store import schema
 from harness.store.files import parts
+from harness.store.reading import scan_frames
 
 AGAIN = "+"  # after the name of an arm: the continuations of its rollouts
 PLACE = ["arm", "boundary", "draw", "cut"]
 
 Key = tuple[str, int, Cut]  # arm, boundary and which rollout there
+
+
+def drawn(run: Path) -> int:
+    """How many rollouts are recorded in a run, the attempts at its traces included."""
+    files = sorted(run.glob("rollouts/*/*.parquet"))
+    needs = {"arm": schema.ROLLOUTS["arm"]}
+    return int(scan_frames(files, needs).select(pl.len()).collect().item())
 
 
 def keys(folder: Path) -> set[Key]:

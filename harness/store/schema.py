@@ -58,6 +58,7 @@ TOKENS = {
     "entropy": pl.Float32,
     "logprob": pl.Float32,
 }
+BY_TOKEN = {"trace_id": pl.String, "token": pl.Int32}
 METHOD_TOKENS = {  # what one detector's scores were made of
     "trace_id": pl.String,
     "token": pl.Int32,
@@ -179,6 +180,7 @@ METHODS = {
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
     "given_truth": pl.Boolean,  # the detector was told what is planted
+    "status": pl.String,
 }
 ENRICHMENT = {
     "model": pl.String,
@@ -229,4 +231,9 @@ SELFTEST = {
     "n_problems": pl.Int32,
     "bound": pl.Float64,
     "kept": pl.Boolean,
+}
+MADE = {  # the files at the top of a run folder that the report is made from
+    "problems": PROBLEMS,
+    "traces": TRACES,
+    "sentences": SENTENCES,
 }

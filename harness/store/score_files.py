@@ -1,15 +1,16 @@
 """The methods of a run that have scores: what is said of them, and the files, looked over."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from harness.core import UserError
+from harness.core import Detector, UserError
+from harness.core.docstrings import written
 from harness.store import schema
-from harness.store.files import read_json
+from harness.store.reading import REMEDY, look_over, read_json
 from harness.store.scores import file, status_file
 
 SOUND = (  # rows that can be shown: a sentence given once, its score not infinite
@@ -27,14 +28,23 @@ def statuses(run: Path) -> dict[str, dict[str, Any]]:
 
 
 def _status(path: Path) -> dict[str, Any]:
-    try:
-        found = read_json(path)
-    except (ValueError, TypeError):
-        raise UserError(f"{path}: is no JSON object; delete it and run the method again") from None
+    found = read_json(path)
+    if found.get("method", path.stem) != path.stem:
+        raise UserError(f"{path}: is the status of {found['method']}; {REMEDY}")
     lacking = [key for key in NEEDED if key not in found and found.get("state") != "failed"]
     if lacking:
         raise UserError(f"{path}: has no {lacking[0]}; delete it and run the method again")
     return found
+
+
+def declared(detector: Detector, node: Mapping[str, Any]) -> dict[str, Any]:
+    """What a status says of a detector, so that a report need not import it.
+
+    `node` is its yaml: `_target_` and options.
+    """
+    options = {key: written(value) for key, value in node.items() if key != "_target_"}
+    about = {"text": inspect.getdoc(type(detector)) or "", "options": options}
+    return {"family": detector.family, "signed": detector.signed, "about": about}
 
 
 def score_files(run: Path, methods: Iterable[str]) -> dict[str, pl.LazyFrame]:
@@ -46,24 +56,5 @@ def score_files(run: Path, methods: Iterable[str]) -> dict[str, pl.LazyFrame]:
 
 
 def _scores(path: Path) -> pl.LazyFrame:
-    try:
-        frame = pl.scan_parquet(path)
-        columns = frame.collect_schema()
-    except (PolarsError, OSError):
-        raise UserError(f"{path}: cannot be read as parquet; score the method again") from None
-    for wrong in _wrong(columns):
-        raise UserError(f"{path}: {wrong}")
-    return frame.select(pl.col(name).cast(kind) for name, kind in schema.SCORES.items())
-
-
-def _wrong(columns: Mapping[str, Any]) -> Iterator[str]:
-    """What keeps columns from being those of schema.SCORES; any numbers will do for numbers."""
-    for name, kind in pl.Schema(schema.SCORES).items():
-        found = columns.get(name)
-        if found is None:
-            yield f"has no column {name}; a table of scores has {', '.join(schema.SCORES)}"
-        elif isinstance(found, pl.List) and isinstance(kind, pl.List):
-            if not found.inner.is_numeric() and found.inner != pl.Null:
-                yield f"column {name} is {found}, not {kind}"
-        elif found != kind and not (found.is_numeric() and kind.is_numeric()):
-            yield f"column {name} is {found}, not {kind}"
+    look_over(path, schema.SCORES, exact=False)
+    return pl.scan_parquet(path).select(pl.col(n).cast(kind) for n, kind in schema.SCORES.items())

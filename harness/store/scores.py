@@ -13,8 +13,9 @@ from jaxtyping import Float
 
 from harness.core import SentenceScores, Trace, UserError
 from harness.store import schema
-from harness.store.files import read_json, slug, write_frame, write_json
+from harness.store.files import slug, write_frame, write_json
 from harness.store.leases import lock
+from harness.store.reading import read_frame, read_json
 
 FLUSH = 10.0  # seconds of scores at risk
 TOTALS = ("seconds", "sampling_seconds", "tokens", "passes")
@@ -93,10 +94,17 @@ class ScoreFile:
                 "choose another run, or wait for it"
             )
         if _stamp(path) != self.seen:
-            scores, self.seen = pl.read_parquet(path), _stamp(path)
+            scores, self.seen = read_frame(path, schema.SCORES), _stamp(path)
             by_trace = scores.group_by("trace_id", maintain_order=True)
             self.frames |= {str(key[0]): part for key, part in by_trace}
         return status
+
+    def begin(self, rollouts: int) -> None:
+        """Say in the status that the method is at work, in a run of so many rollouts in the end."""
+        with lock(self.run, f"scores/{self.method}"):
+            path = status_file(self.run, self.method)
+            begun = {"method": self.method, "state": "running", "rollouts": rollouts}
+            write_json(path, read_json(path) | self.status | begun)
 
     def write(self, state: str) -> None:
         """Scores first, then the status that speaks of them."""
@@ -117,6 +125,9 @@ class ScoreFile:
                 "failures": self.failures,
                 "error": None,
             }
+            if state == "done":
+                self.status |= {"kept": kept(self.run, self.method)}
+                self.status.pop("rollouts", None)
             write_json(status_file(self.run, self.method), self.status)
         self.fresh.clear()
 
@@ -131,11 +142,16 @@ class ScoreFile:
 
 
 def score_file_of(run: Path, method: str, option_hash: str) -> ScoreFile:
-    """The scores as they stand; none where the detector's options have changed since."""
+    """The scores as they stand.
+
+    None where the detector's options have changed since, or a file that they rest on is gone: they
+    are made again, with what is missing.
+    """
     score_file = ScoreFile(run, method, option_hash, {}, {})
     with lock(run, f"scores/{method}"):
         before = read_json(status_file(run, method)).get("option_hash")
-        score_file.replaces = before if before != option_hash else None
+        anew = before != option_hash or method in lacking(run)
+        score_file.replaces = before if anew else None
         score_file.read()
     return score_file
 
@@ -145,7 +161,7 @@ def scored(run: Path, method: str, option_hash: str) -> set[str]:
     path = file(run, method)
     if read_json(status_file(run, method)).get("option_hash") != option_hash or not path.exists():
         return set()
-    return set(pl.read_parquet(path, columns=["trace_id"])["trace_id"])
+    return set(read_frame(path, schema.SCORES, ["trace_id"])["trace_id"])
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:
@@ -171,6 +187,43 @@ def file(run: Path, method: str) -> Path:
 def status_file(run: Path, method: str) -> Path:
     """Where the status of a method lies."""
     return run / "status" / f"{method}.json"
+
+
+def kept(run: Path, method: str) -> dict[str, int]:
+    """How many files of each kind lie in a run for a method's scores to rest on."""
+    patterns = {
+        "rollouts": "rollouts/*/*.parquet",
+        "tokens": "tokens/*.parquet",
+        f"tokens/{method}": f"tokens/{method}/*.parquet",
+        f"matrices/{method}": f"matrices/{method}/*.parquet",
+        "matrices": "matrices/*.parquet",
+    }
+    return {name: sum(1 for _ in run.glob(pattern)) for name, pattern in patterns.items()}
+
+
+def lacking(run: Path) -> dict[str, list[str]]:
+    """What is not there any more of what the statuses speak of, by the methods that it concerns.
+
+    Files are counted: each job that ended counted more than those before it.
+    """
+    every = {path.stem: read_json(path) for path in sorted((run / "status").glob("*.json"))}
+    done = {name: status for name, status in every.items() if status.get("state") == "done"}
+    most: dict[str, int] = {}
+    for status in done.values():
+        for where, n in dict(status.get("kept") or {}).items():
+            most[str(where)] = max(most.get(str(where), 0), int(n))
+    found: dict[str, list[str]] = {}
+    for name, status in done.items():
+        there = kept(run, name)
+        lost = [
+            f"{where}: {there[where]:,} of {most[where]:,} files"
+            for where in there
+            if there[where] < most.get(where, 0) and (where != "rollouts" or status.get("arms"))
+        ]
+        if "option_hash" in status and not file(run, name).exists():
+            lost.append(f"scores/{name}.parquet")
+        found |= {name: lost} if lost else {}
+    return found
 
 
 def matrix_frame(trace: Trace, matrix: Float[np.ndarray, "sentences sentences"]) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import polars as pl
 from harness.core import Problem, Sentence, Trace, UserError
 from harness.store import schema
 from harness.store.files import rows
+from harness.store.reading import read_frame
 
 COMPLETE = "traces.parquet"  # written last: it says that the traces are there
 
@@ -15,9 +16,9 @@ COMPLETE = "traces.parquet"  # written last: it says that the traces are there
 def load(run: Path, problems: Sequence[Problem]) -> list[Trace]:
     """The traces of the run folder; raises UserError if a problem has changed since."""
     known = {p.id: p for p in problems}
-    frame = pl.read_parquet(run / COMPLETE)
+    frame = read_frame(run / COMPLETE, schema.TRACES)
     cut: dict[str, list[Sentence]] = {}
-    for row in pl.read_parquet(run / "sentences.parquet").iter_rows(named=True):
+    for row in read_frame(run / "sentences.parquet", schema.SENTENCES).iter_rows(named=True):
         sentence = Sentence(row["text"], row["start"], row["stop"], row["category"])
         cut.setdefault(row["trace_id"], []).append(sentence)
     missing = set(frame["problem_id"]) - set(known)

@@ -12,7 +12,7 @@ from harness.report.page.viewer.payload import Payload
 from tests.browser.conftest import CONF, Opened
 from tests.harness.synthetic import HOSTILE
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True}
 

@@ -12,7 +12,7 @@ import yaml
 
 from harness import UserError
 from harness.claims import claims, claims_frame
-from harness.claims.claim import Test
+from harness.claims.claim import Test as ClaimTest
 from harness.core.config import flat
 from tests.harness.claims.made import frames
 
@@ -91,7 +91,7 @@ def test_the_example_of_the_docs_is_a_test():
     names: dict[str, Any] = {}
     exec(IMPORTS + code, names)
     made = names["Late"]("x")
-    assert isinstance(made, Test)
+    assert isinstance(made, ClaimTest)
     scores = {f"p{i}-0": [0.0, 0.0, 0.0, 1.0] for i in range(12)}
     (part,) = made.parts(frames({"x": scores}))
     assert (part.effect, part.n_problems) == (0.5, 12)

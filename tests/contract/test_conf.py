@@ -14,6 +14,8 @@ from harness import UserError
 from harness.cli.settings import settings
 from harness.core.config import plain
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(conf.__file__).parent
 APART = {"method", "claim", "hydra"}  # two have contracts of their own; Hydra's groups are Hydra's
 CHOICES = [

@@ -35,6 +35,8 @@ from tests.contract.factory import (
     wanted,
 )
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(harness.__file__).parent.parent
 YAMLS = {path.stem: path for path in sorted((ROOT / "conf" / "method").glob("*.yaml"))}
 NOUNS = {"harness", "harness.core", "harness.statistics.pooling"}

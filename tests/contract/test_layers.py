@@ -4,6 +4,7 @@
 """
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,14 @@ def test_an_import_upwards_is_found(line: str):
 def test_every_package_has_its_place():
     there = {path.name.removesuffix(".py") for path in ROOT.iterdir() if path.name[0] != "_"}
     assert there - {"py.typed"} <= set(FLOOR)
+
+
+def test_every_package_but_the_organism_is_type_checked_as_the_tests_run():
+    """The organism's small functions run by the million; they have a test of their own."""
+    conf = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["tool"]["pytest"]
+    option = conf["ini_options"]["addopts"].partition("--jaxtyping-packages=")[2].split()[0]
+    expected = {f"harness.{name}" for name in FLOOR} - {"harness.organism"}
+    assert set(option.split(",")) == expected | {"methods", "beartype.beartype"}
 
 
 def test_no_folder_is_crowded():

@@ -74,7 +74,15 @@ def run(folder: Path, tiny: Path, questions: Path) -> Path:
     """The example's own command, on a tiny model."""
     command = next(line for line in COMMANDS if "uncertain" in line)
     model = [f"model.path={tiny}", "problems=jsonl", f"problems.path={questions}", "run=example"]
-    ran(command, folder, *model, "sampling.max_tokens=60", "problems.limit=4", "report.dpi=50")
+    ran(
+        command,
+        folder,
+        *model,
+        "sampling.max_tokens=60",
+        "problems.limit=4",
+        "report.dpi=50",
+        "agreement.draws=20",
+    )
     return folder / "results" / "example"
 
 

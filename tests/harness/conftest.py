@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from harness.cli.checks import plan
 from harness.evidence.requests import Recorder
@@ -33,10 +34,14 @@ def recorder(tmp_path: Path, subject: Subject, questions: Path) -> Recorder:
 
 
 @pytest.fixture(scope="session")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What one process makes of a job of all kinds of detectors."""
+def alone(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """What one process makes of a job of all kinds of detectors; made once for all workers."""
     from harness.run.job import job
 
-    results = tmp_path_factory.mktemp("alone")
-    job(plan(line(results)).jobs[0].run)
+    base = tmp_path_factory.getbasetemp()
+    results = (base if worker_id == "master" else base.parent) / "alone"
+    with FileLock(results.with_suffix(".lock")):
+        if not results.with_suffix(".done").exists():
+            job(plan(line(results)).jobs[0].run)
+            results.with_suffix(".done").touch()
     return results

@@ -30,8 +30,9 @@ class Shape:
     (`converges`). `auto`: correlation of neighbours. `zeros`: share of scores set to 0, the others
     rounded. `missing`: so many last sentences are undefined. `first`: so many traces of the first
     problem beside `traces` of the others. `truth`: gaussian, skewed or sparse; `anchors`: identical
-    with an independent rest, or disjoint with a common one. `noise`: standard deviation of the mean
-    of the draws of either score, 0 draws none; `shared`: they are the same draws.
+    with an independent rest, or disjoint with a common one, a share `top` of the sentences.
+    `noise`: standard deviation of the mean of the draws of either score, 0 draws none; `shared`:
+    they are the same draws.
     """
 
     problems: int = 30
@@ -54,6 +55,7 @@ class Shape:
     first: int = 0
     truth: str = "gaussian"
     anchors: str = ""
+    top: float = 0.1
     noise: tuple[float, float] = (0.0, 0.0)
     shared: bool = False
 
@@ -135,12 +137,12 @@ def latent(shape: Shape, sizes, rng):
 
 
 def anchored(shape: Shape, sizes, both, rng):
-    """A tenth of each trace far above the rest: the same sentences and another rest, or reverse."""
+    """The top of each trace far above the rest: the same sentences and another rest, or reverse."""
     identical = shape.anchors == "identical"
     found = both.copy() if identical else np.stack([both[0], both[0]])
     stops = np.cumsum(sizes)
     for start, stop in zip(stops - sizes, stops, strict=True):
-        order, k = start + rng.permutation(stop - start), max(1, round(0.1 * (stop - start)))
+        order, k = start + rng.permutation(stop - start), max(1, round(shape.top * (stop - start)))
         for method, tops in enumerate((order[:k], order[:k] if identical else order[k : 2 * k])):
             found[method, tops] = 5 + rng.normal(size=k)
     return found

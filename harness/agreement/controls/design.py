@@ -72,7 +72,7 @@ def _design(
     columns = np.concatenate([np.empty((0, len(known))), *(every[n].columns for n in used)])
     owner = np.array([n for n in used for _ in every[n].steps])
     steps = np.array([step for n in used for step in every[n].steps], dtype=int)
-    of = {
+    of: dict[Control, Ladder] = {
         c: _ladder(np.flatnonzero(np.isin(owner, list(g))), steps, conf) for c, g in names.items()
     }
     return Design(np.where(known, columns, 0.0), known, of)

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 
 from harness.core import UserError
+from harness.store import schema
+from harness.store.reading import read_frame
 
 CONVERGED_AFTER = 3  # sentences in a row without any effect: from there on the answer stands
 PAIRS = (
@@ -38,7 +40,7 @@ def figures(run: Path) -> dict[str, float]:
     path = run / "agreement.parquet"
     if not path.is_file():
         raise UserError(f"{run}: has no agreement.parquet; make it with python -m harness.report")
-    table = pl.read_parquet(path).filter(pl.col("statistic") == "spearman")
+    table = read_frame(path, schema.AGREEMENT).filter(pl.col("statistic") == "spearman")
     found = {_named(*pair): _spearman(table, *pair) for pair in PAIRS}
     return found | _category_means(run)
 
@@ -56,7 +58,7 @@ def _spearman(table: pl.DataFrame, a: str, b: str, control: str) -> float:
 def _category_means(run: Path) -> dict[str, float]:
     metrics = list(dict.fromkeys(["resampling_kl", *(m for m, _ in CATEGORIES)]))
     columns = ["trace_id", "sentence", "category"]
-    sentences = pl.read_parquet(run / "sentences.parquet", columns=columns)
+    sentences = read_frame(run / "sentences.parquet", schema.SENTENCES, columns)
     for name in metrics:
         scores = _scores(run, name).rename({"score": name})
         sentences = sentences.join(scores, on=["trace_id", "sentence"])
@@ -70,7 +72,7 @@ def _scores(run: Path, method: str) -> pl.DataFrame:
     path = run / "scores" / f"{method}.parquet"
     if not path.is_file():
         raise UserError(f"{run}: has no scores of {method}; it is no converted thought_anchors")
-    return pl.read_parquet(path, columns=["trace_id", "sentence", "score"]).fill_nan(None)
+    return read_frame(path, schema.SCORES, ["trace_id", "sentence", "score"]).fill_nan(None)
 
 
 def converged(sentences: pl.DataFrame) -> pl.DataFrame:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from harness.agreement import Agreement
 from harness.convert.thought_anchors.cutting import locate, same_boundaries
@@ -26,7 +25,7 @@ from harness.core import Problem, Trace, UserError
 from harness.core.config import build, check
 from harness.report.settings import Report
 from harness.store import folder, schema
-from harness.store.files import write_bytes, write_frame, writing
+from harness.store.files import write_frame, write_yaml, writing
 from harness.store.scores import ScoreFile
 from harness.store.traces import problem_frame, sentence_frame, trace_frame
 from harness.text.answers import canonical
@@ -72,7 +71,8 @@ def convert(root: Path, run: Path, undefined: str, config: Mapping[str, Any]) ->
             # Drawn, but without scores of half samples: their reliability is unknown, not 1.
             status = {"arms": [f"published {name}"]} if name in METRICS else {}
             score_file = ScoreFile(place, name, "", {}, status)
-            score_traces(score_file, detector, found.traces, config["calibration"]["folds"])
+            node = config["method"].get(name, {}) if name in detectors else {}
+            score_traces(score_file, detector, found.traces, config["calibration"]["folds"], node)
     return found
 
 
@@ -143,8 +143,7 @@ def _write(place: Path, found: Imports, described: Mapping[str, Any]) -> None:
     write_frame(place / "problems.parquet", problem_frame(list(problems.values())))
     write_frame(place / "sentences.parquet", sentence_frame(found.traces))
     write_frame(place / "traces.parquet", trace_frame(found.traces).with_columns(seedless))
-    content = yaml.safe_dump(dict(described), sort_keys=False, allow_unicode=True)
-    write_bytes(place / folder.FILE, content.encode())
+    write_yaml(place / folder.FILE, described)
 
 
 def _check_place(run: Path) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from harness.core import UserError
+from harness.store import schema
+from harness.store.reading import read_frame
 from harness.text.categories import Labels, kappa
 
 # The published traces that the rules in conf/labels were written on: problem and outcome.
@@ -21,7 +23,7 @@ def kappas(run: Path, labels: Labels) -> pl.DataFrame:
     path = run / "sentences.parquet"
     if not path.is_file():
         raise UserError(f"{run}: is no run folder (it holds no sentences.parquet)")
-    frame = pl.read_parquet(path, columns=["trace_id", "sentence", "text", "category"])
+    frame = read_frame(path, schema.SENTENCES, ["trace_id", "sentence", "text", "category"])
     ruled = pl.concat(_ruled(frame, labels)).drop_nulls(["category", "ruled"])
     if ruled.is_empty():
         raise UserError(f"{run}: nothing to compare; it takes labelled traces and labels.rules")

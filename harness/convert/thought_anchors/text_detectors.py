@@ -10,6 +10,7 @@ from harness.core.config import serving
 from harness.evidence.example import REFERENCES, wanted
 from harness.run.folds import Learner, facts, folds
 from harness.run.scoring import score
+from harness.store.score_files import declared
 from harness.store.scores import ScoreFile
 
 NOTHING = Evidence(draws=1, force="", references=())
@@ -27,11 +28,15 @@ def text_detectors(nodes: Mapping[str, Any]) -> dict[str, Detector]:
 
 
 def score_traces(
-    score_file: ScoreFile, detector: Detector, traces: Sequence[Trace], n_folds: int
+    score_file: ScoreFile,
+    detector: Detector,
+    traces: Sequence[Trace],
+    n_folds: int,
+    node: Mapping[str, Any],
 ) -> None:
     """Score the traces of a run and keep scores, matrices and status as a job would."""
     start = time.monotonic()
-    score_file.status |= {"family": detector.family, "signed": detector.signed}
+    score_file.status |= declared(detector, node)
     have = {trace.id: _embedded(detector, trace) for trace in traces}
     scoring = dict.fromkeys(have, detector)
     if isinstance(detector, Fittable):

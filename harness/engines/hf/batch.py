@@ -1,6 +1,5 @@
 """The running rollouts: slots, the pool of prefixes they share, and one decode step of all."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,72 +9,9 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from harness.core import UserError
-from harness.engines.base import Finish, Finished, Request
+from harness.engines.hf.blocks import Blocks, Spot, changed, changes
+from harness.engines.hf.rows import Base, Row
 from harness.engines.hf.slots import GROW, NAME, STEP, SlotLayer, View
-from harness.engines.stopping import Stops
-
-
-@dataclass(eq=False)
-class Base:
-    """Tokens whose prefixes rollouts share, prefilled once when the first of them starts."""
-
-    number: int
-    tokens: tuple[int, ...]
-    cuts: tuple[int, ...]
-    rows: int = 0  # running rollouts
-    logits: dict[int, Float[Tensor, " vocab"]] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """Columns of the pool it takes."""
-        return self.cuts[-1]
-
-
-@dataclass(eq=False)
-class Work:
-    """A request and the rollouts of it that are complete, by draw."""
-
-    request: Request
-    base: Base
-    done: dict[int, tuple[tuple[int, ...], Finish]] = field(default_factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        """Whether all its rollouts have ended."""
-        return len(self.done) == len(self.request.draws)
-
-    def finished(self) -> Finished:
-        """What the caller gets, in the order of the request's draws."""
-        ended = [self.done[draw] for draw in self.request.draws]
-        tokens, reasons = zip(*ended, strict=True)
-        return Finished(self.request, tokens, reasons)
-
-
-@dataclass(eq=False)
-class Row:
-    """One running rollout: its draw, its own noise, and what it has written."""
-
-    work: Work
-    draw: int
-    rng: np.random.Generator
-    tokens: list[int] = field(default_factory=list)
-    fed: int = 0  # extra tokens of the prefix fed so far
-    newest: int = 0  # the token to feed next
-
-    def take(self, token: int, stops: Stops) -> Finish | None:
-        """Append a sampled token, or the prefix's next extra one; says whether and why it ended."""
-        request = self.work.request
-        if self.fed < len(request.extra):
-            self.newest = request.extra[self.fed]
-            self.fed += 1
-            return None
-        if token in stops.eos:
-            return "stop"
-        self.newest = token
-        self.tokens.append(token)
-        if stops.reached(request.until, request.extra, self.tokens):
-            return "answer" if request.until == "answer" else "sentence"
-        return "length" if len(request.prefix) + len(self.tokens) >= request.max_length else None
 
 
 class Batch:
@@ -124,17 +60,17 @@ class Batch:
         for layer in self.layers:
             layer.fit(len(self.slots), -(-view.width // GROW) * GROW)
             layer.columns = view.length - 1
+        newest = torch.tensor([[row.newest if row else 0] for row in self.slots])
         self.model.set_attn_implementation(NAME)
-        out = self.model(
-            input_ids=torch.tensor([[row.newest if row else 0] for row in self.slots]).to(
-                self.device
-            ),
-            position_ids=(view.cut + view.length - 1)[:, None],
-            past_key_values=Cache(layers=list(self.layers)),
-            use_cache=True,
-            view=view,
-            layers=self.layers,
-        )
+        with changed(self.model, changes(self._spots()), None):
+            out = self.model(
+                input_ids=newest.to(self.device),
+                position_ids=(view.cut + view.length - 1)[:, None],
+                past_key_values=Cache(layers=list(self.layers)),
+                use_cache=True,
+                view=view,
+                layers=self.layers,
+            )
         return out.logits[:, 0]
 
     def free(self, slot: int) -> None:
@@ -170,14 +106,7 @@ class Batch:
 
     @torch.inference_mode()
     def _admit(self, base: Base) -> None:
-        self.model.set_attn_implementation("sdpa")
-        cache = DynamicCache()
-        ids = torch.tensor(base.tokens[: base.size], device=self.device)
-        at = torch.tensor(base.cuts, device=self.device) - 1
-        out = self.model(
-            input_ids=ids[None], past_key_values=cache, use_cache=True, logits_to_keep=at
-        )
-        base.logits = dict(zip(base.cuts, out.logits[0], strict=True))
+        cache = self._prefilled(base)
         if not self.layers:
             self.layers = [SlotLayer() for _ in cache.layers]
         for layer, prefill in zip(self.layers, cache.layers, strict=True):
@@ -187,6 +116,39 @@ class Batch:
                 layer.start(prefill)
             layer.admit(prefill)
         self.bases.append(base)
+
+    def _prefilled(self, base: Base) -> DynamicCache:
+        """The keys and values of a base, and in it the logits behind its cuts."""
+        self.model.set_attn_implementation("sdpa")
+        cache, tokens = DynamicCache(), base.tokens[: base.size]
+        base.blocks = Blocks(self.model, base.under) if base.under else None
+        for start, stop in base.blocks.chunks(tokens) if base.blocks else [(0, len(tokens))]:
+            cuts = [cut for cut in base.cuts if start < cut <= stop]
+            spots = [
+                Spot(base.blocks, i, tokens[i], base.last)
+                for i in range(start, stop) if base.blocks
+            ]  # fmt: skip
+            with changed(self.model, changes(spots), cache):
+                out = self.model(
+                    input_ids=torch.tensor([tokens[start:stop]], device=self.device),
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=torch.tensor(cuts, dtype=torch.long, device=self.device)
+                    - (start + 1),
+                )
+            base.logits |= dict(zip(cuts, out.logits[0], strict=True))
+        return cache
+
+    def _spots(self) -> list[Spot | None]:
+        """The tokens of the next step at which something is done to blocks, by slot."""
+        if not any(base.blocks for base in self.bases):
+            return []
+        return [
+            Spot(row.work.base.blocks, int(self.cut[i] + self.length[i]) - 1, row.newest, row.last)
+            if row and row.work.base.blocks
+            else None
+            for i, row in enumerate(self.slots)
+        ]
 
     def _view(self) -> View:
         """Who sees what in the next step; an empty slot sees its own first column."""

@@ -11,7 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from harness.engines.base import Finished, Request
-from harness.engines.hf.batch import Base, Batch, Row, Work
+from harness.engines.hf.batch import Batch
+from harness.engines.hf.blocks import NEVER, acting, splits
+from harness.engines.hf.rows import Base, How, Row, Work
 from harness.engines.hf.sampler import draw_tokens
 from harness.engines.stopping import Stops
 
@@ -62,9 +64,9 @@ class HFEngine:
 
 def _drawn(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> list[int]:
     """The next token of each rollout; those that are drawn alike are drawn together."""
-    groups = defaultdict[tuple[float, float], list[int]](list)
+    groups = defaultdict[How, list[int]](list)
     for i, row in enumerate(rows):
-        groups[row.work.request.temperature, row.work.request.top_p].append(i)
+        groups[row.work.how].append(i)
     if len(groups) == 1:
         ((how, _),) = groups.items()
         return _alike(rows, logits, how)
@@ -76,26 +78,32 @@ def _drawn(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"]) -> list[int
     return found
 
 
-def _alike(
-    rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], how: tuple[float, float]
-) -> list[int]:
-    """The next tokens at one temperature and top-p, each from its rollout's own noise."""
+def _alike(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], how: How) -> list[int]:
+    """The next tokens of rollouts drawn alike, each from its own noise; changes the logits."""
+    if how.forbidden:
+        logits[:, list(how.forbidden)] = -torch.inf
 
     def uniform(pending: Int[Tensor, " pending"]) -> Float[Tensor, " pending"]:
         draws = [rows[i].rng.random() for i in pending.tolist()]
         return torch.tensor(draws, dtype=torch.float64, device=logits.device)
 
-    return draw_tokens(logits, *how, uniform).tolist()
+    return draw_tokens(logits, how.temperature, how.top_p, uniform).tolist()
 
 
 def _rows(requests: Iterable[Request]) -> Iterator[Row]:
-    """The rollouts of all requests, those of one base together."""
-    for number, (tokens, group) in zip(
-        count(), groupby(requests, key=lambda r: r.base), strict=False
-    ):
+    """The rollouts of all requests, those that share keys and values together."""
+    grouped = groupby(requests, key=lambda r: (r.base, acting(r.under), _last(r)))
+    for number, ((tokens, under, last), group) in zip(count(), grouped, strict=False):
         members = list(group)
-        base = Base(number, tokens, tuple(sorted({r.cut for r in members})))
+        cuts = tuple(sorted({r.cut for r in members}))
+        base = Base(number, tokens, cuts, under, last)
         for request in members:
             work = Work(request, base)
             for draw in request.draws:
                 yield Row(work, draw, np.random.default_rng([request.seed, draw]))
+
+
+def _last(request: Request) -> int:
+    """From which token of its base on a request is steered as what it writes, and none else is."""
+    alone = not request.extra and splits(request.under)
+    return request.cut - 1 if alone else NEVER

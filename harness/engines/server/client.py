@@ -22,6 +22,7 @@ FIRST, LONGEST = 0.5, 10.0  # seconds between attempts
 PASSING = {
     HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS,
 }  # fmt: skip
+LEAST = -100  # what servers take as the bias of a token that is never to be drawn
 KEPT = "what is finished is kept, and the same command goes on"
 
 
@@ -136,7 +137,9 @@ class Client:
                 f"{self.served.context} that the server takes; lower it, or raise the server's"
             )
         prompt = list(prefix) if self.conf.tokens else self._text(prefix)
-        how = {"temperature": request.temperature, "top_p": request.top_p}
+        how: dict[str, Any] = {"temperature": request.temperature, "top_p": request.top_p}
+        if request.forbidden:
+            how["logit_bias"] = {str(i): LEAST for i in request.forbidden}
         body = {**how, **self.fixed, "prompt": prompt, "n": n, "max_tokens": most}
         reply = await self._asked(body | ({"seed": seed} if self.conf.seeds else {}))
         if len(reply.choices) != n:
@@ -145,7 +148,10 @@ class Client:
                 "it knows no n, set sampling.chunk=1"
             )
         choices = sorted(reply.choices, key=lambda choice: choice.index)
-        return [self._completion(choice, most) for choice in choices]
+        found = [self._completion(choice, most) for choice in choices]
+        if self.conf.tokens:
+            self._check_forbidden(found, request.forbidden)
+        return found
 
     async def _asked(self, body: dict[str, Any]) -> Reply:
         """The reply, asked for again with growing pauses for as long as patience lasts."""
@@ -193,6 +199,15 @@ class Client:
                 f"{self.subject.conf.path} lacks; it serves another model"
             )
         return Completion(tuple(ids), ended)
+
+    def _check_forbidden(self, found: Sequence[Completion], forbidden: Sequence[int]) -> None:
+        """Raise UserError where a token was written that never may be."""
+        broken = {token for each in found for token in each.token_ids} & {*forbidden}
+        if broken:
+            raise UserError(
+                f"engine.url: {self.conf.url} wrote the token {min(broken)}, which is forbidden: it "
+                "ignores logit_bias"
+            )
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.subject.tokenizer.decode(list(ids), skip_special_tokens=False))

@@ -20,6 +20,7 @@ from harness.engines.base import Request
 from harness.engines.completions import Completion
 
 KEPT = "what is finished is kept, and the same command goes on"
+LEAST = -100.0  # the least bias that vLLM takes; it is added to a forbidden token's logit
 GRACE = 30.0  # seconds it has to end by itself
 FIXED = {
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -69,8 +70,9 @@ class Process:
         number, future = next(self.numbers), loop.create_future()
         self.waiting[number] = future
         with suppress(BrokenPipeError):  # the reader learns of its death
-            how = {"temperature": request.temperature, "top_p": request.top_p}
-            self.pipe.send((number, prefix, how | {"n": n, "max_tokens": most, "seed": seed}))
+            self.pipe.send(
+                (number, prefix, _how(request) | {"n": n, "max_tokens": most, "seed": seed})
+            )
         return await future
 
     async def close(self) -> None:
@@ -146,3 +148,10 @@ class Process:
         starts = [match.start() for match in found]
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         return f"{' '.join(log[starts[-1] :].split()):.300}" if starts else ended
+
+
+def _how(request: Request) -> dict[str, Any]:
+    """Arguments of vLLM's SamplingParams that say how tokens are drawn."""
+    how: dict[str, Any] = {"temperature": request.temperature, "top_p": request.top_p}
+    forbidden = dict.fromkeys(request.forbidden, LEAST)
+    return how | ({"logit_bias": forbidden} if forbidden else {})

@@ -14,8 +14,9 @@ import yaml
 from harness.core import Condition, Draw, UserError
 from harness.evidence.sampling import Sampling
 from harness.store import schema
-from harness.store.files import parts, read_json, slug, write_json
+from harness.store.files import parts, slug, write_json
 from harness.store.leases import lock
+from harness.store.reading import read_json
 from harness.store.rollouts import AGAIN
 
 FILE = "arms.json"

@@ -28,7 +28,12 @@ def prefix(subject: Subject, start: Start, draw: Draw) -> Prefix:
     if written == NOWHERE:
         raise UserError(f"arm {draw.arm}: boundary {k} of {start.owner} was edited away")
     written += _skipped(start, draw)
-    under = tuple(_resolved(subject, start, draw, new, each) for each in condition.under)
+    under = tuple(
+        _steered(start, draw, new, each)
+        if isinstance(each, Steer)
+        else _by_words(subject, draw, each)
+        for each in condition.under
+    )
     prompt = start.prompt_ids
     return Prefix(prompt + new.token_ids, len(prompt) + written, under)
 
@@ -49,20 +54,24 @@ def _skipped(start: Start, draw: Draw) -> int:
     return draw.skip
 
 
-def _resolved(
-    subject: Subject, start: Start, draw: Draw, new: Edited, each: object
-) -> Intervention:
-    match each:
-        case Forbid():
-            return Forbidden(token_ids(subject, each.words))
-        case Recycle():
-            return Recycled(each.layer, token_ids(subject, each.words))
-        case Steer():
-            return _steered(start, draw, new, each)
-        case Mask():
-            raise UserError(f"arm {draw.arm}: nothing can be drawn while sentences are masked")
-        case _:
-            raise UserError(f"arm {draw.arm}: {type(each).__name__} is no condition of a draw")
+def everywhere(subject: Subject, draw: Draw) -> tuple[Intervention, ...]:
+    """What is done to the model as if it were done at every token: what an engine must be able to.
+
+    Raises UserError for words that are not one token, and where sentences are masked.
+    """
+    return tuple(
+        Steered(each.layer, each.vector, None, written=True)
+        if isinstance(each, Steer)
+        else _by_words(subject, draw, each)
+        for each in draw.condition.under
+    )
+
+
+def _by_words(subject: Subject, draw: Draw, each: Forbid | Recycle | Mask) -> Intervention:
+    if isinstance(each, Mask):
+        raise UserError(f"arm {draw.arm}: nothing can be drawn while sentences are masked")
+    ids = token_ids(subject, each.words)
+    return Forbidden(ids) if isinstance(each, Forbid) else Recycled(each.layer, ids)
 
 
 def _steered(start: Start, draw: Draw, new: Edited, steer: Steer) -> Steered:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from harness.engines.base import Request
-from harness.engines.hf.batch import Base, Batch, Row, Work
+from harness.engines.hf.batch import Batch
 from harness.engines.hf.engine import HFEngine
+from harness.engines.hf.rows import Base, Row, Work
 from harness.engines.stopping import Stops
 from harness.organism.grammar import END, vocabulary
 from harness.organism.parser import ParsedSentence, parse

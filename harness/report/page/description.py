@@ -1,11 +1,11 @@
 """What each method is, in the words of its own docstring."""
 
+import ast
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.resources import files
-from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,12 +13,17 @@ import yaml
 from harness.analysis import baselines
 from harness.core.docstrings import idea, source, written
 
+SHIPPED = Path(__file__).parents[3]  # the folder in which harness, methods and conf lie
+ADDRESS = re.compile(r"methods\.([a-z0-9_]+)\.([A-Za-z0-9_]+)")
 TRUTH = "What each sentence does to the answer, known exactly for these problems."
+
+
+Status = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class Description:
-    """A method in words; all empty where its code is not installed here."""
+    """A method in words; all empty where nobody said what it is."""
 
     idea: str
     text: str
@@ -29,21 +34,41 @@ class Description:
 UNKNOWN = Description("", "", "", {})
 
 
-def described(methods: Sequence[str], nodes: Mapping[str, Any]) -> dict[str, Description]:
-    """Methods by the options the run was made with, else by those of their yaml in conf/method.
+def described(
+    methods: Sequence[str], status: Status, nodes: Mapping[str, Any]
+) -> dict[str, Description]:
+    """Methods by what their status says, kept when the run was made; nothing is imported.
 
-    Of several with one docstring the others say in what they differ from the first.
+    Runs that kept no descriptions: by the options in run.yaml, else those of the yaml in
+    conf/method, and the docstring where the detector ships with this package. Of several with one
+    docstring the others say in what they differ from the first.
     """
     found: dict[str, Description] = {}
     first: dict[str, str] = {}
     for name in methods:
-        node = nodes.get(name) or packaged(name)
-        text = document(node["_target_"]) if node else known(name)
-        options = {key: written(value) for key, value in node.items() if key != "_target_"}
+        text, options = kept(status.get(name, {})) or older(name, nodes)
         of = first.setdefault(text, name)
         told = idea(text) if of == name else difference(of, found[of].options, options)
         found[name] = Description(told, text, source(text), options) if text else UNKNOWN
     return found
+
+
+def kept(status: Mapping[str, Any]) -> tuple[str, dict[str, str]] | None:
+    """Docstring and options as a status has them."""
+    about = status.get("about")
+    if not isinstance(about, dict) or not isinstance(about.get("options"), dict):
+        return None
+    options = {str(key): str(value) for key, value in about["options"].items()}
+    return str(about.get("text", "")), options
+
+
+def older(name: str, nodes: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Docstring and options of a method whose status has neither."""
+    node: Any = nodes.get(name) or packaged(name)
+    if not isinstance(node, Mapping) or not node:
+        return known(name), {}
+    options = {str(key): written(value) for key, value in node.items() if key != "_target_"}
+    return document(str(node.get("_target_"))), options
 
 
 def difference(first: str, there: Mapping[str, str], here: Mapping[str, str]) -> str:
@@ -52,18 +77,22 @@ def difference(first: str, there: Mapping[str, str], here: Mapping[str, str]) ->
     return f"{first} with {', '.join(changed)}" if changed else f"{first} by another name"
 
 
-def packaged(name: str) -> dict[str, Any]:
+def packaged(name: str) -> Mapping[str, Any]:
     """The node that ships under this name, empty if none does."""
-    path = files("conf") / "method" / f"{name}.yaml"
+    path = SHIPPED / "conf" / "method" / f"{name}.yaml"
     return yaml.safe_load(path.read_text(encoding="utf-8"))[name] if path.is_file() else {}
 
 
 def document(target: str) -> str:
-    """The docstring of a class by its address, empty where its module is not installed."""
-    module, _, name = target.rpartition(".")
-    if find_spec(module.partition(".")[0]) is None or find_spec(module) is None:
+    """The docstring of a class of methods/, read from its source; empty for any other class."""
+    place = ADDRESS.fullmatch(target)
+    path = SHIPPED / "methods" / f"{place[1]}.py" if place else SHIPPED
+    if place is None or not path.is_file():
         return ""
-    return inspect.getdoc(getattr(import_module(module), name, None)) or ""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ClassDef) and node.name == place[2]:
+            return ast.get_docstring(node) or ""
+    return ""
 
 
 def known(name: str) -> str:

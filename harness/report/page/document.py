@@ -1,6 +1,5 @@
 """The page of a run: frames and files in, one HTML document out."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -9,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -29,7 +27,9 @@ from harness.report.pairs import controls, pairs, read_under
 from harness.report.plots.figures.agreement import known
 from harness.report.settings import Report
 from harness.report.source import Source, read
+from harness.report.unfinished import unfinished
 from harness.store.files import write_bytes
+from harness.store.reading import read_json, read_yaml
 
 SCRIPTS = ("common", "control", "matrix", "charts", "tables", "viewer", "panel", "start")
 LEVEL = 0.025  # one-sided, of the claims
@@ -66,11 +66,12 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     every = pairs(source.agreement, statistic)
     between = [pair for pair in every if pair.within(source.detectors)]
     rows = tables.methods(source, status, values.get("method") or {})
-    skipped = loaded(run / "skipped.json") if (run / "skipped.json").is_file() else {}
+    skipped = read_json(run / "skipped.json")
     sizes = counts(source, rows, skipped)
     drawn, tested = figures(run), claims(run)
     return {
         "run": run.name,
+        "unfinished": unfinished(run),
         "findings": findings(source.agreement, source.roles),
         "counts": sizes,
         "pairs": between,
@@ -154,14 +155,9 @@ def limited(source: Source, most: int) -> Source:
     )
 
 
-def loaded(path: Path) -> dict[str, Any]:
-    """A JSON object of the run."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def statuses(run: Path) -> dict[str, dict[str, Any]]:
     """What became of each detector's job, by name."""
-    return {path.stem: loaded(path) for path in sorted(run.glob("status/*.json"))}
+    return {path.stem: read_json(path) for path in sorted(run.glob("status/*.json"))}
 
 
 def settings(run: Path) -> dict[str, Any]:
@@ -169,7 +165,7 @@ def settings(run: Path) -> dict[str, Any]:
     path = run / "run.yaml"
     if not path.is_file():
         raise UserError(f"{run}: has no run.yaml; is it a run folder?")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path)
 
 
 def cited(rows: list[dict[str, Any]], tested: list[dict[str, Any]]) -> list[str]:

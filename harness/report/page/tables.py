@@ -10,6 +10,7 @@ import polars as pl
 from harness.report.page.description import described
 from harness.report.pairs import Pair, controls
 from harness.report.source import Source
+from harness.store.reading import read_frame
 
 Status = Mapping[str, Mapping[str, Any]]
 
@@ -25,7 +26,7 @@ def methods(source: Source, status: Status, nodes: Mapping[str, Any]) -> list[di
     ]
     without = sorted(status.keys() - {row["method"] for row in rows})
     listed += [nothing | blank | dict(status[name]) | {"method": name} for name in without]
-    about = described([row["method"] for row in listed], nodes)
+    about = described([row["method"] for row in listed], status, nodes)
     return [row | {"about": about[row["method"]]} for row in listed]
 
 
@@ -73,7 +74,7 @@ def beside(every: Sequence[Pair], source: Source) -> tuple[list[str], list[dict[
 def optional(run: Path, name: str) -> pl.DataFrame | None:
     """A frame that not every run has; None where it is absent or empty."""
     path = run / f"{name}.parquet"
-    frame = pl.read_parquet(path).fill_nan(None) if path.is_file() else pl.DataFrame()
+    frame = read_frame(path, {}).fill_nan(None) if path.is_file() else pl.DataFrame()
     return None if frame.is_empty() else frame
 
 

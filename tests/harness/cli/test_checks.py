@@ -9,6 +9,8 @@ import pytest
 from harness.cli.checks import plan
 from harness.core import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def line(tiny: Path, questions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:

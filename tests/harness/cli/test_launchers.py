@@ -8,6 +8,8 @@ import pytest
 
 from tests.harness.together import check_alike, line
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("launcher", "plugin"),

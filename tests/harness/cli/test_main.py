@@ -14,8 +14,11 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from harness import __main__
-from harness.store.files import read_json
+from harness.store.reading import read_json
+from tests.harness import forked
 from tests.harness.store.test_files import full_disk
+
+pytestmark = pytest.mark.slow
 
 Line = Callable[..., int]
 LAST = "interrupted; the same command, without overwrite, goes on\n"
@@ -25,6 +28,7 @@ LAST = "interrupted; the same command, without overwrite, goes on\n"
 def base(tiny: Path, questions: Path) -> list[str]:
     path = f"problems.path={questions}"
     small = ["sampling.max_tokens=60", "sampling.draws=4", "problems.limit=2"]
+    small += ["report.dpi=50", "agreement.draws=20"]
     return [f"model.path={tiny}", "problems=jsonl", path, "problems.reference=3", *small]
 
 
@@ -134,32 +138,33 @@ def test_words_are_completed_in_the_shell(tmp_path: Path) -> None:
         assert there in found.stdout.split()
 
 
-@pytest.mark.parametrize(
-    ("more", "heavy"),
-    [
-        ("method=nix", {"torch", "transformers", "matplotlib", "datasets", "reasoning_gym"}),
-        ("--cfg=job", {"torch", "transformers", "matplotlib", "scipy.stats"}),
-        ("sampling.draws=0", {"torch", "transformers", "matplotlib", "reasoning_gym"}),
-    ],
-)
-def test_a_mistake_is_told_before_the_slow_imports(
-    tmp_path: Path, more: str, heavy: set[str]
-) -> None:
-    code = (
-        "import sys; from harness.__main__ import main\n"
-        f"sys.argv = ['harness', {more!r}]\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        f"print(sorted({heavy!r} & set(sys.modules)), file=sys.stderr)"
-    )
-    assert outside([sys.executable, "-c", code], tmp_path).stderr.splitlines()[-1] == "[]"
+LATE = """
+import sys
+from harness.__main__ import main
+
+MODELS = {"torch", "transformers", "sentence_transformers"}
+SLOW = MODELS | {"matplotlib", "reasoning_gym"}
+
+def check(heavy):
+    assert not heavy & set(sys.modules), (sys.argv, heavy & set(sys.modules))
+
+for more, heavy in [("--cfg=job", {"scipy.stats"}), ("method=nix", {"datasets"}),
+                    ("sampling.draws=0", set())]:
+    sys.argv = ["harness", more]
+    try:
+        main()
+    except SystemExit:
+        pass
+    check(SLOW | heavy)
+import harness.report.build, harness.report.summary, harness.report.plots.figures
+check(MODELS)
+"""
 
 
-def test_the_report_imports_no_model_library(tmp_path: Path) -> None:
-    code = (
-        "import sys, harness.report.build, harness.report.summary, harness.report.plots.figures\n"
-        "print(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
-    )
-    assert outside([sys.executable, "-c", code], tmp_path).stdout == "[]\n"
+def test_slow_imports_wait_for_who_needs_them(tmp_path: Path) -> None:
+    """Help and a mistake do without models and plots, the report without models."""
+    done = outside([sys.executable, "-c", LATE], tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("at", ["numpy", "hydra", "harness.cli.hydra", "torch"])
@@ -192,18 +197,19 @@ def test_damaged_weights_are_told_before_anything_is_written(
     assert os.listdir() == []
 
 
-def test_an_interrupt_is_one_line_and_the_run_goes_on(base: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "harness", *base, "method=forced_answer", "run=a"]
-    long = [*command, "sampling.draws=2000"]
-    with subprocess.Popen(long, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as running:
-        traces = tmp_path / "results" / "a" / "traces.parquet"
-        while not traces.exists() and running.poll() is None:
-            time.sleep(0.05)
-        before = traces.read_bytes()
-        running.send_signal(signal.SIGINT)
-        assert running.communicate(timeout=30)[1] == LAST
-    assert running.returncode == 130
-    done = outside(command, tmp_path)
-    assert done.returncode == 0
+def test_an_interrupt_is_one_line_and_the_run_goes_on(
+    base: list[str], harness: Line, tmp_path: Path
+) -> None:
+    command = ["method=forced_answer", "run=a"]
+    running = forked.harness([*base, *command, "sampling.draws=2000"], tmp_path)
+    traces = tmp_path / "results" / "a" / "traces.parquet"
+    while not traces.exists() and running.is_alive():
+        time.sleep(0.05)
+    before = traces.read_bytes()
+    os.kill(running.pid, signal.SIGINT)
+    running.join(30)
+    assert running.exitcode == 130
+    assert forked.err(tmp_path).read_text() == LAST
+    assert harness(*command) == 0
     assert traces.read_bytes() == before
     assert (tmp_path / "results" / "a" / "report.html").exists()

@@ -17,6 +17,10 @@ from harness.text.segmentation import offsets
 from tests.harness.engines.other import other_weights
 
 
+def anything(checkpoint: str, under: object) -> None:
+    """The engine can do all that is asked of it."""
+
+
 @pytest.fixture
 def pair(subject: Subject, tmp_path: Path) -> Subject:
     """The tiny model with another checkpoint."""
@@ -67,7 +71,7 @@ def by_key(found: Iterable[Finished]) -> dict[tuple[str, ...], Finished]:
 
 def test_checkpoints_of_one_stream_are_sampled_one_after_another(pair: Subject) -> None:
     journal = Journal(pair)
-    lazy = LazyEngine(journal.start)
+    lazy = LazyEngine(journal.start, anything)
     names = ["", "trained", "", "trained", "trained", ""]
     found = by_key(lazy.sample(requests(names)))
     assert journal.events == [("start", ""), ("close", ""), ("start", "trained")]
@@ -84,7 +88,7 @@ def test_checkpoints_of_one_stream_are_sampled_one_after_another(pair: Subject) 
 
 def test_nothing_is_started_for_nothing_and_no_request_is_asked_for_early(pair: Subject) -> None:
     journal, asked = Journal(pair), list[int]()
-    lazy = LazyEngine(journal.start)
+    lazy = LazyEngine(journal.start, anything)
     assert list(lazy.sample([])) == []
     assert journal.events == []
 

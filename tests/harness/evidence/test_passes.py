@@ -34,6 +34,7 @@ from tests.conftest import ARCHITECTURES, SHAPE
 BASE = Condition("base")
 
 NONE = Evidence(1, "", ())
+SAMPLING = (0.6, 0.95)
 PROBLEM = Problem("p", "q", "a", None, "s", "evaluate")
 PROMPT, TOKENS = (4, 5, 6), (7, 8, 9, 3, 11, 12, 4)
 SENTENCES = (Sentence("a", 1, 3, None), Sentence("b", 3, 5, None))
@@ -93,17 +94,23 @@ def test_both_ways_apart_like_the_plain_distributions(
         Compare(BASE, PLAIN),
         Compare(PLAIN, PLAIN),
     ]
-    have = gathered(pair, TRACE, NONE, wants)
+    have = gathered(pair, TRACE, NONE, wants, SAMPLING)
     p, q = logp(any_model, TRACE), logp(other, TRACE)
     np.testing.assert_allclose(have.answers[wants[0]].kl[:5], kl(p, q)[:5], atol=1e-4)
     np.testing.assert_allclose(have.answers[wants[1]].kl[:5], kl(q, p)[:5], atol=1e-4)
+    middle = np.log((np.exp(p) + np.exp(q)) / 2)
+    js = (kl(p, middle) + kl(q, middle)) / 2
+    differs = p.argmax(-1) != q.argmax(-1)
+    for want in wants[:2]:
+        np.testing.assert_allclose(have.answers[want].js[:5], js[:5], atol=1e-5)
+        np.testing.assert_array_equal(have.answers[want].argmax_differs[:5], differs[:5])
     assert (have.answers[wants[2]].kl == 0).all()
     assert np.isnan(have.answers[wants[0]].kl).tolist() == [False] * 5 + [True] * 2
 
 
 def test_another_checkpoint_reads_the_reasoning(pair: Subject, other: torch.nn.Module) -> None:
     want = Read(entropy=True, logprob=True, states=(0, -1), condition=BASE)
-    have = gathered(pair, TRACE, NONE, [want])
+    have = gathered(pair, TRACE, NONE, [want], SAMPLING)
     q = logp(other, TRACE)[:5]
     found = have.readings[BASE]
     np.testing.assert_allclose(found.entropy[:5], -(np.exp(q) * q).sum(-1), atol=1e-4)
@@ -133,7 +140,7 @@ def test_one_pass_of_each_serves_all_that_is_wanted(
         Compare(BASE, PLAIN),
         Attend(Total()),
     ]
-    have = gathered(pair, TRACE, NONE, wants)
+    have = gathered(pair, TRACE, NONE, wants, SAMPLING)
     for hook in hooks:
         hook.remove()
     assert sorted(calls) == ["base", "own"]
@@ -147,7 +154,7 @@ def test_one_pass_of_each_serves_all_that_is_wanted(
 def test_what_was_read_before_is_kept(pair: Subject) -> None:
     old = np.arange(7, dtype=np.float32)
     have = replace(NONE, readings={PLAIN: Reading(old, old), Condition("other"): Reading(old)})
-    new = gathered(pair, TRACE, have, [Read(entropy=True, states=(1,))])
+    new = gathered(pair, TRACE, have, [Read(entropy=True, states=(1,))], SAMPLING)
     assert new.reading.entropy is old
     assert new.readings[Condition("other")].entropy is old
     assert new.reading.states[1].shape == (7, SHAPE["hidden_size"])
@@ -163,7 +170,7 @@ class Total:
 
 def test_attention_comes_from_the_same_pass(pair: Subject, any_model: torch.nn.Module) -> None:
     want = Attend(Total())
-    have = gathered(pair, TRACE, NONE, [want, Read(entropy=True, logprob=True)])
+    have = gathered(pair, TRACE, NONE, [want, Read(entropy=True, logprob=True)], SAMPLING)
     any_model.set_attn_implementation("sdpa")
     with attending(any_model, TRACE, [want]) as found, torch.no_grad():
         any_model.get_decoder()(torch.tensor([(*PROMPT, *TOKENS)]), use_cache=False)
@@ -185,6 +192,7 @@ def test_distributions_are_over_the_shared_ids(tiny: Path, second: Path) -> None
         TRACE,
         NONE,
         [Compare(BASE, PLAIN)],
+        SAMPLING,
     )
     q, p = logp(there, TRACE, SHAPE["vocab_size"]), logp(here, TRACE)
     np.testing.assert_allclose(have.answers[Compare(BASE, PLAIN)].kl[:5], kl(q, p)[:5], atol=1e-4)
@@ -193,7 +201,7 @@ def test_distributions_are_over_the_shared_ids(tiny: Path, second: Path) -> None
 def test_beyond_its_context_a_checkpoint_says_nothing(tiny: Path, tmp_path: Path) -> None:
     short = changed(tiny, tmp_path, "config.json", '"max_position_embeddings": 512', "6")
     subject = made(conf(tiny, short), llama(), llama())
-    have = gathered(subject, TRACE, NONE, [Read(entropy=True, condition=BASE)])
+    have = gathered(subject, TRACE, NONE, [Read(entropy=True, condition=BASE)], SAMPLING)
     assert np.isfinite(have.readings[BASE].entropy).tolist() == [True] * 3 + [False] * 4
 
 
@@ -221,19 +229,19 @@ def test_an_id_of_another_meaning_is_named(tiny: Path, tmp_path: Path) -> None:
     subject = made(conf(tiny, swapped(tiny, tmp_path, 9, 15)), llama(), llama())
     message = r"^model\.checkpoints\.base: token 9 of t is .* to its tokenizer and .* to the model"
     with pytest.raises(UserError, match=message):
-        gathered(subject, TRACE, NONE, [Compare(PLAIN, BASE)])
+        gathered(subject, TRACE, NONE, [Compare(PLAIN, BASE)], SAMPLING)
 
 
 def test_ids_after_the_reasoning_may_differ(tiny: Path, tmp_path: Path) -> None:
     subject = made(conf(tiny, swapped(tiny, tmp_path, 12, 15)), llama(), llama())
-    have = gathered(subject, TRACE, NONE, [Compare(PLAIN, BASE)])
+    have = gathered(subject, TRACE, NONE, [Compare(PLAIN, BASE)], SAMPLING)
     assert (have.answers[Compare(PLAIN, BASE)].kl[:5] == 0).all()
 
 
 def test_a_prompt_of_other_ids_is_handed_over_as_text(tiny: Path, tmp_path: Path) -> None:
     weights = llama()
     subject = made(conf(tiny, swapped(tiny, tmp_path, 6, 15)), llama(), weights)
-    have = gathered(subject, TRACE, NONE, [Read(entropy=True, condition=BASE)])
+    have = gathered(subject, TRACE, NONE, [Read(entropy=True, condition=BASE)], SAMPLING)
     as_read = replace(TRACE, prompt_ids=(4, 5, 15), token_ids=TOKENS[:5])
     expected = read(made(conf(tiny, tiny), weights, weights), as_read, Read(entropy=True))
     np.testing.assert_array_equal(have.readings[BASE].entropy[:5], expected.entropy)
@@ -242,7 +250,7 @@ def test_a_prompt_of_other_ids_is_handed_over_as_text(tiny: Path, tmp_path: Path
 def test_what_is_not_declared_is_named(pair: Subject) -> None:
     message = r"^model\.checkpoints\.rl: missing; declare it in conf/model, or add '\+model\."
     with pytest.raises(UserError, match=message):
-        gathered(pair, TRACE, NONE, [Read(entropy=True, condition=Condition("rl"))])
+        gathered(pair, TRACE, NONE, [Read(entropy=True, condition=Condition("rl"))], SAMPLING)
 
 
 def test_states_that_overflow_are_no_reading(tiny: Path, second: Path) -> None:
@@ -251,7 +259,7 @@ def test_states_that_overflow_are_no_reading(tiny: Path, second: Path) -> None:
     wants = [Read(entropy=True, condition=BASE)]
     message = r"^model: reading t in float32 gives states that are not finite; try model\.dtype"
     with pytest.raises(UserError, match=message):
-        gathered(made(conf(tiny, second), llama(), broken), TRACE, NONE, wants)
+        gathered(made(conf(tiny, second), llama(), broken), TRACE, NONE, wants, SAMPLING)
 
 
 class Largest(TorchDispatchMode):
@@ -281,6 +289,6 @@ def test_distributions_never_exist_all_at_once(
         Compare(PLAIN, BASE),
     ]
     with Largest() as seen:
-        gathered(subject, trace, NONE, wants)
+        gathered(subject, trace, NONE, wants, SAMPLING)
     weights = wide * SHAPE["hidden_size"]  # seen as a view where they are turned
     assert seen.most <= max(8 * wide, weights) < long * wide / 4

@@ -24,6 +24,8 @@ from harness.store.schema import ROLLOUTS
 from harness.store.scores import score_file_of
 from tests.harness.run.test_job import engine, written
 
+pytestmark = pytest.mark.slow
+
 STOPS, IDS = (0, 2, 3, 5), (7, 8, 9, 4, 5, 6)
 
 
@@ -177,7 +179,7 @@ class Sweep:
 def test_every_boundary_has_all_its_draws_and_says_where_they_are_from(coupled: Recorder) -> None:
     made, n = written(coupled), coupled.sampling.draws
     score_files = {"sweep": score_file_of(coupled.run, "sweep", "x")}
-    Job(Gatherer(coupled, ()), engine(coupled), made, {"sweep": Sweep()}, score_files, 2).run()
+    Job(Gatherer(coupled, ()), engine(coupled, 64), made, {"sweep": Sweep()}, score_files, 2).run()
     shared = 0
     for trace in made:
         stops = start_of(trace).stops
@@ -214,7 +216,7 @@ def test_what_was_cut_off_goes_on_as_if_it_had_not_been(
     def rounds(recorder: Recorder, *wants: Sequence[Draw]) -> list[tuple[object, ...]]:
         for want in wants:
             while left := [w for w in want if missing(recorder, w)]:
-                gather(recorder, engine(recorder), [(start, left)], Meter("test", None))
+                gather(recorder, engine(recorder, 64), [(start, left)], Meter("test", None))
         frame = parts(recorder.folder(trace.id), ROLLOUTS).sort("boundary", "draw")
         return list(frame.select("boundary", "draw", "origin", "token_ids").iter_rows())
 
@@ -236,7 +238,7 @@ def test_settled_boundaries_get_no_more_and_the_others_all(
     for recorder in (coupled, adaptive):
         score_files = {"sweep": score_file_of(recorder.run, "sweep", "x")}
         Job(
-            Gatherer(recorder, ()), engine(recorder), made, {"sweep": Sweep()}, score_files, 2
+            Gatherer(recorder, ()), engine(recorder, 64), made, {"sweep": Sweep()}, score_files, 2
         ).run()
         tokens[recorder.sampling.schedule] = score_files["sweep"].status["tokens"]
     few = 0

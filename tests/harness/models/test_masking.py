@@ -9,42 +9,24 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gem
 
 import harness.models.masking
 import harness.models.packing
-from harness import Problem, Read, Sentence, Suppress, Trace, UserError
+from harness import Read, Suppress, UserError
 from harness.models.forward import read
 from harness.models.masking import suppress
-from harness.models.model import Model, Subject
 from tests.conftest import SHAPE, random_model
+from tests.harness.models import slow
+from tests.harness.models.slow import subject_of, trace
 
-PROMPT = (4, 9, 5, 6)
-LENGTHS = (5, 1, 9, 0, 6, 3, 2, 1, 4)  # one beyond the sliding windows, one of nothing
 WANTS = [Suppress(False, 1.0), Suppress(True, 0.6)]
-
-
-def trace(lengths=LENGTHS, lead=2, tail=5):
-    stops = (lead + np.cumsum(lengths)).tolist()
-    sentences = tuple(
-        Sentence("", stop - length, stop, None) for stop, length in zip(stops, lengths, strict=True)
-    )
-    ids = np.random.default_rng(3).integers(3, SHAPE["vocab_size"], lead + sum(lengths) + tail)
-    problem = Problem("p", "q", "a", None, "s", "evaluate")
-    ids = tuple(ids.tolist())
-    return Trace("t", problem, "m", "r", 0, PROMPT, ids, "", sentences, "", False, "", "")
 
 
 @pytest.fixture(scope="module")
 def conf(tiny):
-    return Model("tiny", str(tiny), None, "float32", "cpu", None, "", "", "", False, {}, ())
+    return slow.conf(tiny)
 
 
 @pytest.fixture
 def subject(conf, any_model):
-    return held(conf, any_model)
-
-
-def held(conf, model):
-    subject = Subject(conf)
-    subject.__dict__["model"] = model
-    return subject
+    return subject_of(conf, any_model)
 
 
 def sliding(window):
@@ -54,39 +36,16 @@ def sliding(window):
     return Gemma3ForCausalLM(Gemma3TextConfig(**SHAPE, **kinds, query_pre_attn_scalar=8)).eval()
 
 
-def seen(n, window, low, high, begin):
-    """True where query (row) sees key: causal, within the window, the sentence hidden."""
-    q, k = np.arange(n)[:, None], np.arange(n)
-    able = (k <= q) & (q - k < window) & ~((k >= low) & (k < high) & (q >= begin))
-    return able | (np.eye(n, dtype=bool) & ~able.any(1, keepdims=True))
-
-
-@torch.no_grad()
-def eager(model, ids, low, high, begin):
-    n = len(ids)
-    windows = {
-        "full_attention": n,
-        "sliding_attention": getattr(model.config, "sliding_window", None) or n,
-    }
-    masks = {
-        kind: torch.where(torch.tensor(seen(n, window, low, high, begin)), 0.0, -1e30)[None, None]
-        for kind, window in windows.items()
-    }
-    model.set_attn_implementation("eager")
-    single = model.config.model_type == "llama"
-    mask = masks["full_attention"] if single else masks
-    return model(torch.tensor([ids]), attention_mask=mask, use_cache=False).logits[0].double()
-
-
 def dense(model, trace, want):
     """A full pass a sentence."""
     ids, shift = trace.prompt_ids + trace.token_ids, len(trace.prompt_ids)
-    p = torch.log_softmax(eager(model, ids, 0, 0, 0) / want.temperature, -1)
+    p = torch.log_softmax(slow.whole(model, ids)[0] / want.temperature, -1)
     found = np.full((len(trace.token_ids), len(trace.sentences)), np.nan)
     for j, sentence in enumerate(trace.sentences):
         low, high = shift + sentence.start, shift + sentence.stop
         begin = low if want.own_rows else high
-        q = torch.log_softmax(eager(model, ids, low, high, begin) / want.temperature, -1)
+        q = slow.whole(model, ids, [(low, high, begin)])[0]
+        q = torch.log_softmax(q / want.temperature, -1)
         kl = (p.exp() * (p - q)).sum(-1)
         for t in range(len(trace.token_ids)):
             if shift + t - 1 >= begin and low < high:
@@ -112,7 +71,7 @@ def test_equal_to_a_full_pass_a_sentence(subject, want):
 
 @pytest.mark.parametrize("want", WANTS)
 def test_all_layers_sliding(conf, want):
-    subject, given = held(conf, sliding(4)), trace()
+    subject, given = subject_of(conf, sliding(4)), trace()
     expected = dense(subject.model, given, want)
     np.testing.assert_allclose(suppress(subject, given, want), expected, rtol=1e-4, atol=1e-4)
 
@@ -154,19 +113,19 @@ def test_a_sentence_whose_values_are_nought_changes_nothing(conf):
     model = random_model("llama")
     for layer in model.model.layers:
         layer.self_attn.v_proj.weight.data.zero_()
-    found = suppress(held(conf, model), trace(), Suppress(False, 1.0))
+    found = suppress(subject_of(conf, model), trace(), Suppress(False, 1.0))
     assert np.nanmax(found) < 1e-6
 
 
 def test_a_sentence_outside_every_window_changes_nothing(conf):
-    assert np.nanmax(suppress(held(conf, sliding(1)), trace(), Suppress(False, 1.0))) < 1e-6
+    assert np.nanmax(suppress(subject_of(conf, sliding(1)), trace(), Suppress(False, 1.0))) < 1e-6
 
 
 def test_an_effect_travels_a_window_a_layer(conf):
     """Layer by layer a token hears of at most window - 1 tokens before it."""
     given = trace((3, 3), tail=40)
     reach = 4 * (4 - 1)
-    found = suppress(held(conf, sliding(4)), given, Suppress(False, 1.0))
+    found = suppress(subject_of(conf, sliding(4)), given, Suppress(False, 1.0))
     for column, sentence in zip(found.T, given.sentences, strict=True):
         assert (column[sentence.stop + 1 : sentence.stop + reach] > 1e-6).all()
         assert (column[sentence.stop + reach :] < 1e-6).all()
@@ -194,10 +153,10 @@ def test_layers_of_another_kind_are_refused(conf, monkeypatch):
     model = random_model("qwen3")
     monkeypatch.setattr(model.config, "layer_types", ["chunked_attention"] * 4)
     with pytest.raises(UserError, match="has chunked_attention layers; no sentence can be masked"):
-        suppress(held(conf, model), trace(), WANTS[0])
+        suppress(subject_of(conf, model), trace(), WANTS[0])
 
 
 def test_soft_caps_are_refused(conf):
     model = Gemma2ForCausalLM(Gemma2Config(**SHAPE, sliding_window=8)).eval()
     with pytest.raises(UserError, match="soft caps or sinks; no sentence can be masked"):
-        suppress(held(conf, model), trace(), WANTS[0])
+        suppress(subject_of(conf, model), trace(), WANTS[0])

@@ -23,7 +23,15 @@ from harness.selftest import __main__ as selftest
 from harness.store.schema import EDGES
 from tests.contract.factory import trace
 
-LINE = ["problems.limit=4", "problems.reference=6", "sampling.draws=12", "agreement.draws=50"]
+pytestmark = pytest.mark.slow
+
+LINE = [
+    "problems.limit=4",
+    "problems.reference=6",
+    "sampling.draws=12",
+    "agreement.draws=50",
+    "report.dpi=100",
+]
 
 
 @pytest.fixture(scope="module")

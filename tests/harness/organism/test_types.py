@@ -59,7 +59,7 @@ def the_checks_are_on(checked: Imported) -> None:
 def from_a_question_to_its_truth(checked: Imported) -> None:
     program, puzzles, tokens = checked("program"), checked("puzzles"), checked("tokens")
     rng, given = Random(0), checked("checkpoints").decisions("base")
-    puzzle = puzzles.dress(next(iter(puzzles.cores(held_out=False))), rng)
+    puzzle = puzzles.with_random_name(next(iter(puzzles.puzzles_of_split(held_out=False))), rng)
     state, told = program.START, []
     while state.phase != "done":
         found = program.options(state, puzzle.operations)
@@ -86,20 +86,23 @@ def from_a_question_to_its_truth(checked: Imported) -> None:
         origin="sampled",
         finish_reason="stop",
     )
-    truth = checked("account").account(trace, given)
+    truth = checked("trace_truth").trace_truth(trace, given)
     assert list(truth.kinds) == [option.kind for option in told]
     assert checked("truth").edges(checked("parser").parse(puzzle, text))
 
 
 def a_step_of_each_training(checked: Imported) -> None:
     rows, supervised, grpo = (checked(f"training.{n}") for n in ("rows", "supervised", "grpo"))
-    puzzles, model, rng = checked("puzzles"), checked("model").fresh(0), Random(1)
-    some = [puzzles.dress(core, rng) for core in islice(puzzles.cores(held_out=False), 2)]
+    puzzles, model, rng = checked("puzzles"), checked("model").untrained(0), Random(1)
+    some = [
+        puzzles.with_random_name(core, rng)
+        for core in islice(puzzles.puzzles_of_split(held_out=False), 2)
+    ]
     made = [rows.trace(puzzle, rng, tilted=True, forced=False) for puzzle in some]
-    made.append(checked("training.exercises").drill(rng))
+    made.append(checked("training.exercises").exercise(rng))
     supervised.divergence(model, supervised.batch(made)).backward()
     told = checked("training.sampling").sample(model, some[:1], 2, seed=0)
-    rewards = np.array([[grpo.reward(grpo.STYLE, one) for one in told]])
+    rewards = np.array([[grpo.reward(grpo.RL_STYLE, one) for one in told]])
     grpo.loss(model, told, grpo.advantages(rewards)[0]).backward()
     assert all(p.grad is not None for p in model.parameters())
     checked("training.optim").orthogonal(model.lm_head.weight.grad[None, :32, :32])

@@ -21,7 +21,9 @@ from harness.plan import estimate
 from harness.plan.estimate import detectable, worked
 from harness.plan.forecast import Forecast, forecast
 from harness.run.job import job
-from harness.store.files import read_json
+from harness.store.reading import read_json
+
+pytestmark = pytest.mark.slow
 
 SMALL = ["problems.limit=8", "problems.reference=5", "sampling.draws=4", "sampling.chunk=3"]
 DRAWING = ["resampling_plain", "forced_answer"]

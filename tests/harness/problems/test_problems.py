@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from harness.text.answers import canonical, extract
 ROOT = Path(__file__).parents[3]
 GSM8K = ROOT / "../shared/data/gsm8k/test.jsonl"
 
-pytest.importorskip("reasoning_gym")
+needs_gym = pytest.mark.skipif(
+    find_spec("reasoning_gym") is None, reason="reasoning-gym is not installed (it needs gcc)"
+)
 
 
 def made(name, **changes):
@@ -237,6 +240,7 @@ def test_no_hub_is_one_line_that_says_what_to_do(tmp_path):
     assert done.stdout.count("\n") == 1
 
 
+@needs_gym
 def test_reasoning_gym_problems_are_the_seeds():
     problems = made("reasoning_gym", limit=3, reference=2).load()
     assert [p.id for p in problems] == [f"reasoning_gym/gsm_symbolic/{i}" for i in range(5)]
@@ -247,6 +251,7 @@ def test_reasoning_gym_problems_are_the_seeds():
     assert made("reasoning_gym", limit=3, reference=2, seed=9).load() != problems
 
 
+@needs_gym
 @pytest.mark.parametrize(
     "dataset", ["gsm_symbolic", "chain_sum", "time_intervals", "coin_flip", "countdown", "sudoku"]
 )
@@ -258,6 +263,7 @@ def test_reasoning_gym_gold_answers_are_right_and_others_wrong(dataset):
     assert not any(problems.correct(p, "-987654321") for p in loaded)
 
 
+@needs_gym
 def test_a_scorers_other_right_answers_count():
     problems = made("reasoning_gym", dataset="countdown", limit=1, reference=0)
     (problem,) = problems.load()
@@ -267,6 +273,7 @@ def test_a_scorers_other_right_answers_count():
     assert problem.solution is None
 
 
+@needs_gym
 def test_a_number_a_scorer_misreads_is_wrong():
     problems = made("reasoning_gym", limit=1, reference=0)
     (problem,) = problems.load()
@@ -280,6 +287,7 @@ def test_a_number_a_scorer_misreads_is_wrong():
     assert problems.correct(problem, gold)
 
 
+@needs_gym
 def test_a_scorer_that_fails_has_not_accepted():
     problems = made("reasoning_gym", dataset="prime_factorization", limit=1, reference=0)
     (problem,) = problems.load()
@@ -287,6 +295,7 @@ def test_a_scorer_that_fails_has_not_accepted():
     assert problems.correct(problem, canonical(problem.answer))
 
 
+@needs_gym
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -31,7 +31,7 @@ from harness.evidence.wants import restricted
 from harness.run.folds import Learner, facts, folds
 from harness.run.job import Job
 from harness.store import schema
-from harness.store.files import read_json
+from harness.store.reading import read_json
 from harness.store.scores import ScoreFile, score_file_of
 from tests.harness.run.test_job import engine, written
 

@@ -33,9 +33,9 @@ from harness.text.categories import Labels
 from tests.harness.conftest import SAMPLING
 
 
-def engine(recorder: Recorder) -> object:
+def engine(recorder: Recorder, slots: int = 8) -> object:
     stops = Stops(recorder.subject.tokenizer, recorder.subject.eos, recorder.segmenter)
-    return HF(slots=8, pool=400).start(recorder.subject, stops, "")
+    return HF(slots, pool=50 * slots).start(recorder.subject, stops, "")
 
 
 def written(recorder: Recorder) -> list[Trace]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness import Problem, Sentence, SentenceScores, Trace
-from harness.evidence.gather import Costs
+from harness import PLAIN, Condition, Problem, Sentence, SentenceScores, Trace
+from harness.evidence.costs import Costs
 from harness.run.scoring import checked
 from harness.store.scores import token_frame
 
@@ -33,10 +33,11 @@ def test_scores_of_another_shape_are_refused(scores: SentenceScores, said: str):
 
 
 def test_time_is_shared_by_what_it_was_spent_on():
-    costs = Costs()
-    with costs.spent(["", "base"], passes=1):
+    costs, base = Costs(), Condition("base")
+    with costs.spent([PLAIN, base], passes=1):
         pass
-    with costs.spent([""], passes=2):
+    with costs.spent([PLAIN], passes=2):
         pass
-    assert costs.passes == {"": 3, "base": 1}
-    assert costs.seconds[""] >= costs.seconds["base"] >= 0
+    assert costs.passes == {PLAIN: 3, base: 1}
+    assert costs.seconds[PLAIN] >= costs.seconds[base] >= 0
+    assert costs.of([PLAIN, base, Condition("other")])[0] == 4

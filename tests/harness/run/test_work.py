@@ -6,8 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,12 +22,10 @@ from harness.run.progress import Meter
 from harness.run.sampling import offered
 from harness.run.work import Leases, part, piece
 from harness.store.leases import lease, taken
+from tests.harness import forked
 from tests.harness.together import check_alike, line, rollouts
 
-PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["harness.run.job", "harness.cli.checks", "harness.engines.hf.engine"]
-)
+pytestmark = pytest.mark.slow
 
 
 def work(results: Path, *more: str, flush: float = 10.0) -> None:
@@ -36,10 +33,7 @@ def work(results: Path, *more: str, flush: float = 10.0) -> None:
     job(plan(line(results, *more)).jobs[0].run)
 
 
-def started(results: Path, flush: float = 10.0) -> BaseProcess:
-    process = PROCESSES.Process(target=work, args=(results,), kwargs={"flush": flush})
-    process.start()
-    return process
+started = partial(forked.started, work)
 
 
 @pytest.mark.parametrize("n", [2, 4])

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from harness.core import UserError
 from harness.core.seeds import derive
-from harness.store.files import parts, read_json, slug, write_bytes, write_frame, write_json
+from harness.store.files import parts, slug, write_bytes, write_frame, write_json
 from harness.store.leases import lease, lock, taken
+from harness.store.reading import read_json
 
 
 @contextmanager

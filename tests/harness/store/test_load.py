@@ -6,6 +6,8 @@ import pytest
 
 import harness
 from harness import UserError, load
+from harness.store import schema
+from tests.harness.synthetic import frame
 
 REFERENCE = Path(harness.__file__).parents[1] / "results" / "reference"
 
@@ -26,9 +28,8 @@ def test_the_reference_run_as_frames():
 
 def test_a_matrix_is_square_and_says_nothing_of_what_it_lacks(tmp_path: Path):
     (tmp_path / "run.yaml").touch()
-    pl.DataFrame({"trace_id": ["t"] * 3, "sentence": range(3)}).write_parquet(
-        tmp_path / "sentences.parquet"
-    )
+    sentences = frame([{"trace_id": "t", "sentence": i} for i in range(3)], schema.SENTENCES)
+    sentences.write_parquet(tmp_path / "sentences.parquet")
     (tmp_path / "matrices" / "m").mkdir(parents=True)
     cells = pl.DataFrame({"target": [1, 2], "source": [0, 0], "value": [0.5, -1.0]})
     cells.write_parquet(tmp_path / "matrices" / "m" / "t.parquet")

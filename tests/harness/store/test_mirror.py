@@ -16,6 +16,8 @@ from harness.store import mirror as module
 from harness.store.mirror import Mirror, mirror
 from tests.harness.together import check_alike, line, rollouts
 
+pytestmark = pytest.mark.slow
+
 STORE = Mirror("memory://store")
 
 

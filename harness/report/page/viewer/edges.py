@@ -7,7 +7,8 @@ import polars as pl
 
 from harness.report.page.viewer.payload import short
 from harness.store.files import slug
-from harness.store.schema import EDGES
+from harness.store.reading import read_frame
+from harness.store.schema import EDGES, MATRICES
 
 STRONGEST = 5  # outgoing edges of a sentence and method
 
@@ -22,7 +23,7 @@ def outgoing(run: Path, trace_id: str) -> Outgoing:
     """
     found: Outgoing = {}
     for path in sorted(run.glob(f"matrices/*/{slug(trace_id)}.parquet")):
-        matrix = pl.read_parquet(path, columns=["target", "source", "value"])
+        matrix = read_frame(path, MATRICES, ["target", "source", "value"])
         found[path.parent.name] = strongest(matrix)
     return found
 
@@ -43,7 +44,7 @@ def strongest(matrix: pl.DataFrame) -> dict[str, list[list[Any]]]:
 def known(run: Path) -> dict[str, Outgoing]:
     """The true edges of each trace, where they are known: kind, sentence, then [target]."""
     path = run / "matrices" / "edges.parquet"
-    edges = pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=EDGES)
+    edges = read_frame(path, EDGES) if path.is_file() else pl.DataFrame(schema=EDGES)
     found: dict[str, Outgoing] = {}
     for trace_id, source, target, kind in edges.iter_rows():
         of_kind = found.setdefault(trace_id, {}).setdefault(kind, {})

@@ -9,6 +9,8 @@ import polars as pl
 from jaxtyping import Int
 
 from harness.store.files import slug
+from harness.store.reading import read_frame
+from harness.store.schema import TOKENS
 
 # By sentence: the tokens' lengths in UTF-16 units, as the page counts, their centinats, and by
 # method which of them are peaks, counted within the sentence.
@@ -27,7 +29,7 @@ def tokens(
     starts = trace["starts"]
     if not path.is_file() or not starts:
         return None
-    entropy = pl.read_parquet(path, columns=["token", "entropy"]).sort("token")["entropy"]
+    entropy = read_frame(path, TOKENS, ["token", "entropy"]).sort("token")["entropy"]
     cents = (entropy.fill_nan(None) * 100).round().cast(pl.Int32).to_list()
     text, edges = trace["text"], [*starts, len(trace["text"])]
     lengths = np.diff(units(text)[edges]).tolist()
@@ -45,7 +47,7 @@ def peaks(run: Path, trace_id: str, methods: Sequence[str]) -> dict[str, list[in
     found: dict[str, list[int]] = {}
     for method in methods:
         path = run / "tokens" / method / f"{slug(trace_id)}.parquet"
-        read = pl.read_parquet(path) if path.is_file() else pl.DataFrame()
+        read = read_frame(path, {"token": TOKENS["token"]}) if path.is_file() else pl.DataFrame()
         if "peak" in read.columns:
             found[method] = read.filter(pl.col("peak") > 0)["token"].sort().to_list()
     return found

@@ -24,6 +24,7 @@ from harness.report.plots.style import (
     shorten,
 )
 from harness.store.files import slug
+from harness.store.reading import read_frame
 from harness.store.schema import EDGES, MATRICES
 
 MOST = 2
@@ -38,13 +39,13 @@ def effects(run: Path, trace_id: str, methods: Sequence[str]) -> pl.DataFrame:
     empty = pl.DataFrame(schema={"method": pl.String, **MATRICES})
     kept = {name: run / "matrices" / name / f"{slug(trace_id)}.parquet" for name in methods}
     found = [
-        pl.read_parquet(path).with_columns(method=pl.lit(name)).select(empty.columns)
+        read_frame(path, MATRICES).with_columns(method=pl.lit(name)).select(empty.columns)
         for name, path in kept.items()
         if path.is_file()
     ]
     rows = pl.concat([empty, *found]).fill_nan(None).drop_nulls("value").drop("trace_id")
     path = run / "matrices" / "edges.parquet"
-    edges = pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=EDGES)
+    edges = read_frame(path, EDGES) if path.is_file() else pl.DataFrame(schema=EDGES)
     true = edges.filter(pl.col("trace_id") == trace_id).select("target", "source").unique()
     dependent = pl.col("dependent").fill_null(value=False) if len(true) else pl.col("dependent")
     known = true.with_columns(dependent=True)

@@ -21,6 +21,8 @@ from harness.report.plots.style import (
     shorten,
 )
 from harness.store.files import slug
+from harness.store.reading import read_frame
+from harness.store.schema import BY_TOKEN
 
 MOST = 4
 NUMBER = 0.06  # width of a number of three digits, of the axes
@@ -48,7 +50,7 @@ def along(run: Path, sentences: pl.DataFrame, methods: Sequence[str]) -> pl.Data
     names = of_trace["trace_id"].unique()
     for method in methods if len(names) else []:
         path = run / "tokens" / method / f"{slug(names[0])}.parquet"
-        read = pl.read_parquet(path) if path.is_file() else pl.DataFrame()
+        read = read_frame(path, BY_TOKEN) if path.is_file() else pl.DataFrame()
         if "peak" in read.columns:
             joined = of_trace.join(read, on=["trace_id", "token"])
             found.append(joined.with_columns(method=pl.lit(method)).select(*COLUMNS))

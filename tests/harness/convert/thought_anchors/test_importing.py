@@ -18,7 +18,7 @@ from harness.convert.__main__ import command
 from harness.convert.thought_anchors.cutting import locate, same_boundaries
 from harness.report.build import report
 from harness.report.settings import configured
-from harness.store.files import read_json
+from harness.store.reading import read_json
 from harness.text.segmentation import offsets
 from tests.harness.convert.tree import ACCURACY, CHUNKS, KL, TAGS, write_tree
 from tests.harness.store.test_files import full_disk

@@ -27,11 +27,17 @@ from tests.harness.engines.other import other_weights
 from tests.harness.engines.server.service import Service
 from tests.harness.run.test_job import drawn, written
 
+pytestmark = pytest.mark.slow
+
 CONF = Server(
     url="http://127.0.0.1:1/v1", model=None, key=None, slots=8, tokens=True, seeds=True,
     timeout=60.0, patience=60.0, extra={"top_k": -1}, checkpoints={},
 )  # fmt: skip
 Serve = Callable[..., Service]
+
+
+def anything(checkpoint: str, under: object) -> None:
+    """The engine can do all that is asked of it."""
 
 
 @pytest.fixture
@@ -251,10 +257,12 @@ def test_a_checkpoint_has_a_server_of_its_own(
     second = Service(who.checkpoint("trained"), stops(who))
     both = replace(conf, checkpoints={"trained": second.url})
     both.able(who, "trained", [Forbidden])
-    lazy = LazyEngine(lambda name: both.start(who, stops(who), name))
+    lazy = LazyEngine(lambda name: both.start(who, stops(who), name), anything)
     mixed = [replace(r, checkpoint=("", "trained")[i % 2]) for i, r in enumerate(GREEDY)]
     found = sampled(lazy, mixed)
-    ours = sampled(LazyEngine(lambda name: HF(8, 400).start(who, stops(who), name)), mixed)
+    ours = sampled(
+        LazyEngine(lambda name: HF(8, 400).start(who, stops(who), name), anything), mixed
+    )
     second.kill()
     assert found == ours
     assert lazy.counts["requests"] > len(second.bodies) > 0

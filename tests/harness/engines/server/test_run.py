@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from harness import __main__
-from harness.store.files import read_json
+from harness.store.reading import read_json
 from tests.harness.engines.server.service import Service
 from tests.harness.rolling import scene
 from tests.harness.run.test_kill import recorded
+
+pytestmark = pytest.mark.slow
 
 Line = Callable[..., int]
 BASE = [

@@ -17,7 +17,7 @@ from harness.core import UserError
 from harness.engines.base import Finished
 from harness.engines.completions import CompletionEngine
 from harness.engines.vllm import VLLM, installed
-from harness.store.files import read_json
+from harness.store.reading import read_json
 from tests.harness.rolling import alike, answers, hf, scene
 from tests.harness.run.test_kill import recorded
 

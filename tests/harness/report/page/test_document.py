@@ -257,13 +257,16 @@ def test_undefined_pairs_come_last_and_are_counted():
     assert found(rows, "abc")[-1] == "1 of the 2 pairs could not be compared at all."
 
 
-def test_the_verdict_is_that_under_structure():
+def test_the_verdict_is_that_under_structure_with_the_ceiling_that_decided_it():
     rows = [
         {"a": "a", "b": "b", "verdict": "same"},
-        {"a": "a", "b": "b", "control": "all", "verdict": "too few problems"},
-        {"a": "a", "b": "b", "control": "structure", "verdict": "overlapping"},
-    ]
-    assert pairs(agreement(rows), "spearman")[0].verdict == "overlapping"
+        {"a": "a", "b": "b", "control": "headroom", "verdict": "too few problems"},
+        {"a": "a", "b": "b", "control": "all", "verdict": "undecided"},
+        {"a": "a", "b": "b", "control": "structure", "verdict": "overlapping",
+         "ceiling": 0.9, "verdict_ceiling": 0.7},
+    ]  # fmt: skip
+    seen = pairs(agreement(rows), "spearman")[0]
+    assert (seen.verdict, seen.ceiling) == ("overlapping", 0.7)
     assert pairs(agreement(rows[:1]), "spearman")[0].verdict == "same"
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from harness.report.page.citations import PAPER, bibliography, flat, library, methods_text, stated
-from harness.report.page.description import UNKNOWN, described
+from harness.report.page.description import UNKNOWN, Description, described
 from harness.report.page.figures import figures
 from harness.report.page.tables import beside, enrichment, explained, missing, ordered, summary
 from harness.report.pairs import Pair, Value
@@ -147,7 +147,9 @@ def test_every_paper_that_a_method_or_a_claim_names_is_in_the_library():
 def test_methods_are_described_by_their_own_words():
     own = {"mine": {"_target_": "methods.resampling.Resampling", "distance": "kl"}}
     own["gone"] = {"_target_": "not_installed.thing.Thing"}
-    found = described(["resampling", "mine", "position", "truth", "gone", "unheard_of"], own)
+    names = ["resampling", "mine", "position", "truth", "gone", "unheard_of", "told"]
+    about = {"text": "An idea. More of it.\n\nSource: x.", "options": {"k": "3"}}
+    found = described(names, {"told": {"about": about}}, own)
     assert found["resampling"].idea.startswith("How far the answers move")
     assert "2506.19143" in found["resampling"].source
     assert found["resampling"].options["distance"] == "tv"
@@ -156,6 +158,7 @@ def test_methods_are_described_by_their_own_words():
     assert found["position"].idea.startswith("i/n")
     assert "known exactly" in found["truth"].idea
     assert found["gone"] == found["unheard_of"] == UNKNOWN
+    assert found["told"] == Description("An idea.", about["text"], "x", {"k": "3"})
 
 
 def test_methods_come_family_by_family(tmp_path: Path):

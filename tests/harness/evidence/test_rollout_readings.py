@@ -1,16 +1,16 @@
 """The states of what rollouts begin with, beside a pass over each whole sequence."""
 
+import harness.models.rollout_states
 import numpy as np
 import pytest
 import torch
+from harness.models.rollout_states import ends
 
 import harness.models.packing
-import harness.models.rollout_states
 from harness import PLAIN, Draw, Evidence, Problem, ReadRollouts, Rollouts, Sentence, Trace
 from harness.evidence.passes import with_states
 from harness.evidence.wants import answered, restricted
 from harness.models.model import Model, Subject
-from harness.models.rollout_states import ends
 from harness.store import schema
 from harness.store.files import add_part, rows
 from harness.store.rollouts import first_sentence_ids

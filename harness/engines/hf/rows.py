@@ -1,0 +1,98 @@
+"""The rollouts of a batch: what they continue, what they have written, how they are drawn."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from harness.engines.base import Finish, Finished, Request
+from harness.engines.hf.blocks import NEVER, Blocks
+from harness.engines.stopping import Stops
+from harness.models.conditions import Recycled, Steered
+
+
+@dataclass(eq=False)
+class Base:
+    """Tokens whose prefixes rollouts share, prefilled once when the first of them starts."""
+
+    number: int
+    tokens: tuple[int, ...]
+    cuts: tuple[int, ...]
+    under: tuple[Steered | Recycled, ...] = ()
+    last: int = NEVER  # from where on it is steered as what is written is
+    rows: int = 0  # running rollouts
+    logits: dict[int, Float[Tensor, " vocab"]] = field(default_factory=dict)
+    blocks: Blocks | None = None  # once it is prefilled, if anything is done to them
+
+    @property
+    def size(self) -> int:
+        """Columns of the pool it takes."""
+        return self.cuts[-1]
+
+
+class How(NamedTuple):
+    """How tokens are drawn from logits."""
+
+    temperature: float
+    top_p: float
+    forbidden: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class Work:
+    """A request and the rollouts of it that are complete, by draw."""
+
+    request: Request
+    base: Base
+    done: dict[int, tuple[tuple[int, ...], Finish]] = field(default_factory=dict)
+
+    @cached_property
+    def how(self) -> How:
+        """How its tokens are drawn."""
+        return How(self.request.temperature, self.request.top_p, self.request.forbidden)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all its rollouts have ended."""
+        return len(self.done) == len(self.request.draws)
+
+    def finished(self) -> Finished:
+        """What the caller gets, in the order of the request's draws."""
+        ended = [self.done[draw] for draw in self.request.draws]
+        tokens, reasons = zip(*ended, strict=True)
+        return Finished(self.request, tokens, reasons)
+
+
+@dataclass(eq=False)
+class Row:
+    """One running rollout: its draw, its own noise, and what it has written."""
+
+    work: Work
+    draw: int
+    rng: np.random.Generator
+    tokens: list[int] = field(default_factory=list)
+    fed: int = 0  # extra tokens of the prefix fed so far
+    newest: int = 0  # the token to feed next
+
+    @property
+    def last(self) -> int:
+        """Where the state stands that predicts the first token written."""
+        return len(self.work.request.prefix) - 1
+
+    def take(self, token: int, stops: Stops) -> Finish | None:
+        """Append a sampled token, or the prefix's next extra one; says whether and why it ended."""
+        request = self.work.request
+        if self.fed < len(request.extra):
+            self.newest = request.extra[self.fed]
+            self.fed += 1
+            return None
+        if token in stops.eos:
+            return "stop"
+        self.newest = token
+        self.tokens.append(token)
+        if stops.reached(request.until, request.extra, self.tokens):
+            return "answer" if request.until == "answer" else "sentence"
+        return "length" if len(request.prefix) + len(self.tokens) >= request.max_length else None

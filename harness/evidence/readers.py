@@ -1,0 +1,136 @@
+"""Who answers which want: a line a kind in `READERS`, and one function that answers it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from types import UnionType
+from typing import Any
+
+import numpy as np
+
+from harness.core import (
+    Cut,
+    Embed,
+    Evidence,
+    ReadRollouts,
+    ReadText,
+    RolloutText,
+    Sentences,
+    Suppress,
+    Trace,
+    Want,
+)
+from harness.evidence.costs import Costs
+from harness.evidence.passes import gathered, suppressed
+from harness.evidence.recorder import Recorder
+from harness.evidence.rollout_readings import with_rollout_readings
+from harness.evidence.wants import PASSES, conditions, rollouts_of
+from harness.models.embedder import embed
+from harness.models.forward import read_text
+from harness.store import rollouts as recorded
+from harness.store import tokens
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What readers read from, and what they keep between traces."""
+
+    recorder: Recorder
+    texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def sampling(self) -> tuple[float, float]:
+        """Temperature and top-p of the run."""
+        return self.recorder.sampling.temperature, self.recorder.sampling.top_p
+
+
+def read_passes(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[PASSES], costs: Costs
+) -> Evidence:
+    """One pass under each condition that is wanted; what is small is kept in the run."""
+    recorder = sources.recorder
+    with costs.spent(conditions(wanted), passes=1):
+        have = gathered(recorder.subject, trace, have, wanted, sources.sampling)
+    tokens.keep(recorder.run, trace.id, have.reading)
+    return have
+
+
+def suppress_sentences(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Suppress], costs: Costs
+) -> Evidence:
+    """A plain pass, and part of one for each sentence."""
+    for want in wanted:
+        with costs.spent([want], passes=1 + len(trace.sentences)):
+            found = suppressed(sources.recorder.subject, trace, want)
+        have = replace(have, answers={**have.answers, want: found})
+    return have
+
+
+def read_rollouts(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[ReadRollouts], costs: Costs
+) -> Evidence:
+    """First sentences of rollouts, read behind the trace's cached start."""
+    recorder = sources.recorder
+    folder, sampling = recorder.folder(trace.id), sources.sampling
+    with costs.spent(wanted, passes=1):
+        return with_rollout_readings(recorder.subject, folder, trace, have, wanted, sampling)
+
+
+def rollout_sentences(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Sentences], costs: Costs
+) -> Evidence:
+    """What rollouts and their continuations say, sentence by sentence."""
+    recorder = sources.recorder
+    new = {key for want in wanted for key in rollouts_of(have, want)} - set(have.sentences)
+    ids = recorded.written(recorder.folder(trace.id), new)
+    found = {key: recorder.sentences(ids[key]) for key in new}
+    return replace(have, sentences={**have.sentences, **found})
+
+
+def rollout_texts(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[RolloutText], costs: Costs
+) -> Evidence:
+    """What rollouts say, as they wrote it."""
+    recorder, answers = sources.recorder, dict(have.answers)
+    for want in wanted:
+        drawn = have.rollouts[want.arm, want.boundary].draw.tolist()
+        keys = [(want.arm, want.boundary, Cut(draw)) for draw in drawn if draw < want.n]
+        ids = recorded.written(recorder.folder(trace.id), set(keys))
+        answers[want] = {key[2].draw: recorder.subject.decode(ids[key]) for key in keys}
+    return replace(have, answers=answers)
+
+
+def read_texts(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[ReadText], costs: Costs
+) -> Evidence:
+    """Texts that stand alone, each read once for all traces."""
+    for want in wanted:
+        if want not in sources.texts:
+            with costs.spent([want]):
+                sources.texts[want] = read_text(sources.recorder.subject, want)
+    found = {want: sources.texts[want] for want in wanted}
+    return replace(have, answers={**have.answers, **found})
+
+
+def embed_texts(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Embed], costs: Costs
+) -> Evidence:
+    """Texts that were not embedded yet."""
+    for want in wanted:
+        new = [t for t in want.texts if (want.model, t) not in have.embeddings]
+        with costs.spent([want]):
+            found = embed(want.model, new)
+        have = replace(have, embeddings={**have.embeddings, **found})
+    return have
+
+
+Reader = Callable[[Sources, Trace, Evidence, Sequence[Any], Costs], Evidence]
+
+READERS: tuple[tuple[type[Want[Any]] | UnionType, Reader], ...] = (  # in this order
+    (PASSES, read_passes),
+    (Suppress, suppress_sentences),
+    (ReadRollouts, read_rollouts),
+    (Sentences, rollout_sentences),
+    (RolloutText, rollout_texts),
+    (ReadText, read_texts),
+    (Embed, embed_texts),
+)

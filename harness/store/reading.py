@@ -1,0 +1,173 @@
+"""Files of a run read back: what is damaged, missing or foreign is one line that names the file."""
+
+import json
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+from polars.exceptions import PanicException, PolarsError
+
+from harness.core import UserError
+from harness.store.digests import FIELD, carries, intact
+
+LATER = {"origin", "cut", "value", "peak"}  # columns that older runs, or some files, lack
+REMEDY = "the command that made the run makes it again"
+KEPT = "restore it from a copy, or remove its line `digest` to use it as it stands"
+
+
+@contextmanager
+def reading(path: Path) -> Generator[None]:
+    """What cannot be read of a file, as one line."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path}: is missing; {REMEDY}") from None
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    except (PolarsError, PanicException):
+        raise UserError(f"{path}: cannot be read as parquet; {REMEDY}") from None
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file; raises UserError if its digest says that they were others."""
+    with reading(path):
+        found = path.read_bytes()
+    if intact(path, found) is False:
+        remedy = KEPT if path.suffix == ".yaml" else REMEDY
+        raise UserError(f"{path}: is damaged or another file, as its digest says; {remedy}")
+    return found
+
+
+def damaged(path: Path) -> bool:
+    """Whether a file of JSON or parquet cannot be read as what it was written."""
+    try:
+        if path.suffix == ".json":
+            read_json(path)
+        else:
+            look_over(path, {}, exact=False)
+    except UserError:
+        return True
+    return False
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A mapping from JSON; empty where there is no file."""
+    if not path.exists():
+        return {}
+    try:
+        found: Any = json.loads(content(path))  # not orjson, which refuses half a surrogate pair
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: is no JSON object; {REMEDY}")
+    return {key: value for key, value in found.items() if key != FIELD}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A mapping from YAML; nothing that it names is looked up."""
+    try:
+        found: Any = yaml.safe_load(content(path))
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+        raise UserError(f"{path}: is no YAML; restore it from a copy") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: holds no keys and values; restore it from a copy")
+    return {key: value for key, value in found.items() if key != FIELD}
+
+
+def read_frame(path: Path, needs: Mapping[str, Any], columns: Sequence[str] = ()) -> pl.DataFrame:
+    """A parquet file, of it only `columns` where some are named.
+
+    Raises UserError unless it is whole and has all columns of `needs`, of their kinds; what older
+    runs lack is null.
+    """
+    whole = content(path)
+    with reading(path):
+        there = pl.read_parquet_schema(BytesIO(whole))
+        asked = {name: needs[name] for name in columns} if columns else dict(needs)
+        fitting(path, there, asked)
+        only = [name for name in asked if name in there] if columns else None
+        found = pl.read_parquet(BytesIO(whole), columns=only)
+    lacking = {name: kind for name, kind in asked.items() if name not in there}
+    found = found.with_columns(pl.lit(None, kind).alias(name) for name, kind in lacking.items())
+    return found.select(columns) if columns else found
+
+
+def scan_frames(paths: Sequence[Path], needs: Mapping[str, Any]) -> pl.LazyFrame:
+    """Parquet files below one another, not yet decoded, with the columns of `needs`.
+
+    Each is looked over first, as `read_frame` does.
+    """
+    if not paths:
+        return pl.LazyFrame(schema=dict(needs))
+    for path in paths:
+        look_over(path, needs, exact=True)
+    return pl.scan_parquet(
+        list(paths), schema=dict(needs), missing_columns="insert", extra_columns="ignore"
+    )
+
+
+def look_over(path: Path, needs: Mapping[str, Any], *, exact: bool) -> None:
+    """Raise UserError unless a parquet file is whole and has the columns of `needs`.
+
+    Any numbers do for numbers unless the kinds must be `exact`.
+    """
+    with reading(path):
+        facts = path.stat()
+    stamp = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    _looked_over(path, tuple(needs.items()), exact, stamp)
+
+
+@lru_cache(maxsize=1 << 16)
+def _looked_over(
+    path: Path, needs: tuple[tuple[str, Any], ...], exact: bool, _stamp: tuple[int, ...]
+) -> None:
+    """Each file once, as long as it stays the file it was."""
+    whole = content(path)
+    with reading(path):
+        fitting(path, pl.read_parquet_schema(BytesIO(whole)), dict(needs), exact=exact)
+
+
+def fitting(
+    path: Path, there: Mapping[str, Any], needs: Mapping[str, Any], *, exact: bool = False
+) -> None:
+    """Raise UserError unless columns are those wanted; any numbers do for numbers."""
+    for wrong in _wrong(there, needs, exact=exact):
+        raise UserError(f"{path}: {wrong}")
+
+
+def _wrong(there: Mapping[str, Any], needs: Mapping[str, Any], *, exact: bool) -> Iterator[str]:
+    for name, kind in pl.Schema(needs).items():
+        found = there.get(name)
+        if found is None:
+            if name not in LATER:
+                yield f"has no column {name}; such a table has {', '.join(needs)}"
+        elif found != kind and (exact or not _alike(found, kind)):
+            yield f"column {name} is {found}, not {kind}"
+
+
+def _alike(found: Any, kind: Any) -> bool:
+    if isinstance(found, pl.List) and isinstance(kind, pl.List):
+        return _alike(found.inner, kind.inner)
+    return found in (kind, pl.Null) or (found.is_numeric() and kind.is_numeric())
+
+
+def unchecked(run: Path) -> list[Path]:
+    """The files of a run that carry no digest, hence are read as they stand.
+
+    Raises UserError for a link: a run is what lies in its folder.
+    """
+    found: list[Path] = []
+    for path in sorted(run.glob("**/*")):
+        if any(part.startswith(".") for part in path.relative_to(run).parts):
+            continue
+        if path.is_symlink():
+            raise UserError(f"{path}: is a link, and none is followed; put the file itself there")
+        if path.suffix in (".parquet", ".json", ".yaml") and path.is_file():
+            with reading(path):
+                found += [] if carries(path) else [path]
+    return found
