@@ -1,5 +1,6 @@
 """What conf/report says."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from harness.claims import Claim, claims
 from harness.core import UserError
 from harness.core.config import build, flat
 from harness.store.reading import read_yaml
+
+OWN = "harness.claims."
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ def configured(
 ) -> tuple[Agreement, Report, Mapping[str, Claim]]:
     """The settings of a run's report: those it was made with, some of them changed.
 
-    The claims are those that the run chose, else all that ship.
+    The claims are those that the run chose, else all that ship; one whose test is not of the
+    harness is left out, since nothing that a folder names is imported.
     """
     path = run / "run.yaml"
     if not path.exists():
@@ -52,5 +56,25 @@ def configured(
     return (
         build(Agreement, merged["agreement"], "agreement"),
         build(Report, merged["report"], "report"),
-        claims(kept.get("claim")),
+        claims(_own(kept.get("claim"))),
     )
+
+
+def _own(nodes: Any) -> Any:
+    """The claims of a folder whose tests ship with the harness."""
+    if not isinstance(nodes, Mapping):
+        return nodes
+    tests = {name: _test(node) for name, node in nodes.items()}
+    for name, test in tests.items():
+        if not test.startswith(OWN):
+            again = "the command of the run tests it again"
+            print(
+                f"left out: claim {name}, whose test {test} does not ship; {again}", file=sys.stderr
+            )
+    return {name: node for name, node in nodes.items() if tests[name].startswith(OWN)}
+
+
+def _test(node: Any) -> str:
+    """The class of a claim's test by name, as its yaml has it."""
+    test: Any = node.get("test") if isinstance(node, Mapping) else None
+    return str(test.get("_target_", "")) if isinstance(test, Mapping) else ""
