@@ -123,5 +123,7 @@ function readLink() {
   }
   const pair = (parts.get("pair") ?? "").split("~").filter((name) => frame.names.method.includes(name));
   shown.pair = pair.length === 2 ? pair : [];
-  return parts.has("trace") ? { trace: parts.get("trace"), sentence: Number(parts.get("sentence")) } : null;
+  const known = parts.has("trace");
+  Object.assign(place, { trace: parts.get("trace"), sentence: known ? Number(parts.get("sentence")) : null });
+  return known ? { ...place } : null;
 }

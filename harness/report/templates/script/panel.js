@@ -23,9 +23,14 @@ function closePanel() {
   if (byId("panel").hidden) return;
   byId("panel").hidden = true;
   if (wide.matches) redraw();
+  forget();
+  byId("list").focus();
+}
+
+// No sentence is chosen any more.
+function forget() {
   Object.assign(place, { trace: null, sentence: null });
   writeLink();
-  byId("list").focus();
 }
 
 function panelHead(sentence) {

@@ -17,9 +17,9 @@ async function start() {
   openTarget();
   window.addEventListener("hashchange", () => {
     if (!location.hash.includes("=")) return openTarget();
-    const place = readLink();
+    const found = readLink();
     changed();
-    if (place) goTo(place);
+    if (found) goTo(found);
   });
   document.documentElement.dataset.ready = "yes";
 }

@@ -411,7 +411,7 @@ async function goTo({ trace, sentence }) {
   await filter();
   const t = view.traces.findIndex((listed) => listed.trace_id === trace);
   const at = view.rows.findIndex((row) => row[0] === t && row[1] === sentence);
-  if (at < 0) return;
+  if (at < 0) return forget();
   select(at);
   await openPanel(at);
   byId("viewer").scrollIntoView();
