@@ -65,7 +65,7 @@ selftest: install
 	$(BIN)/python -m harness.selftest
 
 test: dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM_BIN)/python -m pytest tests/harness/engines/vllm

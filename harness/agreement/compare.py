@@ -24,7 +24,8 @@ from harness.agreement.ranks import Rows, Standing, standing
 from harness.agreement.settings import Agreement, Control, Statistic
 from harness.agreement.statistics import Measure, Similarity, similarity
 
-REMEMBERED = 4  # sets of sentences whose fits are kept: they are large
+REMEMBERED = 1 << 21  # sentences whose fits are kept, over all sets of them: they are large
+LEAST_REMEMBERED = 4  # sets of sentences whose fits are kept, however many they hold
 PARTS = 4  # of a comparison: a with b, a with itself, b with itself, chance
 Parts = Float[np.ndarray, "parts pairs traces"]
 
@@ -165,7 +166,8 @@ class _Fits:
                 },
             )
         self.kept[key] = self.kept.pop(key)
-        while len(self.kept) > REMEMBERED:
+        most = max(LEAST_REMEMBERED, REMEMBERED // len(self.trace))
+        while len(self.kept) > most:
             del self.kept[next(iter(self.kept))]
         return self.kept[key]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float, Int8
+from jaxtyping import Float, Int8
 from scipy import stats
 from scipy.special import ndtr, ndtri
 
@@ -37,17 +37,22 @@ def mean(parts: np.ndarray) -> np.ndarray:
 
 
 def estimate(
-    parts: Parts, combine: Combine, levels: Sequence[float], conf: Agreement
+    parts: Parts,
+    combine: Combine,
+    levels: Sequence[float],
+    conf: Agreement,
+    weights: Rows | None = None,
 ) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, "levels rows 2"]]:
     """What `combine` makes of the parts' means over problems, and its intervals at some levels.
 
-    A problem counts in a row where all parts are defined. The problems are drawn, not the parts:
-    an interval is that of the whole expression, and there is none where the expression is undefined
-    without one of the problems. Below 20 problems it is Student's t around the
-    jackknife's standard error, which for a mean is the usual one.
+    A problem counts in a row where all parts are defined, by its weight, or all alike. The problems
+    are drawn, not the parts: an interval is that of the whole expression, and there is none where
+    the expression is undefined without one of the problems. Below 20 problems it is Student's t
+    around the jackknife's standard error, which for a mean is the usual one.
     """
+    even = np.ones(parts.shape[1:]) if weights is None else weights
     chunks = [
-        _estimate(parts[:, i : i + ROWS], combine, levels, conf)
+        _estimate(parts[:, i : i + ROWS], even[i : i + ROWS], combine, levels, conf)
         for i in range(0, parts.shape[1], ROWS)
     ]
     empty = np.empty(0), np.empty((len(levels), 0, 2))
@@ -56,15 +61,16 @@ def estimate(
 
 
 def _estimate(
-    parts: Parts, combine: Combine, levels: Sequence[float], conf: Agreement
+    parts: Parts, weights: Rows, combine: Combine, levels: Sequence[float], conf: Agreement
 ) -> tuple[np.ndarray, np.ndarray]:
     known = np.logical_and.reduce(np.isfinite(parts))
-    parts, n = np.where(known, parts, 0.0), known.sum(1)
+    mass, n = np.where(known, weights, 0.0), known.sum(1)
+    parts = np.where(known, parts, 0.0) * mass
     with np.errstate(divide="ignore", invalid="ignore"):
         total = parts.sum(-1)
-        value = combine(total / n)
-        without = combine((total[..., None] - parts) / (n[:, None] - 1))
-        draws = _draws(parts, known, combine, conf) if (n >= conf.min_problems_bca).any() else None
+        value = combine(total / mass.sum(1))
+        without = combine((total[..., None] - parts) / (mass.sum(1)[:, None] - mass))
+        draws = _draws(parts, mass, combine, conf) if (n >= conf.min_problems_bca).any() else None
     bounds = np.full((len(levels), len(n), 2), np.nan)
     for row in np.flatnonzero((n >= conf.min_problems_interval) & np.isfinite(value)):
         left = without[row, known[row]]
@@ -82,12 +88,11 @@ def _estimate(
 
 
 def _draws(
-    parts: Parts, known: Bool[np.ndarray, "rows problems"], combine: Combine, conf: Agreement
+    parts: Parts, mass: Rows, combine: Combine, conf: Agreement
 ) -> Float[np.ndarray, "draws rows"]:
     """The expression in each resample of the problems, one matrix product a part."""
-    weights = _resamples(known.shape[1], conf.draws, conf.seed)
-    counted = weights @ known.T.astype(np.float64)
-    return combine(np.stack([weights @ part.T for part in parts]) / counted)
+    drawn = _resamples(mass.shape[1], conf.draws, conf.seed)
+    return combine(np.stack([drawn @ part.T for part in parts]) / (drawn @ mass.T))
 
 
 def _student(value: float, jackknife: Means, level: float) -> tuple[float, float]:
@@ -97,6 +102,7 @@ def _student(value: float, jackknife: Means, level: float) -> tuple[float, float
     return value - reach, value + reach
 
 
+@lru_cache(maxsize=256)
 def _widened(n: int, level: float) -> float:
     """How far a bootstrap interval of n problems reaches, in standard deviations of its draws.
 

@@ -11,6 +11,7 @@ from harness.agreement.controls import takes
 from harness.agreement.panel.panel import Panel, Vectors
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
+from harness.agreement.weights import weights
 
 CORRELATED = ("spearman", "topdown")  # the statistics that are controlled, tested and carried
 CORRECTED = (*CORRELATED, "rbo", "topk")  # those of which noise is taken out
@@ -25,7 +26,7 @@ class Outcome:
     whole samples, else the first alone, and `split` has problems where there is something to
     correct. Of a pair that shares rollouts both are across halves. `taken`: the control takes out
     one of the pair, and nothing is left to compare. `share`: of the sentences where both scores
-    are defined, those that are compared.
+    are defined, those that are compared. `weight`: how much a problem counts.
     """
 
     pair: Pair
@@ -36,6 +37,7 @@ class Outcome:
     n_sentences: Int[np.ndarray, " problems"]
     taken: bool
     share: float
+    weight: Float[np.ndarray, " problems"]
 
     @property
     def n_problems(self) -> int:
@@ -45,10 +47,11 @@ class Outcome:
     @property
     def carried(self) -> bool:
         """Whether the value is carried from half samples to whole ones, as correlations can be."""
-        return _carried(self.pair, self.measure)
+        return carried(self.pair, self.measure)
 
 
-def _carried(pair: Pair, measure: Measure) -> bool:
+def carried(pair: Pair, measure: Measure) -> bool:
+    """Whether a pair's value is carried from half samples to whole ones."""
     return pair.cross_fit and measure.statistic in CORRELATED
 
 
@@ -87,10 +90,8 @@ def _outcome(
     panel: Panel, pair: Pair, measure: Measure, whole: Compared, split: Compared, conf: Agreement
 ) -> Outcome:
     drawn = pair.cross_fit or not pair.halved or bool(drawing(panel.methods, [pair]))
-    n = len(panel.problem)
-    nothing = PairSums(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
-    across = split.get((pair, measure), nothing) if drawn else whole[pair, measure]
-    seen = across if pair.cross_fit else whole[pair, measure]
+    across = _split(panel, pair, measure, split) if drawn else whole[pair, measure]
+    seen = rests_on(panel, pair, measure, whole, split)
     values = by_problem(panel, seen.mean)
     if gone := taken(pair, measure, conf):
         values = np.full_like(values, np.nan)
@@ -100,16 +101,32 @@ def _outcome(
     if measure.statistic in CORRECTED:
         halves = np.where(np.isfinite(values[:1]), by_problem(panel, across.mean), np.nan)
     both = np.isfinite(panel.methods[pair.a].score) & np.isfinite(panel.methods[pair.b].score)
+    n_traces = np.bincount(panel.problem[known], minlength=count)
+    n_sentences = np.bincount(panel.problem, seen.n_sentences, minlength=count).astype(np.int64)
     return Outcome(
         pair,
         measure,
-        values if _carried(pair, measure) else values[:1].copy(),
+        values if carried(pair, measure) else values[:1].copy(),
         halves,
-        np.bincount(panel.problem[known], minlength=count),
-        np.bincount(panel.problem, seen.n_sentences, minlength=count).astype(np.int64),
+        n_traces,
+        n_sentences,
         gone,
         float(seen.n_sentences.sum() / both.sum()) if both.any() else np.nan,
+        weights(values[0], n_sentences, n_traces, conf),
     )
+
+
+def rests_on(
+    panel: Panel, pair: Pair, measure: Measure, whole: Compared, split: Compared
+) -> PairSums:
+    """What a pair's value rests on: across halves where the two share rollouts."""
+    return _split(panel, pair, measure, split) if pair.cross_fit else whole[pair, measure]
+
+
+def _split(panel: Panel, pair: Pair, measure: Measure, split: Compared) -> PairSums:
+    n = len(panel.problem)
+    nothing = PairSums(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
+    return split.get((pair, measure), nothing)
 
 
 def by_problem(panel: Panel, values: Float[np.ndarray, "parts traces"]) -> ByProblem:

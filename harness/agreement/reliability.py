@@ -7,7 +7,7 @@ import polars as pl
 from jaxtyping import Bool, Float
 
 from harness.agreement.compare import Compared, Pair
-from harness.agreement.outcome import CORRELATED, ByProblem, by_problem, measures, taken
+from harness.agreement.outcome import CORRELATED, Outcome, by_problem, measures, taken
 from harness.agreement.panel.panel import MethodInfo, Panel
 from harness.agreement.settings import Agreement
 from harness.store import schema
@@ -60,10 +60,12 @@ def scaled(parts: np.ndarray) -> np.ndarray:
     return across * (1 - chance) / np.where(most > 0, most, np.nan)
 
 
-def means(parts: ByProblem) -> Float[np.ndarray, " parts"]:
-    """Means over the problems where all parts are defined."""
-    known = parts[:, np.isfinite(parts).all(0)]
-    return known.mean(1) if known.size else np.full(len(parts), np.nan)
+def means(outcome: Outcome) -> Float[np.ndarray, " parts"]:
+    """Means of what corrects for noise over the problems where all parts of it are defined."""
+    known = np.isfinite(outcome.split).all(0)
+    if not known.any():
+        return np.full(len(outcome.split), np.nan)
+    return np.average(outcome.split[:, known], axis=1, weights=outcome.weight[known])
 
 
 def reliable(own: Float[np.ndarray, "parts rows"], conf: Agreement) -> Bool[np.ndarray, " rows"]:

@@ -98,8 +98,8 @@ def weighted_tau(stand: Standing) -> Similarity:
 
 
 def depth(
-    size: Float[np.ndarray, "traces 1 1"], fraction: float | None, conf: Agreement
-) -> Float[np.ndarray, "traces 1 1"]:
+    size: Float[np.ndarray, " *traces"], fraction: float | None, conf: Agreement
+) -> Float[np.ndarray, " *traces"]:
     """How many of so many sentences are the top: of a fraction, else what topk takes for anchors.
 
     The latter are at least `top_least`, as k = 1 or 2 tells little (a detector of AUROC .95 reaches

@@ -1,26 +1,27 @@
 """The agreement frame: each pair of methods by each statistic under each control."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float
 
 from harness.agreement.compare import Compared, Pair, compared, halves, whole
 from harness.agreement.controls import Design, designs
 from harness.agreement.inference import estimate, mean
 from harness.agreement.outcome import CORRECTED, Outcome, drawing, measures, outcomes
-from harness.agreement.overall.concordance import summary
+from harness.agreement.overall.contrast import contrasts
+from harness.agreement.overall.summary import summary
 from harness.agreement.panel.layout import panels
 from harness.agreement.panel.notes import observed
 from harness.agreement.panel.panel import MethodInfo, Panel
-from harness.agreement.reliability import itself, lengthened, reliability
+from harness.agreement.reliability import itself, reliability
+from harness.agreement.rows.dots import by_problem
+from harness.agreement.rows.significance import significance
 from harness.agreement.settings import Agreement
-from harness.agreement.significance import significance
 from harness.agreement.statistics import Measure
 from harness.store import schema
 
@@ -34,6 +35,7 @@ class Agreed:
     agreement: pl.DataFrame
     by_problem: pl.DataFrame
     by_k: pl.DataFrame
+    by_correctness: pl.DataFrame
     summary: pl.DataFrame
     reliability: pl.DataFrame
     notes: pl.DataFrame
@@ -56,9 +58,10 @@ def agreement(
     `scores` by method: trace_id, sentence, score (higher = more of an anchor, NaN = undefined), and
     half_a and half_b, its scores on pairs of half samples, empty lists where it draws nothing; they
     are read piece by piece, and the half scores wait in temporary files.
-    `traces`: trace_id, problem_id, model. `covariates`: trace_id, sentence, method, score of at
-    least position, length, lexicon and headroom, as `harness.analysis.baselines` gives them;
-    position says which sentences there are. Rows that cannot be used are left out and noted.
+    `traces`: trace_id, problem_id, model, and correct where that is known. `covariates`: trace_id,
+    sentence, method, score of at least position, length, lexicon and headroom, as
+    `harness.analysis.baselines` gives them; position says which sentences there are. Rows that
+    cannot be used are left out and noted.
     In the frame, `n_sentences` counts those where both methods, their halves in most splits and the
     covariates are defined, `share` is theirs of all where both scores are; `n_traces` and
     `n_problems` count those with a value.
@@ -69,43 +72,40 @@ def agreement(
         found = [_agreed(panel, traits, conf) for panel in laid]
     empty = Agreed(
         *(pl.DataFrame(schema=dict(s)) for s in (
-            schema.AGREEMENT, schema.AGREEMENT_BY_PROBLEM, schema.AGREEMENT_BY_K, schema.SUMMARY,
-            schema.RELIABILITY,
+            schema.AGREEMENT, schema.AGREEMENT_BY_PROBLEM, schema.AGREEMENT_BY_K,
+            schema.AGREEMENT_BY_CORRECTNESS, schema.SUMMARY, schema.RELIABILITY,
         )),
         notes=refused,
     )  # fmt: skip
-    names = ("agreement", "by_problem", "by_k", "summary", "reliability", "notes")
-    frames = ([getattr(f, name) for f in (empty, *found)] for name in names)
+    frames = ([getattr(f, field.name) for f in (empty, *found)] for field in fields(Agreed))
     return Agreed(*(pl.concat(parts).fill_nan(None) for parts in frames))
 
 
 def _agreed(panel: Panel, traits: Mapping[str, MethodInfo], conf: Agreement) -> Agreed:
-    found, along, reliable = _outcomes(panel, traits, conf)
+    pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
+    table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
+    complete, split = _compared(panel, pairs, [*table, *curve], conf)
+    found = outcomes(panel, pairs, table, complete, split, conf)
     frame, dots = significance(panel, found, traits, conf), by_problem(panel, found)
     return Agreed(
         agreement=frame,
         by_problem=dots,
-        by_k=along,
+        by_k=by_k(panel, outcomes(panel, pairs, curve, complete, split, conf), conf),
+        by_correctness=contrasts(panel, pairs, table, complete, split, conf),
         summary=summary(panel, dots, traits, conf),
-        reliability=reliable,
+        reliability=reliability(panel, split, traits, conf),
         notes=observed(panel, frame, conf),
     )
 
 
-def _outcomes(
-    panel: Panel, traits: Mapping[str, MethodInfo], conf: Agreement
-) -> tuple[list[Outcome], pl.DataFrame, pl.DataFrame]:
-    """Outcomes and the frames by_k and reliability; what is known trace by trace ends here."""
-    pairs = [pair_of(panel, traits, a, b) for a, b in combinations(panel.methods, 2)]
+def _compared(
+    panel: Panel, pairs: Sequence[Pair], every: Sequence[Measure], conf: Agreement
+) -> tuple[Compared, Compared]:
+    """What is known trace by trace, of whole samples and of halves."""
     designed = designs(panel, conf)
-    table, curve = measures(conf), [Measure("topk", "none", f) for f in conf.fractions]
-    every = list(dict.fromkeys([*table, *curve]))
     direct = [pair for pair in pairs if not pair.cross_fit]
     complete = compared(whole(panel.methods), panel, direct, every, designed, conf)
-    split = halved(panel, pairs, every, designed, conf)
-    along = by_k(panel, outcomes(panel, pairs, curve, complete, split, conf), conf)
-    found = outcomes(panel, pairs, table, complete, split, conf)
-    return found, along, reliability(panel, split, traits, conf)
+    return complete, halved(panel, pairs, every, designed, conf)
 
 
 def pair_of(panel: Panel, traits: Mapping[str, MethodInfo], a: str, b: str) -> Pair:
@@ -145,44 +145,12 @@ def _main(measure: Measure, conf: Agreement) -> bool:
     return measure.fraction is None
 
 
-def by_problem(panel: Panel, found: Sequence[Outcome]) -> pl.DataFrame:
-    """The values that each row is the mean of, problems without value included."""
-    n, rows = len(panel.problems), np.arange(len(found))
-    names = {
-        "model": [panel.model for _ in found],
-        "a": [o.pair.a for o in found],
-        "b": [o.pair.b for o in found],
-        "statistic": [o.measure.statistic for o in found],
-        "control": [o.measure.control for o in found],
-    }
-    each = {k: pl.Series(v, dtype=pl.String).gather(np.repeat(rows, n)) for k, v in names.items()}
-    problem = pl.Series(panel.problems, dtype=pl.String).gather(np.tile(np.arange(n), len(found)))
-    numbers = {
-        "value": [shown(o) for o in found],
-        "n_traces": [o.n_traces for o in found],
-        "n_sentences": [o.n_sentences for o in found],
-    }
-    columns = each | {"problem_id": problem}
-    columns |= {k: pl.Series(np.concatenate([[], *v])) for k, v in numbers.items()}
-    kinds = schema.AGREEMENT_BY_PROBLEM
-    return pl.DataFrame(columns).select(pl.col(k).cast(kind) for k, kind in kinds.items())
-
-
-def shown(outcome: Outcome) -> Float[np.ndarray, " problems"]:
-    """One value a problem; a correlation across halves carried to whole samples."""
-    if not outcome.carried:
-        return outcome.seen[0]
-    across, a, b, _ = outcome.seen
-    known = np.isfinite(across)
-    own = [half[known].mean() if known.any() else np.nan for half in (a, b)]
-    return across * np.sqrt(np.prod(lengthened(np.array(own))))
-
-
 def by_k(panel: Panel, along: Sequence[Outcome], conf: Agreement) -> pl.DataFrame:
     """Chance-corrected overlap of the top fractions."""
     n = len(panel.problems)
     values = np.array([o.seen[0] for o in along]).reshape(-1, n)
-    value, bounds = estimate(values[None], mean, [conf.confidence], conf)
+    weights = np.array([o.weight for o in along]).reshape(-1, n)
+    value, bounds = estimate(values[None], mean, [conf.confidence], conf, weights)
     rows = [
         (panel.model, o.pair.a, o.pair.b, o.measure.fraction, v, *ends)
         for o, v, ends in zip(along, value, bounds[0], strict=True)

@@ -8,10 +8,9 @@ import polars as pl
 from jaxtyping import Float
 
 from harness.agreement.inference import interval
-from harness.analysis.enrichment import top
 from harness.claims.claim import Frames, Part, known, lacking
+from harness.claims.top import KEY, placed
 
-KEY = ["model", "problem_id", "trace_id", "sentence"]
 Sentences = Float[np.ndarray, " sentences"]
 
 
@@ -48,14 +47,11 @@ class Concentrated:
 
     def _by_problem(self, frames: Frames) -> dict[tuple[str, str], list[float]]:
         """The traces' differences by problem."""
-        of = {name: pl.col("method") == name for name in (self.selector, self.amount)}
         scores = frames.scores.drop_nulls("score")
-        signed = {self.selector: self.selector in frames.signed}
-        conf = frames.conf
-        placed = top(scores.filter(of[self.selector]), signed, conf.top_fraction)
-        amounts = scores.filter(of[self.amount]).select(*KEY, amount="score")
+        tops = placed(scores, [self.selector], frames)
+        amounts = scores.filter(method=self.amount).select(*KEY, amount="score")
         where = frames.sentences.select("trace_id", "sentence", "position", "n_tokens")
-        joined = placed.select(*KEY, "top").join(amounts, on=KEY)
+        joined = tops.select(*KEY, "top").join(amounts, on=KEY)
         joined = joined.join(where, on=["trace_id", "sentence"]).sort(KEY)
         found: dict[tuple[str, str], list[float]] = {}
         for (model, problem, _), part in joined.group_by(*KEY[:3], maintain_order=True):

@@ -8,10 +8,8 @@ import polars as pl
 from jaxtyping import Bool, Float
 
 from harness.agreement.inference import interval
-from harness.analysis.enrichment import top
 from harness.claims.claim import Frames, Part, known, lacking
-
-KEY = ["model", "problem_id", "trace_id", "sentence"]
+from harness.claims.top import KEY, placed
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +74,8 @@ def selected(frames: Frames, methods: Sequence[str], labels: pl.DataFrame) -> li
     """The traces of problems that have the kind, on the sentences that all methods score."""
     scores = frames.scores.filter(pl.col("method").is_in(list(methods))).drop_nulls("score")
     scores = scores.filter(pl.len().over(KEY) == len(methods))
-    signed = {name: name in frames.signed for name in methods}
-    placed = top(scores, signed, frames.conf.top_fraction)
-    wide = placed.pivot("method", on_columns=list(methods), index=KEY, values="top").drop_nulls()
+    tops = placed(scores, methods, frames)
+    wide = tops.pivot("method", on_columns=list(methods), index=KEY, values="top").drop_nulls()
     joined = wide.join(labels, on=["trace_id", "sentence"]).sort(KEY)
     having = joined.filter(pl.col("of_kind").any().over("model", "problem_id"))
     found: list[Selected] = []

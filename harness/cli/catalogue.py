@@ -18,10 +18,16 @@ from harness.core import (
     Embed,
     Evidence,
     Fittable,
+    Forbid,
+    Likelihood,
+    Mask,
     Read,
     ReadRollouts,
     ReadText,
+    Recycle,
+    RolloutText,
     Sentences,
+    Steer,
     Suppress,
     Want,
 )
@@ -113,9 +119,11 @@ def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
 
 _OTHER: Mapping[type[Want[Any]], str] = {
     Suppress: "passes over the trace with each sentence masked",
+    Likelihood: "log-probabilities of a text behind boundaries",
     ReadText: "texts read alone",
     ReadRollouts: "states of the rollouts' first sentences",
     Sentences: "continuations of rollouts cut at a sentence",
+    RolloutText: "texts of rollouts",
     Embed: "embeddings",
 }
 
@@ -130,14 +138,25 @@ def _pass(wants: Sequence[Want[Any]], condition: Condition) -> str:
         yields["attention"] = None
     if any(isinstance(w, Compare) and condition in (w.of, w.to) for w in wants):
         yields["distributions"] = None
-    changed = " with edits" if condition.edits else ""
-    changed += "".join(f" under {type(each).__name__.lower()}" for each in condition.under)
+    return f"a pass over the trace{_under(condition)} ({', '.join(yields)})"
+
+
+_DONE = {Mask: "masks", Steer: "steering", Forbid: "forbidden words", Recycle: "recycling"}
+
+
+def _under(condition: Condition) -> str:
+    """Who reads or writes, and what is done to text and model, where it is not as usual."""
     by = f" by {condition.checkpoint}" if condition.checkpoint else ""
-    return f"a pass over the trace{by}{changed} ({', '.join(yields)})"
+    done = ["edits"] if condition.edits else []
+    done += dict.fromkeys(_DONE[type(each)] for each in condition.under)
+    return by + (f" under {' and '.join(done)}" if done else "")
 
 
 def _rollout(want: Draw) -> str:
-    return "forced answers" if want.append and want.until == "answer" else _ROLLOUT[want.until]
+    forced = want.append and want.until == "answer"
+    what = "forced answers" if forced else _ROLLOUT[want.until]
+    behind = f" behind those of {want.of}" if want.of else ""
+    return what + behind + _under(want.condition)
 
 
 def _where(wants: Sequence[Want[Any]], arm: str) -> str:

@@ -1,7 +1,7 @@
 """What any engine does: turn requests for rollouts into token ids."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal, Protocol, runtime_checkable
@@ -12,7 +12,7 @@ from harness.models.conditions import Forbidden, Intervention
 from harness.models.model import Subject
 
 Finish = Literal["stop", "answer", "sentence", "length"]
-Interventions = Iterable[Intervention | type[Intervention]]
+Interventions = Sequence[Intervention | type[Intervention]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Request:
 
     Requests of one base stand together, so that engines compute its prefix once. `draws` number the
     rollouts; with `seed` they determine the noise. `max_length` caps prefix plus continuation.
-    `checkpoint` names who writes, as in `Condition`, and `under` what is done meanwhile.
+    `checkpoint` names who writes, as in `Condition`, and `under` what is done meanwhile. The first
+    `prompt` tokens are the prompt, for whoever reads what was written.
     """
 
     key: tuple[str, ...]
@@ -36,6 +37,7 @@ class Request:
     top_p: float
     checkpoint: str = ""
     under: tuple[Intervention, ...] = ()
+    prompt: int = 0
 
     @property
     def prefix(self) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ from harness.evidence.readers import READERS, Sources
 from harness.evidence.recorder import Recorder
 from harness.evidence.wants import answered, conditions
 from harness.store import rollouts as recorded
-from harness.store import tokens
+from harness.store.traces import kept_tokens
 
 Vectors = Mapping[tuple[str, str], np.ndarray]
 SMALL = Read(entropy=True, logprob=True)  # of every trace, whoever wants it
@@ -47,7 +47,7 @@ class Gatherer:
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
         folder = self.recorder.folder(trace.id)
-        small = tokens.kept(self.recorder.run, trace.id)
+        small = kept_tokens(self.recorder.run, trace.id)
         return Evidence(
             draws=self.recorder.sampling.draws,
             force=self.recorder.subject.conf.force,

@@ -39,7 +39,7 @@ def _of_checkpoint(
     ids, conditions = (*seen.prompt_ids, *seen.token_ids), [*by_condition]
     found: dict[tuple[Condition, Continuation], float] = {}
     for number, continuation, score in scores(who, ids, asked):
-        found[conditions[number], continuation] = score.logprob.sum(dtype=np.float64)
+        found[conditions[number], continuation] = float(score.logprob.sum(dtype=np.float64))
     return {
         want: np.array([found.get((_of(want, name), c), np.nan) for c in some])
         for want, some in continuations.items()

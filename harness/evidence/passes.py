@@ -188,20 +188,20 @@ def as_read(subject: Subject, name: str, trace: Trace) -> tuple[Subject, Trace]:
     if who is subject:
         return subject, trace
     ids = trace.token_ids[: trace.reasoning.stop]
-    same_meaning(subject, name, trace, ids)
+    same_meaning(subject, name, trace.id, ids)
     return who, replace(
         trace, prompt_ids=handed_over(subject, who, trace.prompt_ids), token_ids=ids
     )
 
 
-def same_meaning(subject: Subject, name: str, trace: Trace, ids: Sequence[int]) -> None:
+def same_meaning(subject: Subject, name: str, owner: str, ids: Sequence[int]) -> None:
     """Raises UserError for the first id that a checkpoint's tokenizer decodes differently."""
     who = subject.checkpoint(name)
     other = _foreign(subject, who, ids)
     if other is not None:
         here, there = (s.tokenizer.decode([other]) for s in (subject, who))
         raise UserError(
-            f"model.checkpoints.{name}: token {other} of {trace.id} is {there!r} to its "
+            f"model.checkpoints.{name}: token {other} of {owner} is {there!r} to its "
             f"tokenizer and {here!r} to the model's; only checkpoints of one tokenizer compare"
         )
 

@@ -11,6 +11,7 @@ from harness.core import (
     Cut,
     Embed,
     Evidence,
+    Likelihood,
     ReadRollouts,
     ReadText,
     RolloutText,
@@ -20,6 +21,7 @@ from harness.core import (
     Want,
 )
 from harness.evidence.costs import Costs
+from harness.evidence.likelihoods import likelihoods
 from harness.evidence.passes import gathered, suppressed
 from harness.evidence.recorder import Recorder
 from harness.evidence.rollout_readings import with_rollout_readings
@@ -27,7 +29,7 @@ from harness.evidence.wants import PASSES, conditions, rollouts_of
 from harness.models.embedder import embed
 from harness.models.forward import read_text
 from harness.store import rollouts as recorded
-from harness.store import tokens
+from harness.store.traces import keep_tokens
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def read_passes(
     recorder = sources.recorder
     with costs.spent(conditions(wanted), passes=1):
         have = gathered(recorder.subject, trace, have, wanted, sources.sampling)
-    tokens.keep(recorder.run, trace.id, have.reading)
+    keep_tokens(recorder.run, trace.id, have.reading)
     return have
 
 
@@ -63,6 +65,14 @@ def suppress_sentences(
             found = suppressed(sources.recorder.subject, trace, want)
         have = replace(have, answers={**have.answers, want: found})
     return have
+
+
+def read_likelihoods(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Likelihood], costs: Costs
+) -> Evidence:
+    """Texts behind all boundaries, on one cache a checkpoint."""
+    with costs.spent(wanted, passes=1):
+        return likelihoods(sources.recorder.subject, trace, have, wanted)
 
 
 def read_rollouts(
@@ -128,6 +138,7 @@ Reader = Callable[[Sources, Trace, Evidence, Sequence[Any], Costs], Evidence]
 READERS: tuple[tuple[type[Want[Any]] | UnionType, Reader], ...] = (  # in this order
     (PASSES, read_passes),
     (Suppress, suppress_sentences),
+    (Likelihood, read_likelihoods),
     (ReadRollouts, read_rollouts),
     (Sentences, rollout_sentences),
     (RolloutText, rollout_texts),

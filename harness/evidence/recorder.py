@@ -44,7 +44,7 @@ class Recorder:
     def rows(self, start: Start, done: Finished, *, whole: bool) -> Iterator[dict[str, Any]]:
         """The rows of a finished request; `whole`: what it continued is part of the rollout."""
         _owner, arm, boundary, chunk, *cut = done.request.key
-        written = (*done.request.prefix,)[len(start.prompt_ids) :]
+        written = done.request.prefix[done.request.prompt :]
         before = self.subject.decode(written)
         begun = done.request.extra if whole else ()
         for draw, ids, reason in zip(

@@ -120,11 +120,12 @@ def _request(
         draws=tuple(cut.draw for cut in cuts),
         seed=derive(sampling.seed, start.owner, arm, *number),
         until=want.until,
-        max_length=_cap(recorder, start, place, want, len(extra)),
+        max_length=_cap(recorder, place, want, len(extra)),
         temperature=sampling.temperature if want.temperature is None else want.temperature,
         top_p=sampling.top_p if want.top_p is None else want.top_p,
         checkpoint=recorder.subject.same(want.condition.checkpoint),
         under=place.under,
+        prompt=place.prompt,
     )
 
 
@@ -142,9 +143,9 @@ def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
             yield want.arm, want.boundary, Cut(cut.draw, cut.sentences[:made])
 
 
-def _cap(recorder: Recorder, start: Start, place: Prefix, draw: Draw, extra: int) -> int:
+def _cap(recorder: Recorder, place: Prefix, draw: Draw, extra: int) -> int:
     """Tokens in all, the same at every boundary but for answers and tokens that are asked for."""
-    cap = len(start.prompt_ids) + recorder.sampling.max_tokens
+    cap = place.prompt + recorder.sampling.max_tokens
     if draw.append:
         cap = place.cut + extra + recorder.sampling.answer_tokens
     return cap if draw.most is None else min(cap, place.cut + extra + draw.most)

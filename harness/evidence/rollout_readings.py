@@ -137,7 +137,7 @@ class Beginnings:
         """The first sentence; without one the token that closes, or each that ends a text."""
         who, written = self.subject.checkpoint(self.name), first.row["token_ids"]
         if first.ids:
-            same_meaning(self.subject, self.name, self.trace, first.ids)
+            same_meaning(self.subject, self.name, self.trace.id, first.ids)
             yield first.ids
         elif want.sampled and written:
             yield handed_over(self.subject, who, written[:1])
@@ -162,8 +162,8 @@ def _with(
                 found[n] = some[0].states[want.layer]
         states[want.layer, want.condition] = found
     if want.sampled:
-        sums = [_any([score.logprob.sum(dtype=np.float64) for score in some]) for some in there]
-        mins = [_any([score.logprob.min() for score in some]) for some in there]
+        sums = [_any([float(score.logprob.sum()) for score in some]) for some in there]
+        mins = [_any([float(score.logprob.min()) for score in some]) for some in there]
         total[want.condition], least[want.condition] = np.array(sums), np.array(mins)
     return replace(rollouts, states=states, sampled=total, least=least)
 

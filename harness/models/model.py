@@ -9,10 +9,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import TemplateError
-
 from harness.core import Problem, UserError
 from harness.models.weights import loaded, located
+from harness.text.masking import printable
 
 BEGINNING = 1 << 20  # bytes of each file by which checkpoints of one shape are told apart
 
@@ -157,11 +156,13 @@ class Subject:
         chat = [{"role": "user", "content": question}]
         write = self.tokenizer.apply_chat_template
         try:
-            return self.encode(str(write(chat, tokenize=False, add_generation_prompt=True)))
-        except TemplateError as error:
+            text = str(write(chat, tokenize=False, add_generation_prompt=True))
+        except Exception as error:  # a template is a program of its own
+            said = printable(f"{type(error).__name__}: {error}")
             raise UserError(
-                f"model.path: the chat template fails ({error}); set model.prompt"
+                f"model.path: the chat template fails ({said:.200}); set model.prompt"
             ) from None
+        return self.encode(text)
 
     def encode(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Token ids of a text; `special` lets the tokenizer add its own marks."""

@@ -12,6 +12,7 @@ from harness.cli.assumptions import Assumptions
 from harness.core import (
     Detector,
     Draw,
+    Likelihood,
     Problem,
     ReadRollouts,
     ReadText,
@@ -157,7 +158,8 @@ def _sampling(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator
             return 1 + _sentence(trace)  # the token that begins the next one
         return float(len(trace.prompt_ids) + len(trace.token_ids) - request.cut)
 
-    draws = [want for want in wanted if isinstance(want, Draw)]
+    # What goes on behind other rollouts is counted as if it began at the boundary, too.
+    draws = [replace(want, of="") for want in wanted if isinstance(want, Draw)]
     return _asked(work.recorder, start_of(trace), draws, length)
 
 
@@ -190,6 +192,10 @@ def _reading(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[
         passes = masked * (1 + len(trace.sentences))
         read = masked * (length + after)  # what stands before a sentence is read once
         yield "passes with a sentence masked", Load(passes=passes, read=read)
+    for want in (want for want in wanted if isinstance(want, Likelihood)):
+        n = len(trace.sentences) + 1 if want.boundaries is None else len(want.boundaries)
+        text = len(work.recorder.subject.encode(want.append + want.text))
+        yield "texts behind boundaries", Load(passes=1, read=length + n * text)
     if begun := [want for want in wanted if isinstance(want, ReadRollouts)]:
         rollouts = len(begun) * work.recorder.sampling.draws
         read = length + rollouts * _sentence(trace)

@@ -2,14 +2,14 @@
 
 import json
 import random
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.core import Problem, UserError
-from harness.text.answers import same
+from harness.text.answers import PATTERN, same
+from harness.text.patterns import compiled
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,7 @@ class Jsonl:
         """All problems to evaluate, then the references; raises UserError naming a bad line."""
         rows = read(self.path)
         problems = [self._problem(index, row) for index, row in enumerate(rows)]
-        places: dict[str, str] = {}
-        for row, problem in zip(rows, problems, strict=True):
-            first = places.setdefault(problem.id, row.where)
-            if first != row.where:
-                raise UserError(f"{row.where}: id {problem.id!r} was used before, in {first}")
+        check_ids(rows, problems)
         return assign_roles(problems, self.limit, self.reference, self.seed)
 
     def correct(self, problem: Problem, answer: str) -> bool:
@@ -53,6 +49,20 @@ class Jsonl:
         solution = row.text("solution") if row.has("solution") else None
         question, answer = row.text("question"), row.text("answer")
         return Problem(id, question, answer, solution, self.name, "evaluate")
+
+
+def check_ids(rows: Sequence["Row"], problems: Sequence[Problem]) -> None:
+    """Raise UserError for an id that was used before, or would be the same name on other disks."""
+    places: dict[str, tuple[str, str]] = {}
+    for row, problem in zip(rows, problems, strict=True):
+        first, where = places.setdefault(problem.id.casefold(), (problem.id, row.where))
+        if where != row.where and first == problem.id:
+            raise UserError(f"{row.where}: id {problem.id!r} was used before, in {where}")
+        if where != row.where:
+            raise UserError(
+                f"{row.where}: id {problem.id!r} differs from {first!r} in {where} by case alone, "
+                "which some file systems do not tell apart; rename one"
+            )
 
 
 @dataclass(frozen=True)
@@ -73,9 +83,12 @@ class Row:
             raise UserError(f"{self.where}: {key} is missing; a row needs question and answer")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise UserError(f"{self.where}: {key} must be text or a number, got {value!r:.60}")
-        if not str(value).strip():
+        text = str(value).strip()
+        if not text:
             raise UserError(f"{self.where}: {key} is empty")
-        return str(value).strip()
+        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise UserError(f"{self.where}: {key} holds half a surrogate pair, which is no text")
+        return text
 
 
 def read(path: str | None) -> list[Row]:
@@ -104,7 +117,7 @@ def read(path: str | None) -> list[Row]:
 def _row(where: str, line: str) -> Row:
     try:
         values = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also an integer of thousands of digits
         # Its own place in the text is always line 1: the one in the file is known.
         raise UserError(f"{where}: broken JSON ({str(error).partition(': line')[0]})") from None
     if not isinstance(values, dict):
@@ -138,9 +151,5 @@ def check_counts(limit: int | None, reference: int) -> None:
 
 def check_pattern(pattern: str) -> None:
     """Raise UserError for a pattern that cannot find an answer."""
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise UserError(f"problems.pattern: no regular expression ({error})") from None
-    if pattern and groups < 1:
+    if pattern and compiled(pattern, PATTERN).groups < 1:
         raise UserError("problems.pattern: put the answer in a group, as in 'answer is (.+)'")

@@ -68,12 +68,13 @@ def said_of(files: Sequence[Path]) -> Iterator[str]:
         yield f"unchecked: {which}, of an older run or made elsewhere"
 
 
-TRACE = ("trace_id", "problem_id", "model")
+TRACE = ("trace_id", "problem_id", "model", "correct")
 FILES = 256  # of tokens in memory at once, one a trace
 FRAMES = {  # of a run, by what agreement calls them
     "agreement": "agreement",
     "agreement_by_problem": "by_problem",
     "agreement_by_k": "by_k",
+    "agreement_by_correctness": "by_correctness",
     "summary": "summary",
     "reliability": "reliability",
 }
@@ -105,15 +106,14 @@ def _describe(
     sentences = table(run, "sentences")
     signed = {name: bool(s["signed"]) for name, s in status.items()}
     kinds, told = _kinds(sentences), given(run, sentences)
-    enriched = [pl.DataFrame(schema=dict(schema.ENRICHMENT))]
+    traces = table(run, "traces").select(TRACE)
     found: list[dict[str, Any]] = []
     for name, frame in scores.items():
         placed = frame.collect()
         if len(placed):
-            enriched.append(enrichment(placed, sentences, signed, conf))
             row = _method(name, placed, status.get(name, {}), kinds)
             found.append(row | {"given_truth": name in told})
-    write_frame(run / "enrichment.parquet", pl.concat(enriched))
+    write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
     write_frame(run / "methods.parquet", methods)
 

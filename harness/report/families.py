@@ -1,17 +1,17 @@
 """How much the detectors of two families, or of one, have in common: one number each."""
 
 from collections.abc import Collection, Mapping
-from itertools import combinations_with_replacement
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from harness.agreement import Agreement
+from harness.agreement import Agreement, MethodInfo
 from harness.agreement.inference import interval
-from harness.report.findings import STATISTICS
+from harness.agreement.overall.families import families as measured
 from harness.store import schema
 from harness.store.files import rows
+
+ALL = "family_"  # measures over all families at once
 
 
 def families(
@@ -25,42 +25,23 @@ def families(
     `by_problem` as schema.AGREEMENT_BY_PROBLEM; `family` of the detectors that count. Two of which
     one is a variant of the other, or both of a third, are no pair: they differ by options alone.
     """
+    traits = {name: MethodInfo(of, signed=False, arms=frozenset()) for name, of in family.items()}
     root = {name: _root(name, family, variants) for name in family}
-    known = by_problem.filter(
-        pl.col("a").is_in(list(family)),
-        pl.col("b").is_in(list(family)),
-        pl.col("statistic").is_in(STATISTICS),
-        pl.col("a").replace(root) != pl.col("b").replace(root),
-    ).fill_nan(None)
-    of = known.with_columns(
-        first=pl.col("a").replace_strict(family), second=pl.col("b").replace_strict(family)
-    ).drop_nulls("value")
-    found = [
-        row
-        for first, second in combinations_with_replacement(dict.fromkeys(family.values()), 2)
-        for row in _rows(of, first, second, conf)
-    ]
-    return rows(found, schema.FAMILIES)
+    apart = by_problem.filter(pl.col("a").replace(root) != pl.col("b").replace(root))
+    found: list[dict[str, Any]] = []
+    for (model,), dots in apart.group_by("model", maintain_order=True):
+        for measure, statistic, control, values, pairs in measured(dots, list(family), traits):
+            if measure.startswith(ALL):
+                continue
+            low, high = interval(values, conf)
+            where = {"model": model, "measure": measure, "statistic": statistic}
+            numbers = {"control": control, "value": values.mean(), "low": low, "high": high}
+            counts = {"n_pairs": pairs, "n_problems": len(values)}
+            found.append(where | numbers | counts)
+    return rows(found, schema.FAMILIES).fill_nan(None)
 
 
 def _root(name: str, names: Collection[str], variants: Collection[str]) -> str:
     """The method that a variant is one of, itself if it is none."""
     before = [other for other in names if name.startswith(f"{other}_")]
     return min(before, key=len) if name in variants and before else name
-
-
-def _rows(of: pl.DataFrame, first: str, second: str, conf: Agreement) -> list[dict[str, Any]]:
-    """The rows of two families, by model, statistic and control."""
-    one = (pl.col("first") == first) & (pl.col("second") == second)
-    other = (pl.col("first") == second) & (pl.col("second") == first)
-    found: list[dict[str, Any]] = []
-    keys = ["model", "statistic", "control"]
-    for key, part in of.filter(one | other).group_by(*keys, maintain_order=True):
-        means = part.group_by("problem_id", maintain_order=True).agg(pl.col("value").mean())
-        values = means["value"].to_numpy()
-        low, high = interval(values, conf)
-        row = {"first": first, "second": second, "value": float(values.mean())}
-        ends = {"low": low, "high": high} if np.isfinite(low) else {}
-        counts = {"n_pairs": part.select("a", "b").n_unique(), "n_problems": len(values)}
-        found.append(dict(zip(keys, key, strict=True)) | row | ends | counts)
-    return found

@@ -108,7 +108,7 @@ def read(run: Path) -> Source:
         variants=variants(methods.filter(pl.col("family") != BASELINE)["method"], targets(run)),
         by_problem=table(run, "agreement_by_problem"),
         by_k=optional(run, "agreement_by_k"),
-        enrichment=optional(run, "enrichment"),
+        enrichment=raw(optional(run, "enrichment")),
     )
 
 
@@ -123,6 +123,11 @@ def table(run: Path, name: str) -> pl.DataFrame:
 def optional(run: Path, name: str) -> pl.DataFrame:
     """One parquet file of the run, or an empty frame."""
     return table(run, name) if (run / f"{name}.parquet").is_file() else pl.DataFrame()
+
+
+def raw(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows without control, all where a frame knows no controls."""
+    return frame.filter(control=RAW) if "control" in frame.columns else frame
 
 
 def targets(run: Path) -> dict[str, str]:

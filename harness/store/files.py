@@ -18,13 +18,16 @@ from harness.core import UserError
 from harness.store.digests import BLANK, FIELD, sealed
 from harness.store.reading import scan_frames
 
+# Names of devices on Windows, whatever follows the first dot.
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+
 
 def slug(name: str) -> str:
     """A file name for an id: unsafe characters replaced, told apart by a digest."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80]
-    return (
-        safe if name and safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    )
+    if name and safe == name and not _RESERVED.fullmatch(safe):
+        return safe
+    return f"{safe}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 @contextmanager

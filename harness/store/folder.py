@@ -16,6 +16,7 @@ from harness.store.files import write_yaml, writing
 from harness.store.leases import lock
 from harness.store.reading import damaged, read_yaml
 from harness.store.traces import COMPLETE
+from harness.text.masking import masked_values
 
 PACKAGES = ("anchor-harness", "torch", "transformers", "polars", "numpy", "hydra-core")
 FILE = "run.yaml"
@@ -76,7 +77,7 @@ def make(
     if path.exists():
         return
     content: dict[str, Any] = {
-        **values,
+        **masked_values(values),
         "identity": dict(identity),
         "revision": revision,
         **provenance(),

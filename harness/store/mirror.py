@@ -13,6 +13,7 @@ import yaml
 from harness.core import UserError
 from harness.core.config import check
 from harness.store.files import write_bytes
+from harness.text.masking import masked, printable
 
 EVERY = 30.0  # seconds of finished files at risk
 AT_ONCE = 256  # files fetched together
@@ -34,8 +35,8 @@ class Mirror:
         except UserError:
             raise
         except Exception as error:  # each store has errors of its own
-            said = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UserError(f"mirror: {self.url} fails ({said:.300})") from None
+            said = masked(printable(f"{type(error).__name__}: {error}"), [self.url])
+            raise UserError(f"mirror: {masked(self.url)} fails ({said:.300})") from None
 
     def check(self, run: str, now: Mapping[str, Any], *, overwrite: bool) -> None:
         """Raise UserError if the store cannot be read or holds another run of that name."""
@@ -44,7 +45,7 @@ class Mirror:
         if there is None:
             return
         if overwrite:
-            raise UserError(f"overwrite: {self.url} keeps {run}; choose another run=NAME")
+            raise UserError(f"overwrite: {masked(self.url)} keeps {run}; choose another run=NAME")
         before = yaml.safe_load(there)["identity"]
         keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
         if keys:
@@ -101,6 +102,11 @@ class Place:
         """Copy here what the folder lacks."""
         found = self.system.find(self.root, detail=True) if self.system.exists(self.root) else {}
         names = {path: path[len(self.root) :].lstrip("/") for path in sorted(found)}
+        for name in names.values():
+            if not name or ".." in name.split("/") or "\\" in name or Path(name).is_absolute():
+                raise UserError(
+                    f"mirror: {masked(self.root)} holds {name!r:.80}, outside of the run"
+                )
         lacking = [path for path, name in names.items() if not (folder / name).exists()]
         for i in range(0, len(lacking), AT_ONCE):
             for path, content in self.system.cat(lacking[i : i + AT_ONCE]).items():

@@ -132,6 +132,7 @@ AGREEMENT_BY_PROBLEM = {
     "value": pl.Float64,
     "n_traces": pl.Int32,
     "n_sentences": pl.Int32,
+    "weight": pl.Float64,
 }
 AGREEMENT_BY_K = {
     "model": pl.String,
@@ -142,14 +143,30 @@ AGREEMENT_BY_K = {
     "low": pl.Float64,
     "high": pl.Float64,
 }
+AGREEMENT_BY_CORRECTNESS = {  # of a pair in correct and in incorrect traces
+    "model": pl.String,
+    "a": pl.String,
+    "b": pl.String,
+    "statistic": pl.String,
+    "control": pl.String,
+    "correct": pl.Float64,
+    "incorrect": pl.Float64,
+    "difference": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_correct": pl.Int32,
+    "n_incorrect": pl.Int32,
+}
 SUMMARY = {
     "model": pl.String,
     "measure": pl.String,
+    "statistic": pl.String,
     "control": pl.String,
     "value": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
     "chance": pl.Float64,
+    "n_pairs": pl.Int32,
     "n_problems": pl.Int32,
 }
 RELIABILITY = {
@@ -186,16 +203,17 @@ ENRICHMENT = {
     "model": pl.String,
     "method": pl.String,
     "category": pl.String,
+    "control": pl.String,
     "value": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
+    "p": pl.Float64,
     "n_problems": pl.Int32,
     "n_sentences": pl.Int32,
 }
 FAMILIES = {  # detectors of two families, or of one, with one another
     "model": pl.String,
-    "first": pl.String,
-    "second": pl.String,
+    "measure": pl.String,
     "statistic": pl.String,
     "control": pl.String,
     "value": pl.Float64,

@@ -1,13 +1,13 @@
-"""Traces of a run folder: written as three tables, read as they were."""
+"""Traces of a run folder: written as three tables, read as they were; what is kept of passes."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
-from harness.core import Problem, Sentence, Trace, UserError
+from harness.core import Problem, Reading, Sentence, Trace, UserError
 from harness.store import schema
-from harness.store.files import rows
+from harness.store.files import rows, slug, write_frame
 from harness.store.reading import read_frame
 
 COMPLETE = "traces.parquet"  # written last: it says that the traces are there
@@ -82,3 +82,30 @@ def sentence_frame(traces: Sequence[Trace]) -> pl.DataFrame:
         for i, s in enumerate(trace.sentences)
     ]
     return rows(every, schema.SENTENCES)
+
+
+def keep_tokens(run: Path, trace_id: str, reading: Reading) -> None:
+    """Write entropy and log p, one row a token, unless they are there or were not read."""
+    path = tokens_file(run, trace_id)
+    if path.exists() or reading.entropy is None or reading.logprob is None:
+        return
+    n = len(reading.entropy)
+    columns = {"entropy": reading.entropy, "logprob": reading.logprob}
+    frame = pl.DataFrame(
+        {"trace_id": [trace_id] * n, "token": range(n), **columns}, schema=dict(schema.TOKENS)
+    )
+    write_frame(path, frame)
+
+
+def kept_tokens(run: Path, trace_id: str) -> Reading | None:
+    """Entropy and log p from an earlier pass, None where there was none."""
+    path = tokens_file(run, trace_id)
+    if not path.exists():
+        return None
+    frame = read_frame(path, schema.TOKENS)
+    return Reading(frame["entropy"].to_numpy(), frame["logprob"].to_numpy())
+
+
+def tokens_file(run: Path, trace_id: str) -> Path:
+    """Where they lie."""
+    return run / "tokens" / f"{slug(trace_id)}.parquet"

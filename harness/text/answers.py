@@ -8,19 +8,23 @@ from functools import lru_cache
 from harness.core import NO_ANSWER
 from harness.text.math_verify import worker
 from harness.text.normalise import clean, comparable, number
+from harness.text.patterns import compiled, matches
 
+PATTERN = "problems.pattern"
 _BRACES = re.compile(r"\\boxed\s*\{|(?<!\\)[{}]")
 
 
 def extract(text: str, pattern: str) -> str | None:
     r"""The last `\boxed{…}` with balanced braces and something in it, else the last match.
 
-    `pattern` is a regular expression whose group 1 is the answer; empty means none.
+    `pattern` is a regular expression whose group 1 is the answer; empty means none. Raises
+    UserError where its search takes too long.
     """
     boxed = _last_boxed(text)
     if boxed is not None or not pattern:
         return boxed
-    found = [match.group(1) for match in re.finditer(pattern, text)]
+    ready = compiled(pattern, PATTERN)
+    found = [match.group(1) for match in matches(ready, text, PATTERN)]
     return next((answer.strip() for answer in reversed(found) if answer), None)
 
 

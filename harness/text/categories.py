@@ -1,16 +1,16 @@
 """What a sentence does in a trace, by rules over its words: the functions of Thought Anchors."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from harness.core import UserError
+from harness.text.patterns import compiled, matches
 
+RULES = "labels.rules"
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -43,10 +43,7 @@ class Labels:
 
     def __post_init__(self) -> None:
         for rule in self.rules:
-            try:
-                re.compile(rule.pattern)
-            except re.error as error:
-                raise UserError(f"labels.rules: {rule.pattern} is no pattern ({error})") from None
+            compiled(rule.pattern, RULES, ignore_case=True)
 
     def of(self, texts: Sequence[str]) -> list[str | None]:
         """The category of each sentence of a trace; None where there are no rules."""
@@ -59,13 +56,14 @@ class Labels:
     def _of(self, text: str, position: float, before: str | None) -> str | None:
         for rule, pattern in self._compiled:
             placed = rule.since < position <= rule.until
-            if placed and (not rule.follows or before in rule.follows) and pattern.search(text):
+            placed = placed and (not rule.follows or before in rule.follows)
+            if placed and next(matches(pattern, text, RULES), None):
                 return rule.category
         return self.otherwise if self.rules else None
 
     @cached_property
-    def _compiled(self) -> list[tuple[Rule, re.Pattern[str]]]:
-        return [(rule, re.compile(rule.pattern, re.IGNORECASE)) for rule in self.rules]
+    def _compiled(self) -> list[tuple[Rule, Any]]:
+        return [(rule, compiled(rule.pattern, RULES, ignore_case=True)) for rule in self.rules]
 
 
 def _folded(text: str) -> str:

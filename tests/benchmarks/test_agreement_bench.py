@@ -16,7 +16,7 @@ from scipy import stats
 from harness.agreement import MethodInfo, agreement
 from harness.agreement.panel.blocks import blocks
 from harness.agreement.ranks import standing
-from harness.agreement.statistics import Measure, likeness
+from harness.agreement.statistics import Measure, similarity
 from tests.harness.comparing import load
 
 METHODS, DRAWING, SPLITS = 10, 4, 20
@@ -93,7 +93,7 @@ def timed(traces, folder):
 def test_all_pairs_and_controls(enabled, tmp_path):
     """Time and memory of the whole, and that time grows with the traces and no faster."""
     part, short, little = timed(FULL // 5 if enabled else TINY, tmp_path)
-    assert len(part.agreement) == METHODS * (METHODS - 1) // 2 * 11
+    assert len(part.agreement) == METHODS * (METHODS - 1) // 2 * 19
     if enabled:
         whole, long, most = timed(FULL, tmp_path)
         for traces, seconds, memory in ((FULL // 5, short, little), (FULL, long, most)):
@@ -125,7 +125,7 @@ def together(values):
         scores = block.rows(flat)
         stand = standing(scores, block.inside)
         for name in total:
-            found = likeness(Measure(name, "none", None), scores, stand, CONF)
+            found = similarity(Measure(name, "none", None), scores, stand, CONF)
             total[name] += found.value[:, first, second].sum(0)
     return np.concatenate([t / traces for t in total.values()])
 

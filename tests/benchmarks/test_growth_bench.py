@@ -69,7 +69,7 @@ def scored(subject: Subject, trace: Trace, judge: Detector) -> None:
     have = Evidence(1, "", tuple(problem(n) for n in range(1, 21)))
     while todo := [want for want in wants(judge, trace, have) if not answered(want, have)]:
         passes = [w for w in todo if not isinstance(w, ReadText | Suppress)]
-        have = gathered(subject, trace, have, passes) if passes else have
+        have = gathered(subject, trace, have, passes, (1.0, 1.0)) if passes else have
         texts = {w: read_text(subject, w) for w in todo if isinstance(w, ReadText)}
         hidden = {w: suppress(subject, trace, w) for w in todo if isinstance(w, Suppress)}
         have = replace(have, answers={**have.answers, **texts, **hidden})

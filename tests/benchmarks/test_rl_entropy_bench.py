@@ -68,11 +68,11 @@ def plain_entropy(subject: Subject, trace: Trace) -> np.ndarray:
 
 
 def ours(subject: Subject, trace: Trace) -> Evidence:
-    return gathered(subject, trace, NONE, [Read(entropy=True, logprob=True)])
+    return gathered(subject, trace, NONE, [Read(entropy=True, logprob=True)], (1.0, 1.0))
 
 
 def compared(subject: Subject, trace: Trace) -> Evidence:
-    return gathered(subject, trace, NONE, [Compare(Condition(""), Condition(""))])
+    return gathered(subject, trace, NONE, [Compare(Condition(""), Condition(""))], (1.0, 1.0))
 
 
 def best(functions: dict[str, Callable[[], object]]) -> dict[str, float]:

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import harness
 from harness import __main__
+from harness.store.reading import read_json
 
 PAGE = Path(harness.__file__).parents[1] / "docs" / "adding.md"
+EXAMPLES = ("rl_sentence", "early_answer", "look_ahead")
 FILES = dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
 
 
@@ -42,6 +45,8 @@ def test_the_page_has_its_files():
         "my/problems/olympiad.yaml",
         "my/problems/sums.yaml",
         "my/sums.py",
+        *(f"my/{name}.py" for name in EXAMPLES),
+        *(f"my/method/{name}.yaml" for name in EXAMPLES),
     }
 
 
@@ -75,3 +80,19 @@ def test_the_problem_set_runs(folder: Path, tiny: Path):
     done = told(folder, *choices, *model, "run=sums", "report.dpi=50", "agreement.draws=20")
     assert done.returncode == 0, done.stderr
     assert (folder / "results" / "sums" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_detectors_of_conditions_run(folder: Path):
+    choices = [f"method=[{','.join(EXAMPLES)}]", "problems.limit=2", "problems.reference=5"]
+    done = told(folder, *choices, "sampling.draws=6", "run=changed", "report.dpi=50")
+    assert done.returncode == 0, done.stderr
+    run = folder / "results" / "changed"
+    for name in EXAMPLES:
+        scores = pl.read_parquet(run / "scores" / f"{name}.parquet")["score"]
+        assert scores.is_not_nan().mean() > 0.5, name
+        assert scores.fill_nan(0.0).abs().max() > 0, name
+    every = [read_json(path) for path in run.glob("rollouts/*/arms.json")]
+    arms = next(each for each in every if "rl_first" in each)
+    assert arms["rl_first"]["checkpoint"] == "rl"
+    assert (arms["rl_behind"]["of"], arms["rl_behind"]["checkpoint"]) == ("rl_first", "")

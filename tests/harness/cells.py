@@ -61,7 +61,7 @@ OTHERS = {
         "true .3": {"rho": 0.3},
         "true .5": {"rho": 0.5},
         "true -.5": {"rho": -0.5},
-        "disjoint anchors": {"anchors": "disjoint", "top": 0.23},
+        "disjoint anchors": {"anchors": "disjoint", "top": 0.15},
     }.items()
     for pair, noise in (("deterministic ~ .5", (0.0, HALF)), ("both .5", (HALF, HALF)))
     for n in (20, 50)

@@ -155,4 +155,5 @@ def problems_of(agreement: pl.DataFrame, n_problems: int) -> pl.DataFrame:
         )
         for i in range(n_problems)
     ]
-    return pl.concat(parts).select(list(schema.AGREEMENT_BY_PROBLEM))
+    whole = pl.concat(parts).with_columns(weight=pl.lit(1.0))
+    return whole.select(list(schema.AGREEMENT_BY_PROBLEM))

@@ -12,7 +12,7 @@ from harness.agreement.compare import Pair, compared, halves, whole
 from harness.agreement.controls import designs
 from harness.agreement.outcome import measures, outcomes
 from harness.agreement.panel.panel import Panel, Vectors
-from harness.agreement.significance import significance
+from harness.agreement.rows.significance import significance
 from tests.harness.comparing import load, one
 
 DRAWS, SPLITS = 20, 6
@@ -86,7 +86,15 @@ def panel(shape: Shape, rng: np.random.Generator) -> Panel:
     if shape.grams:
         nothing = np.empty((0, len(trace)), np.float32)
         methods["gram_coverage"] = Vectors(grams, nothing, nothing)
-    return Panel("m", tuple(map(str, range(shape.problems))), problem, trace, methods, known)
+    return Panel(
+        "m",
+        tuple(map(str, range(shape.problems))),
+        problem,
+        trace,
+        methods,
+        known,
+        np.full(len(problem), -1),
+    )
 
 
 def headroom(shape: Shape, place, trace, rng):

@@ -1,16 +1,12 @@
-"""Agreement of all detectors at once, and of those of one family against the rest."""
+"""Agreement of all detectors at once."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import polars as pl
 from jaxtyping import Float, Int
 
-from harness.agreement.inference import estimate, mean
-from harness.agreement.panel.panel import MethodInfo, Panel, is_detector
+from harness.agreement.panel.panel import MethodInfo, Panel
 from harness.agreement.ranks import ranked
-from harness.agreement.settings import Agreement
-from harness.store import schema
 
 Scores = Float[np.ndarray, "methods sentences"]
 Trace = Int[np.ndarray, " sentences"]
@@ -62,30 +58,10 @@ def _share(score: Float[np.ndarray, " sentences"], trace: Trace, traces: int) ->
     return (ranked(score, trace, known)[0] - 0.5) / n[trace]
 
 
-def summary(
-    panel: Panel, dots: pl.DataFrame, traits: Mapping[str, MethodInfo], conf: Agreement
-) -> pl.DataFrame:
-    """The frame schema.SUMMARY: W and alpha of all detectors, and their families, over problems.
-
-    A detector that is defined nowhere takes no part. Scores of signed detectors beside unsigned
-    ones count by their size.
-    """
-    names = [
-        n for n, v in panel.methods.items() if is_detector(n, traits) and np.isfinite(v.score).any()
-    ]
-    found = [*_overall(panel, names, traits), *_families(dots, names, traits)]
-    rows = []
-    for measure, control, values, chance in found:
-        known = values[np.isfinite(values)]
-        value, bounds = estimate(values[None, None], mean, [conf.confidence], conf)
-        rows.append((panel.model, measure, control, value[0], *bounds[0, 0], chance, len(known)))
-    return pl.DataFrame(rows, schema=dict(schema.SUMMARY), orient="row")
-
-
-def _overall(
+def concordance(
     panel: Panel, names: Sequence[str], traits: Mapping[str, MethodInfo]
-) -> list[tuple[str, str, np.ndarray, float]]:
-    """W and alpha, one value a problem."""
+) -> list[tuple[str, np.ndarray, float]]:
+    """W and alpha with their names: one value a problem, and what chance gives."""
     if len(names) < 2:
         return []
     signed = [n in traits and traits[n].signed for n in names]
@@ -97,37 +73,10 @@ def _overall(
         ("krippendorff_alpha", krippendorff_alpha(scores, panel.trace), 0.0),
     )
     n = len(panel.problems)
-    return [(name, "none", _means(panel.problem, v, n), chance) for name, v, chance in found]
+    return [(name, _means(panel.problem, v, n), chance) for name, v, chance in found]
 
 
 def _means(index: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
     known = np.isfinite(values)
     number = np.bincount(index[known], minlength=n)
     return np.bincount(index[known], values[known], minlength=n) / np.where(number, number, np.nan)
-
-
-def _families(
-    dots: pl.DataFrame, names: Sequence[str], traits: Mapping[str, MethodInfo]
-) -> list[tuple[str, str, np.ndarray, float | None]]:
-    """Mean Spearman of pairs of one family, of two, and their difference, by control."""
-    family = {n: traits[n].family for n in names if n in traits}
-    rows = dots.filter(
-        (pl.col("statistic") == "spearman"),
-        pl.col("a").is_in(list(family)),
-        pl.col("b").is_in(list(family)),
-    ).fill_nan(None)
-    same = pl.col("a").replace_strict(family) == pl.col("b").replace_strict(family)
-    value = pl.col("value")
-    found = []
-    for (control,), part in rows.group_by("control", maintain_order=True):
-        means = part.group_by("problem_id", maintain_order=True).agg(
-            family_within=value.filter(same).mean(), family_between=value.filter(~same).mean()
-        )
-        means = means.with_columns(
-            family_contrast=pl.col("family_within") - pl.col("family_between")
-        )
-        found += [
-            (name, str(control), means[name].fill_null(np.nan).to_numpy(), 0.0)
-            for name in means.columns[1:]
-        ]
-    return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from harness.agreement.panel.halves import Stored, pieces, store
 from harness.agreement.panel.notes import HALVES, accepted, marked
@@ -101,4 +101,12 @@ def _panel(
         trace=cells["trace_id"].rle_id().cast(pl.Int64).to_numpy(),
         methods={name: column.vectors(within) for name, column in columns.items()},
         covariates={name: values[within] for name, values in known.items()},
+        correct=_correct(traces),
     )
+
+
+def _correct(traces: pl.DataFrame) -> Int[np.ndarray, " traces"]:
+    """Whether each trace's answer is right, -1 where that is not known."""
+    if "correct" not in traces.columns:
+        return np.full(len(traces), -1)
+    return traces["correct"].cast(pl.Int64).fill_null(-1).to_numpy()

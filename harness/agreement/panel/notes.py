@@ -68,6 +68,9 @@ def observed(panel: Panel, table: pl.DataFrame, conf: Agreement) -> pl.DataFrame
     found = [*_methods(panel), *_pairs(panel, table), *_wording(panel, conf)]
     if len(panel.problems) == 1:
         found.append({"reason": "one problem only: nothing can be inferred", "count": 1})
+    if conf.weights != "equal":
+        reason = f"agreement.weights={conf.weights}: problems count by the information they hold"
+        found.append({"reason": reason, "count": len(panel.problems)})
     return rows([{"model": panel.model, **note} for note in found], schema.NOTES)
 
 

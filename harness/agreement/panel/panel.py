@@ -55,7 +55,10 @@ class Vectors:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One model; `trace` and `problem` are indices, both ascending."""
+    """One model; `trace` and `problem` are indices, both ascending.
+
+    `correct`: 1 where a trace's answer is right, 0 where it is wrong, -1 where nobody knows.
+    """
 
     model: str
     problems: tuple[str, ...]
@@ -63,6 +66,7 @@ class Panel:
     trace: Int[np.ndarray, " sentences"]
     methods: Mapping[str, Vectors]
     covariates: Mapping[str, Float[np.ndarray, " sentences"]]
+    correct: Int[np.ndarray, " traces"]
 
     @property
     def size(self) -> int:

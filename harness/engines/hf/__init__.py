@@ -6,7 +6,7 @@ from typing import Any
 from harness.core import UserError
 from harness.engines.base import Interventions, Running
 from harness.engines.stopping import Stops
-from harness.models.conditions import Forbidden, Recycled, Steered
+from harness.models.conditions import Forbidden, Recycled, Steered, check_layer, check_width
 from harness.models.model import Subject
 
 
@@ -27,7 +27,7 @@ class HF:
 
     def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
         """Raise UserError for a checkpoint that is not declared, and for what does not fit it."""
-        check_fits(subject.checkpoint(checkpoint).config.get_text_config(), under)
+        check_fits(subject.checkpoint(checkpoint).config, under)
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine on a checkpoint's weights."""
@@ -39,16 +39,13 @@ class HF:
 
 def check_fits(config: Any, under: Interventions) -> None:
     """Raise UserError for a block, a width or a token that a model of this config lacks."""
-    blocks, width = config.num_hidden_layers, config.hidden_size
+    text = config.get_text_config()
     for each in under:
-        if isinstance(each, Steered | Recycled) and not -blocks <= each.layer < blocks:
-            raise UserError(f"layer {each.layer}: the model has {blocks} blocks, counted from 0")
-        if isinstance(each, Steered) and len(each.vector) != width:
-            raise UserError(
-                f"steering: a vector of {len(each.vector)} numbers, and the model's states have "
-                f"{width}"
-            )
+        if isinstance(each, Steered):
+            check_width(each.vector, config)
+        if isinstance(each, Steered | Recycled):
+            check_layer(each.layer, text.num_hidden_layers)
         if isinstance(each, Forbidden | Recycled):
-            unknown = [i for i in each.ids if not 0 <= i < config.vocab_size]
-            if unknown:
-                raise UserError(f"token {unknown[0]}: the model has {config.vocab_size}")
+            unknown = next((i for i in each.ids if not 0 <= i < text.vocab_size), None)
+            if unknown is not None:
+                raise UserError(f"condition: the token {unknown}; the model has {text.vocab_size}")

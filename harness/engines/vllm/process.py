@@ -1,6 +1,7 @@
 """The harness' side of vLLM's process: requests go in by a pipe, completions come back."""
 
 import asyncio
+import math
 import os
 import re
 import signal
@@ -20,7 +21,6 @@ from harness.engines.base import Request
 from harness.engines.completions import Completion
 
 KEPT = "what is finished is kept, and the same command goes on"
-LEAST = -100.0  # the least bias that vLLM takes; it is added to a forbidden token's logit
 GRACE = 30.0  # seconds it has to end by itself
 FIXED = {
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -70,9 +70,8 @@ class Process:
         number, future = next(self.numbers), loop.create_future()
         self.waiting[number] = future
         with suppress(BrokenPipeError):  # the reader learns of its death
-            self.pipe.send(
-                (number, prefix, _how(request) | {"n": n, "max_tokens": most, "seed": seed})
-            )
+            amount = {"n": n, "max_tokens": most, "seed": seed}
+            self.pipe.send((number, prefix, _how(request) | amount))
         return await future
 
     async def close(self) -> None:
@@ -153,5 +152,6 @@ class Process:
 def _how(request: Request) -> dict[str, Any]:
     """Arguments of vLLM's SamplingParams that say how tokens are drawn."""
     how: dict[str, Any] = {"temperature": request.temperature, "top_p": request.top_p}
-    forbidden = dict.fromkeys(request.forbidden, LEAST)
-    return how | ({"logit_bias": forbidden} if forbidden else {})
+    if request.forbidden:
+        how["logit_bias"] = dict.fromkeys(request.forbidden, -math.inf)
+    return how

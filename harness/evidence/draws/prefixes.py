@@ -1,8 +1,10 @@
 """Behind which tokens a draw is written, and what is done to the model, in its own terms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core import Draw, Forbid, Mask, Recycle, Steer, UserError
+from harness.evidence.passes import handed_over, same_meaning
 from harness.evidence.recorder import Start
 from harness.models.conditions import Forbidden, Intervention, Recycled, Steered, token_ids
 from harness.models.edits import NOWHERE, Edited, edited
@@ -11,9 +13,10 @@ from harness.models.model import Subject
 
 @dataclass(frozen=True)
 class Prefix:
-    """The first `cut` tokens of `base`, the prompt included, and what is done to the model."""
+    """The first `cut` tokens of `base`, `prompt` of them the prompt, and what is done meanwhile."""
 
     base: tuple[int, ...]
+    prompt: int
     cut: int
     under: tuple[Intervention, ...]
 
@@ -28,14 +31,26 @@ def prefix(subject: Subject, start: Start, draw: Draw) -> Prefix:
     if written == NOWHERE:
         raise UserError(f"arm {draw.arm}: boundary {k} of {start.owner} was edited away")
     written += _skipped(start, draw)
+    prompt = _prompt(subject, start, condition.checkpoint, new.token_ids[:written])
     under = tuple(
-        _steered(start, draw, new, each)
+        _steered(len(prompt) - 1, draw, new, each)
         if isinstance(each, Steer)
         else _by_words(subject, draw, each)
         for each in condition.under
     )
-    prompt = start.prompt_ids
-    return Prefix(prompt + new.token_ids, len(prompt) + written, under)
+    return Prefix(prompt + new.token_ids, len(prompt), len(prompt) + written, under)
+
+
+def _prompt(subject: Subject, start: Start, name: str, written: Sequence[int]) -> tuple[int, ...]:
+    """The prompt as the checkpoint that writes on reads it.
+
+    Raises UserError where it takes a token of the prefix for another.
+    """
+    who = subject.checkpoint(name)
+    if who is subject:
+        return start.prompt_ids
+    same_meaning(subject, name, start.owner, written)
+    return handed_over(subject, who, start.prompt_ids)
 
 
 def _skipped(start: Start, draw: Draw) -> int:
@@ -74,11 +89,11 @@ def _by_words(subject: Subject, draw: Draw, each: Forbid | Recycle | Mask) -> In
     return Forbidden(ids) if isinstance(each, Forbid) else Recycled(each.layer, ids)
 
 
-def _steered(start: Start, draw: Draw, new: Edited, steer: Steer) -> Steered:
-    """Positions of the whole sequence; the state of a token stands one before it."""
+def _steered(shift: int, draw: Draw, new: Edited, steer: Steer) -> Steered:
+    """Positions of the whole sequence; the state of token 0 of the trace stands at `shift`."""
     if steer.at is None:
         return Steered(steer.layer, steer.vector, None, written=True)
-    shift, k = len(start.prompt_ids) - 1, draw.boundary
+    k = draw.boundary
     if any(not 0 <= i <= k for i in steer.at) or (k in steer.at and draw.until != "sentence"):
         raise UserError(
             f"arm {draw.arm}: cannot steer at sentences {list(steer.at)} behind boundary {k}; only "

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -30,6 +31,7 @@ from harness.report.source import Source, read
 from harness.report.unfinished import unfinished
 from harness.store.files import write_bytes
 from harness.store.reading import read_json, read_yaml
+from harness.text.masking import masked_values
 
 SCRIPTS = ("common", "control", "matrix", "charts", "tables", "viewer", "panel", "start")
 LEVEL = 0.025  # one-sided, of the claims
@@ -95,7 +97,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "figures": [(name, caption) for name, caption, _ in drawn],
         "methods_text": methods_text(values, {**sizes, "controls": ", ".join(controls(between))}),
         "bibliography": bibliography(cited(rows, tested)),
-        "provenance": provenance(run, values),
+        "provenance": provenance(values),
         "latex": latex(source),
         "data": data(run, limited(source, conf.example_traces), drawn, payload),
     }
@@ -198,7 +200,8 @@ def counts(
     }
 
 
-def provenance(run: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(values: Mapping[str, Any]) -> dict[str, Any]:
     """The lines of run.yaml that say where the numbers come from, and its full text."""
     first = {k: values[k] for k in ("created", "git", "versions", "hardware") if k in values}
-    return {"first": first, "text": (run / "run.yaml").read_text(encoding="utf-8")}
+    text = yaml.safe_dump(masked_values(dict(values)), sort_keys=False, allow_unicode=True)
+    return {"first": first, "text": text}

@@ -8,6 +8,7 @@ from harness.report.page.tables import optional
 from harness.report.pairs import NOTHING, RAW, READ, Value
 
 BEYOND = "all"  # the control that takes out the wording, too
+WITHIN = "within "
 NAMES = {"rl": "RL"}
 WHAT = {"topdown": ("share {} top sentences than chance", "more", "fewer"),
         "spearman": ("rank {} than chance", "more alike", "less alike")}  # fmt: skip
@@ -25,7 +26,7 @@ def families(run: Path) -> list[dict[str, Any]]:
     several = frame["model"].n_unique() > 1
     rows = [
         _row(list(part.iter_rows(named=True)), control, several=several)
-        for _, part in frame.group_by("model", "first", "second", maintain_order=True)
+        for _, part in frame.group_by("model", "measure", maintain_order=True)
     ]
     return sorted(rows, key=lambda row: row["within"])
 
@@ -33,16 +34,14 @@ def families(run: Path) -> list[dict[str, Any]]:
 def _row(rows: list[dict[str, Any]], control: str, *, several: bool) -> dict[str, Any]:
     under = {row["control"]: Value(row["value"], row["low"], row["high"]) for row in rows}
     one = next((row for row in rows if row["control"] == control), rows[0])
-    first, second = (
-        str(NAMES.get(one[key], one[key])).replace("_", " ") for key in ("first", "second")
-    )
-    within = first == second
-    who = f"Detectors within {first}" if within else f"{first} and {second} detectors"
+    name = " ".join(NAMES.get(part, part) for part in one["measure"].replace("_", " ").split(" "))
+    within = name.startswith(WITHIN)
+    who = f"Detectors {name}" if within else f"{name.replace(' ~ ', ' and ')} detectors"
     where = f" ({one['model']})" if several else ""
     values = [under.get(name, NOTHING) for name in (RAW, control, BEYOND)]
     return {
         "within": within,
-        "name": f"within {first}" if within else f"{first} ~ {second}",
+        "name": name,
         "sentence": f"{who[0].upper()}{who[1:]}{where} {_found(values[1], one)}",
         "values": values,
         "n_pairs": one["n_pairs"],

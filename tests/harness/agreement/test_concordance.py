@@ -122,13 +122,28 @@ class TestSummary:
     def test_families_agree_within_and_not_between(self):
         found = self.found()
         within, between, contrast = (
-            one(found, measure=f"family_{name}", control="none")["value"]
+            one(found, measure=f"family_{name}", control="none", statistic="topdown")["value"]
             for name in ("within", "between", "contrast")
         )
         assert within > 0.7
         assert abs(between) < 0.1
         assert contrast == pytest.approx(within - between)
         assert one(found, measure="family_contrast", control="all")["low"] > 0.5
+
+    def test_each_two_families_and_each_one_under_every_control(self):
+        found = self.found().filter(statistic="spearman")
+        means = {
+            (row["measure"], row["control"]): (row["value"], row["n_pairs"])
+            for row in found.to_dicts()
+        }
+        for control in ("none", "structure", "all"):
+            value, pairs = means["x ~ y", control]
+            assert (abs(value) < 0.1, pairs) == (True, 4)
+            assert means["within x", control][0] > 0.6
+            assert means["within x", control][1] == 1
+        assert means["family_between", "none"] == means["x ~ y", "none"]
+        both = [means[f"within {f}", "none"][0] for f in "xy"]
+        assert means["family_within", "none"] == pytest.approx((np.mean(both), 2))
 
     def test_chance_levels_and_counts(self):
         found = self.found()

@@ -124,7 +124,9 @@ class TestDesigns:
         """The designs of a panel with these covariates and methods."""
         nothing = np.empty((0, len(self.trace)), np.float32)
         methods = {name: Vectors(score, nothing, nothing) for name, score in scores.items()}
-        panel = Panel("m", ("p", "q"), np.arange(2), self.trace, methods, covariates)
+        panel = Panel(
+            "m", ("p", "q"), np.arange(2), self.trace, methods, covariates, np.full(2, -1)
+        )
         return designs(panel, replace(CONF, controls=controls))
 
     def test_the_ladder_of_all(self):

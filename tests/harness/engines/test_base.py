@@ -106,10 +106,10 @@ def test_what_hf_cannot_do_is_one_line(pair: Subject) -> None:
     conf.able(pair, "trained", [Steered, Forbidden, Recycled])
     conf.able(pair, "", [Steered(-1, (0.0,) * width, None, True), Forbidden((5,)), Recycled(3, ())])
     for under, words in [
-        (Steered(4, (0.0,) * width, None, True), r"^layer 4: the model has 4 blocks, counted from"),
-        (Recycled(-5, (3,)), r"^layer -5: the model has 4 blocks"),
-        (Steered(0, (0.0,), None, True), r"^steering: a vector of 1 numbers, and .* have 32$"),
-        (Forbidden((99,)), r"^token 99: the model has 23$"),
+        (Steered(4, (0.0,) * width, None, True), r"^layer 4: the model has blocks 0 to 3$"),
+        (Recycled(-5, (3,)), r"^layer -5: the model has blocks 0 to 3$"),
+        (Steered(0, (0.0,), None, True), r"^condition: a steering vector of 1 numbers; .* 32$"),
+        (Forbidden((99,)), r"^condition: the token 99; the model has 23$"),
     ]:
         with pytest.raises(UserError, match=words):
             conf.able(pair, "", [under])

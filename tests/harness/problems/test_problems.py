@@ -53,7 +53,7 @@ def test_every_yaml_builds_a_problem_set(name):
     [
         ({"limit": 0}, r"problems\.limit: at least 1, got 0"),
         ({"reference": -1}, r"problems\.reference: at least 0, got -1"),
-        ({"pattern": "("}, r"problems\.pattern: no regular expression"),
+        ({"pattern": "("}, r"problems\.pattern: \( is no regular expression"),
         ({"pattern": "answer is"}, r"problems\.pattern: put the answer in a group"),
         ({"limmit": 3}, r"problems\.limmit: no such key"),
     ],

@@ -59,7 +59,7 @@ def test_no_rules_label_nothing() -> None:
 
 def test_a_broken_pattern_and_a_stray_key_are_named() -> None:
     rule = {"category": "a", "pattern": "(", "since": 0, "until": 1, "follows": []}
-    with pytest.raises(UserError, match=r"labels\.rules: \( is no pattern"):
+    with pytest.raises(UserError, match=r"labels\.rules: \( is no regular expression"):
         build(Labels, {"rules": [rule], "otherwise": ""}, "labels")
     with pytest.raises(UserError, match=r"labels\.rules: Unexpected keyword argument"):
         build(Labels, {"rules": [{**rule, "tpyo": 1}], "otherwise": ""}, "labels")

@@ -82,7 +82,8 @@ function remembered(answer, most) {
 
 // ---- formulas
 
-const FORMULA = /\$\$([^]+?)\$\$|\\\[([^]+?)\\\]|\\\(([^]+?)\\\)|\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\d)|(\\boxed\{(?:[^{}]|\{[^{}]*\})*\})/g;
+// Bounded, as LONGEST_FORMULA is: what opens and never closes is searched no further.
+const FORMULA = /\$\$([^]{1,1000}?)\$\$|\\\[([^]{1,1000}?)\\\]|\\\(([^]{1,1000}?)\\\)|\$(?!\s)([^$\n]{1,1000}?)(?<!\s)\$(?!\d)|(\\boxed\{(?:[^{}]|\{[^{}]*\})*\})/g;
 const LONGEST_FORMULA = 1000;
 const KATEX = { trust: false, strict: "ignore", maxSize: 10, maxExpand: 100 };
 
@@ -104,9 +105,8 @@ function formula(source, displayMode) {
   if (source.length > LONGEST_FORMULA) return null;
   try {
     katex.render(source, element, { ...KATEX, displayMode });
-  } catch (error) {
-    if (error instanceof katex.ParseError) return null;
-    throw error;
+  } catch {
+    return null; // a ParseError, or a RangeError where it nests too deep
   }
   return element;
 }

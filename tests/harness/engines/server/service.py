@@ -6,12 +6,14 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from harness.engines.base import Request
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
+from harness.models.conditions import Forbidden
 from harness.models.model import Subject
 
 
@@ -51,21 +53,12 @@ class Service(ThreadingHTTPServer):
     def completions(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         """The i-th of a call has the noise of seed + i, as in vLLM; the end of sequence is told."""
         ids = body["prompt"] if isinstance(body["prompt"], list) else self.encode(body["prompt"])
-        how, most = (body["temperature"], body["top_p"]), len(ids) + body["max_tokens"]
-        todo = [
-            Request(
-                (str(i),),
-                tuple(ids),
-                len(ids),
-                (),
-                (0,),
-                body.get("seed", 0) + i,
-                "end",
-                most,
-                *how,
-            )
-            for i in range(body["n"])
-        ]
+        first = Request(
+            ("0",), tuple(ids), len(ids), (), (0,), body.get("seed", 0), "end",
+            len(ids) + body["max_tokens"], body["temperature"], body["top_p"],
+            under=(Forbidden(tuple(map(int, body.get("logit_bias", {})))),),
+        )  # fmt: skip
+        todo = [replace(first, key=(str(i),), seed=first.seed + i) for i in range(body["n"])]
         with self.turn:
             done = list(HF(64, 4096).start(self.subject, self.stops, "").sample(todo))
         return [
@@ -146,6 +139,9 @@ class Handler(BaseHTTPRequestHandler):
     def cut(self, body: dict[str, Any]) -> None:
         self.reply(b'{"choices": [', length=1000)
         self.close_connection = True
+
+    def unbiased(self, body: dict[str, Any]) -> None:
+        self.reply({"choices": self.server.completions(body | {"logit_bias": {}})})
 
     def few(self, body: dict[str, Any]) -> None:
         self.reply({"choices": self.server.completions(body)[1:]})

@@ -207,7 +207,7 @@ def test_what_passes_is_asked_for_again(serve: Serve, fault: str) -> None:
         ("packed", r"fails \(.*\); what is finished"),
         ("cut", r"fails \(.*\); what is finished"),
         ("drop", r"fails \(.*\); what is finished"),
-        ("refusal", r"/v1/completions answers 400 n is too large"),
+        ("refusal", r"/v1 answers 400 n is too large"),
         ("few", r"returns [13] of [24] completions; if it knows no n, set sampling\.chunk=1"),
         ("wordless", r"^engine\.tokens: .* returns no token ids; set it to false"),
         ("short", r"wrote 1 of 12 tokens and gives length as the reason"),
@@ -234,7 +234,7 @@ def test_what_a_server_offers_is_checked(serve: Serve, subject: Subject) -> None
     with pytest.raises(UserError, match=r"^engine\.model: .* serves b, not c$"):
         replace(conf, model="c").check(subject)
     replace(CONF, url=serve(id="tiny", root=None).url).check(subject)
-    with pytest.raises(UserError, match=r"^engine\.url: .*/models answers 404 "):
+    with pytest.raises(UserError, match=r"^engine\.url: .* answers 404 "):
         replace(CONF, url=other.url.replace("/v1", "")).check(subject)
 
 
@@ -266,6 +266,21 @@ def test_a_checkpoint_has_a_server_of_its_own(
     second.kill()
     assert found == ours
     assert lazy.counts["requests"] > len(second.bodies) > 0
+
+
+def test_forbidden_tokens_are_biased_away(serve: Serve, subject: Subject) -> None:
+    never = (5, 8, 11, 2)
+    todo = [replace(r, under=(Forbidden(never),)) for r in GREEDY]
+    service = serve()
+    found = sampled(engine(service), [*todo, request(5, 2)])
+    assert found[:-1] == sampled(HF(8, 400).start(subject, stops(subject), ""), todo)
+    biased = [body.get("logit_bias") for body in service.bodies]
+    assert {str(i): -100 for i in never} in biased
+    assert None in biased
+    free = sampled(engine(serve()), GREEDY)
+    assert {*never} & {i for f in free for ids in f.token_ids for i in ids}
+    with pytest.raises(UserError, match=r"wrote the forbidden token \d+; it ignores logit_bias$"):
+        sampled(engine(serve("unbiased")), todo[:1])
 
 
 @pytest.mark.parametrize("kind", [Steered, Recycled, Steered(0, (1.0,), None, False)])

@@ -12,6 +12,7 @@ from harness.engines.auto import Auto
 from harness.engines.hf import HF
 from harness.engines.vllm import VLLM
 from harness.engines.vllm.fit import GIB, GPU, check_fits, gpus, token_bytes, tokens, weight_bytes
+from harness.models.conditions import Forbidden, Recycled, Steered
 from harness.models.model import Subject
 
 CONF = VLLM(
@@ -48,6 +49,17 @@ def test_a_known_version_passes(
         other.check(subject)
 
 
+def test_what_vllm_can_sample_under(subject: Subject) -> None:
+    CONF.able(subject, "", [Forbidden, Forbidden((5,))])
+    for under in (Steered, Recycled(0, (5,))):
+        with pytest.raises(UserError, match=r"^engine=vllm: it cannot sample under \w+ing; choose"):
+            CONF.able(subject, "", [Forbidden, under])
+    with pytest.raises(UserError, match=r"it forbids 1024 words at most, got 1025"):
+        CONF.able(subject, "", [Forbidden(tuple(range(1025)))])
+    with pytest.raises(UserError, match=r"^model\.checkpoints\.none: missing"):
+        CONF.able(subject, "none", [])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -71,6 +83,10 @@ def test_auto_takes_vllm_where_both_are_there(
         monkeypatch.setattr(auto, "installed", lambda there=there: there)
         assert conf.chosen(subject) == HF(8, 400)
         assert conf.chosen(on_gpu) == (CONF if there else HF(8, 400))
+        conf.able(subject, "", [Steered])
+        if there:
+            with pytest.raises(UserError, match=r"^engine=vllm: it cannot sample under steering"):
+                conf.able(on_gpu, "", [Steered])
 
 
 def test_sizes_by_hand(subject: Subject) -> None:

@@ -99,7 +99,7 @@ def _correlated(columns: Columns, i: int) -> Correlated:
 def _seen(outcome: Outcome, conf: Agreement) -> Seen:
     """What a pair's problems say of a correlation, and of what it is without noise."""
     values = outcome.seen[0][np.isfinite(outcome.seen[0])]
-    own = means(outcome.split)
+    own = means(outcome)
     if outcome.share < conf.min_share or not reliable(own[:, None], conf)[0]:
         return Seen(values, np.empty(0))
     known = outcome.split[0][np.isfinite(outcome.split).all(0)]

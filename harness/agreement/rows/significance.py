@@ -6,7 +6,6 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from harness.agreement.conclusion import concluded
 from harness.agreement.inference import (
     Combine,
     benjamini_hochberg,
@@ -28,6 +27,7 @@ from harness.agreement.reliability import (
     reliable,
     scaled,
 )
+from harness.agreement.rows.conclusion import concluded
 from harness.agreement.settings import Agreement
 from harness.agreement.statistics import Measure
 from harness.store import schema
@@ -59,25 +59,29 @@ def _names(panel: Panel, found: Outcome) -> tuple[str | bool | int | float, ...]
 
 
 def _estimated(
-    parts: Sequence[ByProblem], combine: Combine, conf: Agreement
-) -> Float[np.ndarray, "5 rows"]:
-    """Values, then both ends at the confidence of the frame and at that of one-sided tests."""
-    if not parts:
-        return np.empty((5, 0))
-    levels = [conf.confidence, 1 - 2 * conf.verdict.alpha]
-    value, bounds = estimate(np.stack(parts, axis=1), combine, levels, conf)
-    return np.stack([value, *bounds[0].T, *bounds[1].T])
+    found: Sequence[Outcome],
+    parts: Sequence[ByProblem],
+    combine: Combine,
+    levels: Sequence[float],
+    conf: Agreement,
+) -> Float[np.ndarray, "cells rows"]:
+    """Values, then both ends at each of the levels."""
+    if not found:
+        return np.empty((1 + 2 * len(levels), 0))
+    weights = np.stack([outcome.weight for outcome in found])
+    value, bounds = estimate(np.stack(parts, axis=1), combine, levels, conf, weights)
+    return np.stack([value, *(end for level in bounds for end in level.T)])
 
 
 def _values(found: Sequence[Outcome], conf: Agreement) -> Columns:
     """What was seen; correlations across halves carried to whole samples."""
-    carried = np.array([outcome.carried for outcome in found], bool)
-    cells = np.full((5, len(found)), np.nan)
-    plain = [outcome.seen[:1] for outcome in found if not outcome.carried]
-    cells[:, ~carried] = _estimated(plain, mean, conf)
-    across = [outcome.seen for outcome in found if outcome.carried]
-    cells[:, carried] = _estimated(across, full_length, conf)
-    return dict(zip(("value", "low", "high"), cells[:3], strict=True))
+    cells = np.full((3, len(found)), np.nan)
+    for carried, combine in ((False, mean), (True, full_length)):
+        index = [i for i, outcome in enumerate(found) if outcome.carried == carried]
+        some = [found[i] for i in index]
+        parts = [o.seen if carried else o.seen[:1] for o in some]
+        cells[:, index] = _estimated(some, parts, combine, [conf.confidence], conf)
+    return dict(zip(("value", "low", "high"), cells, strict=True))
 
 
 def _tests(found: Sequence[Outcome], traits: Mapping[str, MethodInfo], conf: Agreement) -> Columns:
@@ -90,7 +94,7 @@ def _tests(found: Sequence[Outcome], traits: Mapping[str, MethodInfo], conf: Agr
             families.setdefault((outcome.measure, between), []).append(i)
     cells = np.full((4, len(found)), np.nan)
     for index in families.values():
-        values = np.stack([found[i].seen[0] for i in index])
+        values = np.stack([found[i].seen[0] * found[i].weight for i in index])
         t = flipped(values, signs(values.shape[1], conf.flips, conf.seed))
         p = sign_flip(t)
         cells[:, index] = p, student(values), max_t(t), benjamini_hochberg(p)
@@ -99,12 +103,13 @@ def _tests(found: Sequence[Outcome], traits: Mapping[str, MethodInfo], conf: Agr
 
 def _corrections(found: Sequence[Outcome], conf: Agreement) -> Columns:
     """Ceilings, and what is left of noise once that of the draws is taken out."""
+    levels = [conf.confidence, 1 - 2 * conf.verdict.alpha]  # of the frame, of one-sided tests
     cells, most = np.full((5, len(found)), np.nan), np.full(len(found), np.nan)
     for statistics, combine in ((CORRELATED, disattenuated), (("topk", "rbo"), scaled)):
         index = [i for i, o in enumerate(found) if o.measure.statistic in statistics]
-        parts = [found[i].split for i in index]
-        corrected = _estimated(parts, combine, conf)
-        own = np.stack([means(part) for part in parts], axis=1) if parts else np.empty((4, 0))
+        some = [found[i] for i in index]
+        corrected = _estimated(some, [o.split for o in some], combine, levels, conf)
+        own = np.stack([means(o) for o in some], axis=1) if some else np.empty((4, 0))
         enough = [found[i].share >= conf.min_share for i in index]
         corrected[:, ~(reliable(own, conf) & np.array(enough, bool))] = np.nan
         cells[:, index] = corrected

@@ -1,0 +1,1 @@
+"""The rows of the agreement frames: values, tests, corrections and verdicts."""
