@@ -90,6 +90,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "statistic": statistic,
         "level": LEVEL,
         "summary": tables.summary(run),
+        "correctness": tables.correctness(run, statistic),
         "enrichment": tables.enrichment(run, tables.ordered(source)),
         "span": SPAN,
         "methods": rows,

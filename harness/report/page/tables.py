@@ -12,6 +12,7 @@ from harness.report.pairs import Pair, controls
 from harness.report.source import Source
 from harness.store.reading import read_frame
 
+LEVEL = 0.05  # of the permutations behind enrichment
 Status = Mapping[str, Mapping[str, Any]]
 
 
@@ -94,10 +95,21 @@ def enrichment(run: Path, order: Sequence[str]) -> list[dict[str, Any]]:
 
 def _enriched(frame: pl.DataFrame, order: Sequence[str]) -> dict[str, Any]:
     categories = frame["category"].unique().sort().to_list()
-    cells = {(row["method"], row["category"]): row for row in frame.iter_rows(named=True)}
+    sure = (pl.col("p") < LEVEL).fill_null(value=False) if "p" in frame.columns else pl.lit(False)
+    marked = frame.with_columns(sure=sure)
+    cells = {(row["method"], row["category"]): row for row in marked.iter_rows(named=True)}
     there = [name for name in order if name in set(frame["method"])]
     rows = [{"method": m, "cells": [cells.get((m, c)) for c in categories]} for m in there]
     return {"control": frame["control"][0], "categories": categories, "rows": rows}
+
+
+def correctness(run: Path, statistic: str) -> list[dict[str, Any]]:
+    """Pairs in correct and in incorrect traces by one statistic, largest differences first."""
+    frame = optional(run, "agreement_by_correctness")
+    if frame is None:
+        return []
+    rows = frame.filter(statistic=statistic).sort(-pl.col("difference").abs(), nulls_last=True)
+    return rows.to_dicts()
 
 
 def summary(run: Path) -> list[dict[str, Any]]:

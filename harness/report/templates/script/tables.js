@@ -15,9 +15,11 @@ function markColumns() {
 
 // Of tables and rows that are made for each control, the chosen one, else the raw one.
 function chooseParts() {
-  const control = nowShown("control");
+  const [control, statistic] = [nowShown("control"), nowShown("statistic")];
   const groups = new Map();
-  for (const part of document.querySelectorAll("#overall tbody tr, #categories .scroll")) {
+  for (const part of document.querySelectorAll("#overall tbody tr, #categories .scroll, #correctness tbody tr")) {
+    part.hidden = (part.dataset.statistic ?? statistic) !== statistic;
+    if (part.hidden) continue;
     const key = part.dataset.measure ?? "categories";
     groups.set(key, [...(groups.get(key) ?? []), part]);
   }
