@@ -34,7 +34,8 @@ def families(run: Path) -> list[dict[str, Any]]:
 def _row(rows: list[dict[str, Any]], control: str, *, several: bool) -> dict[str, Any]:
     under = {row["control"]: Value(row["value"], row["low"], row["high"]) for row in rows}
     one = next((row for row in rows if row["control"] == control), rows[0])
-    name = " ".join(NAMES.get(part, part) for part in one["measure"].replace("_", " ").split(" "))
+    words = str(one["measure"]).replace("_", " ").split(" ")
+    name = " ".join(NAMES.get(part, part) for part in words)
     within = name.startswith(WITHIN)
     who = f"Detectors {name}" if within else f"{name.replace(' ~ ', ' and ')} detectors"
     where = f" ({one['model']})" if several else ""
