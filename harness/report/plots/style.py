@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -214,3 +215,10 @@ def hatched(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
 def controlled(control: str) -> str:
     """A control in words."""
     return "beyond wording" if control == "all" else f"under {control}"
+
+
+def scale(rows: pl.DataFrame) -> str:
+    """What the values of some rows are, by their column `statistic`."""
+    names = rows["statistic"].unique() if "statistic" in rows.columns else []
+    name = names[0] if len(names) == 1 else "agreement"
+    return f"mean {name.replace('spearman', 'Spearman')} within a trace"

@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.report.findings import statistic_of
 from harness.report.format import decimal
 from harness.report.plots.colours import CHANCE, colour_bar
 from harness.report.plots.palette import key, paint
@@ -23,6 +24,7 @@ from harness.report.plots.style import (
     inches,
     label,
     places,
+    scale,
     squares,
 )
 from harness.report.source import BASELINE, RAW
@@ -33,10 +35,22 @@ BOTTOM = 0.74
 
 
 def correlations(agreement: pl.DataFrame, control: str) -> pl.DataFrame:
-    """The rows of the agreement frame that are drawn: Spearman, raw and under one control."""
-    drawn = (pl.col("statistic") == "spearman") & pl.col("control").is_in([RAW, control])
-    columns = ["a", "b", "control", "value", "low", "high", "ceiling", "n_problems", "verdict"]
-    return agreement.filter(drawn).select(columns).fill_nan(None)
+    """The rows of the agreement frame that are drawn: one statistic, raw and under one control."""
+    drawn = pl.col("control").is_in([RAW, control])
+    columns = [
+        "a",
+        "b",
+        "statistic",
+        "control",
+        "value",
+        "low",
+        "high",
+        "ceiling",
+        "n_problems",
+        "verdict",
+    ]
+    part = agreement.filter(drawn, statistic=statistic_of(agreement))
+    return part.select(columns).fill_nan(None)
 
 
 def known(rows: pl.DataFrame, families: Mapping[str, str]) -> list[str]:
@@ -67,7 +81,7 @@ def figure(
     write_names(axes, at, names, families, numbered=numbered)
     key(made, at, families, EDGE + 2 * LINE)
     ticks = {-1: "−1", 0: "0", 1: "1"}
-    colour_bar(made, CHANCE, ticks, (3 * EDGE, 0.52, 1.0), "mean Spearman within a trace")
+    colour_bar(made, CHANCE, ticks, (3 * EDGE, 0.52, 1.0), scale(rows))
     ceiling = "side of a square: its ceiling · " if rows["ceiling"].count() else ""
     triangles = f"above the diagonal raw, below it {controlled(control)}"
     caption(made, [triangles, f"{ceiling}hatched: undefined"])

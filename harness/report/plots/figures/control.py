@@ -17,6 +17,7 @@ from harness.report.plots.style import (
     caption,
     controlled,
     label,
+    scale,
 )
 
 NEAR = 0.12  # of one point to another
@@ -48,7 +49,7 @@ def figure(rows: pl.DataFrame, families: Mapping[str, str], control: str) -> Fig
     number(axes, rows.head(NAMED))
     axes.set(xlim=(-1.02, 1.02), ylim=(-1.02, 1.02), xlabel="raw", ylabel=controlled(control))
     axes.set(xticks=[-1, -0.5, 0, 0.5, 1], yticks=[-1, -0.5, 0, 0.5, 1], aspect="equal")
-    what = "mean Spearman within a trace"
+    what = scale(rows)
     key = "dot: pair of one family · triangle: of two families"
     names = [f"{i}  {label(a)} ~ {label(b)}" for i, (a, b) in enumerate(named, 1)]
     caption(made, [what, key, *names])
