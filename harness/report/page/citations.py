@@ -30,7 +30,8 @@ SENTENCES = (
     "Intervals are at level {agreement.confidence} over problems: bias-corrected bootstrap with "
     "{agreement.draws} draws from {agreement.min_problems_bca} problems up, the t interval from "
     "{agreement.min_problems_interval} up, none below.",
-    "Top sentences are the best {agreement.top_fraction} of a trace.",
+    "Top sentences are the best {agreement.top_fraction} of a trace, at "
+    "least {agreement.top_least} of them and at most one in {agreement.top_part}.",
     "All of it was made with anchor-harness {versions.anchor-harness} (commit {git}), torch "
     "{versions.torch} and transformers {versions.transformers}.",
 )

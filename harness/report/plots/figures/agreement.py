@@ -125,7 +125,7 @@ def cells(axes: Axes, at: Mapping[str, float], rows: pl.DataFrame, *, written: b
     hatched(axes, [place(at, *row) for row in undefined.select("a", "b", "control").iter_rows()])
     if written:
         for (x, y), value, side in zip(middles, defined["value"], sides, strict=True):
-            ink = "white" if abs(value) > 0.6 and side > 0.6 else INK
+            ink = "white" if abs(value) > 0.45 and side > 0.6 else INK
             axes.text(x, y, decimal(value), ha="center", va="center", color=ink)
 
 

@@ -47,7 +47,7 @@ def strongest(enrichment: pl.DataFrame) -> pl.DataFrame:
 def figure(
     rows: pl.DataFrame, groups: Sequence[Sequence[str]], families: Mapping[str, str], total: int
 ) -> Figure:
-    """Methods × categories, colour = log2 of the share among the top tenth over that among all.
+    """Methods × categories, colour = log2 of the share among the top over that among all.
 
     rows: as `strongest` gives them; `groups` put methods side by side; `total` is how many methods
     there were. The categories that methods pick most come first. A frame marks a value whose
@@ -76,8 +76,8 @@ def figure(
     colour_bar(made, CHANCE, ticks, (3 * EDGE, 0.57, 0.9), "times the share of all sentences")
     key(made, at, families, EDGE + 2 * LINE)
     few = f"; {len(at)} methods of {total}" if len(at) < total else ""
-    marks = "frame: interval without 0 · cross: never in the top tenth · hatched: undefined"
-    caption(made, [f"log2 of the share in the top tenth over that of all{few}", marks])
+    marks = "frame: interval without 0 · cross: never in the top · hatched: undefined"
+    caption(made, [f"log2 of the share in the top over that of all{few}", marks])
     return made
 
 
@@ -101,7 +101,7 @@ def cells(
     axes.collections[-1].set(edgecolor=INK, linewidth=0.7)
     if width(axes) / len(across) >= WRITTEN:
         for (x, y), value in zip(spots, values, strict=True):
-            ink = "white" if abs(value) > 0.6 * SPAN else INK
+            ink = "white" if abs(value) > 0.4 * SPAN else INK
             axes.text(x, y, tenths(value), ha="center", va="center", color=ink)
 
 
