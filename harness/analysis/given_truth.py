@@ -13,5 +13,5 @@ def given_truth(values: Mapping[str, Any], *, known: bool) -> dict[str, str]:
     nodes = {
         name: {**options.get(name, {}), **methods.get(name, {})} for name in (*methods, *options)
     }
-    told = [name for name, node in nodes.items() if known and node.get("lexicon")]
-    return {name: f"options.{name}.lexicon=null, which mines phrases" for name in told}
+    informed = [name for name, node in nodes.items() if known and node.get("lexicon")]
+    return {name: f"options.{name}.lexicon=null, which mines phrases" for name in informed}

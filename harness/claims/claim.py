@@ -97,7 +97,7 @@ def lacking(methods: Sequence[str], frames: Frames) -> str:
     absent = [name for name in dict.fromkeys(methods) if name not in frames.methods]
     if absent:
         return f"add method=[{','.join(absent)}]"
-    told = [name for name in dict.fromkeys(methods) if name in frames.given_truth]
+    informed = [name for name in dict.fromkeys(methods) if name in frames.given_truth]
     return "; ".join(
-        f"{name} was told what is planted: add {frames.given_truth[name]}" for name in told
+        f"{name} was told what is planted: add {frames.given_truth[name]}" for name in informed
     )

@@ -105,14 +105,14 @@ def _describe(
     """Enrichment and the table of methods, one method in memory at a time."""
     sentences = table(run, "sentences")
     signed = {name: bool(s["signed"]) for name, s in status.items()}
-    kinds, told = _kinds(sentences), given(run, sentences)
+    kinds, informed = _kinds(sentences), given(run, sentences)
     traces = table(run, "traces").select(TRACE)
     found: list[dict[str, Any]] = []
     for name, frame in scores.items():
         placed = frame.collect()
         if len(placed):
             row = _method(name, placed, status.get(name, {}), kinds)
-            found.append(row | {"given_truth": name in told})
+            found.append(row | {"given_truth": name in informed})
     write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
     write_frame(run / "methods.parquet", methods)

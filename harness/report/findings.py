@@ -112,11 +112,11 @@ def _plural(n: int, one: str, more: str) -> str:
 
 def _aside(roles: Roles) -> str:
     """Which detectors do not count, and why."""
-    told = [name for name in roles.detectors if name in roles.given_truth]
-    if not told:
+    informed = [name for name in roles.detectors if name in roles.given_truth]
+    if not informed:
         return ""
-    verb = _plural(len(told), "does", "do")
-    return f" {roles.named(*told)}, told what is planted, {verb} not count."
+    verb = _plural(len(informed), "does", "do")
+    return f" {roles.named(*informed)}, told what is planted, {verb} not count."
 
 
 def _needed(judged: list[Pair]) -> str:
@@ -175,18 +175,19 @@ def beside_truth(every: Iterable[Pair], roles: Roles) -> list[str]:
     """Which detector that was not told comes closest to what is known, and how the others do."""
     known = [pair for pair in every if pair.raw.value is not None]
     fair = [pair for pair in known if pair.joins(roles.fair, roles.truths)]
-    told = [pair for pair in known if pair.joins(roles.given_truth, roles.truths)]
+    informed = [pair for pair in known if pair.joins(roles.given_truth, roles.truths)]
     if not fair:
         return []
     control = read_under(fair)
     best = max(fair, key=lambda pair: pair.raw.value or 0.0)
     name = best.a if best.a in roles.detectors else best.b
-    who = "detectors that were not told what is planted" if told else "detectors"
+    who = "detectors that were not told what is planted" if informed else "detectors"
     text = f"Of the {who} {name} agrees best with the truth: {_numbers(best, control)}."
     text += f" The median detector has {_medians(fair, control)}."
-    if told:
+    if informed:
         others = [
-            f"{roles.named(p.a if p.a in roles.given_truth else p.b)} {p.raw.text}" for p in told
+            f"{roles.named(p.a if p.a in roles.given_truth else p.b)} {p.raw.text}"
+            for p in informed
         ]
         text += f" Those that were told: {', '.join(others)}."
     return [text]

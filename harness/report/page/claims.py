@@ -8,7 +8,7 @@ from typing import Any
 from harness.report.format import decimal, interval
 from harness.report.page.tables import optional
 
-LEAST_SPAN = 1.0  # of a line on both sides of 0
+LEAST_SPAN = 1  # of a line on both sides of 0
 
 
 def claims(run: Path) -> list[dict[str, Any]]:
@@ -28,23 +28,23 @@ def claims(run: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: row["verdict"] == "not tested")
 
 
-def span(lines: Sequence[Mapping[str, Any]]) -> float:
+def span(lines: Sequence[Mapping[str, Any]]) -> int:
     """How far a line reaches on both sides of 0: to the next whole number that holds all ends."""
     ends = [row[key] for row in lines for key in ("effect", "low", "high", "supported_from")]
     return max([LEAST_SPAN, *(ceil(abs(end)) for end in ends if end is not None)])
 
 
-def _line(row: Mapping[str, Any], head: Mapping[str, Any], reach: float) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], head: Mapping[str, Any], reach: int) -> dict[str, Any]:
     """A part in words and numbers; of one that decides nothing there are no thresholds."""
     decides = row["verdict"] is not None
     thresholds = {
         "above": row["supported_from"] if decides else None,
         "below": row["contradicted_below"] if decides else None,
     }
-    told = {"name": row["part"], "text": decimal(row["effect"]), "span": reach}
+    shown = {"name": row["part"], "text": decimal(row["effect"]), "span": reach}
     ends = {key: row[key] for key in ("effect", "low", "high")}
-    said = interval(row["low"], row["high"])
-    return told | ends | thresholds | {"interval": said, "decides": decides}
+    shown["interval"] = interval(row["low"], row["high"])
+    return shown | ends | thresholds | {"decides": decides}
 
 
 def _idle(parts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

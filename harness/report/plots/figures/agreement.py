@@ -95,11 +95,11 @@ def without_controls(rows: pl.DataFrame, families: Mapping[str, str]) -> pl.Data
     """
     under = pl.col("control") != RAW
     valued, judged = (rows.filter(under).drop_nulls(of) for of in ("value", "verdict"))
-    left, said = ({*part["a"], *part["b"]} for part in (valued, judged))
+    left, named = ({*part["a"], *part["b"]} for part in (valued, judged))
     gone = [
         name
         for name, of in families.items()
-        if name not in left and (of == BASELINE or (said and name not in said))
+        if name not in left and (of == BASELINE or (named and name not in named))
     ]
     return rows.filter(~under | ~(pl.col("a").is_in(gone) | pl.col("b").is_in(gone)))
 
