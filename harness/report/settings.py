@@ -1,7 +1,7 @@
 """What conf/report says."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,9 +12,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.agreement import Agreement
+from harness.claims import Claim, claims
 from harness.core import UserError
 from harness.core.config import build, flat
 from harness.store.reading import read_yaml
+
+OWN = "harness.claims."
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,14 @@ class Report:
                 raise UserError(f"report.{key}: at least {least}, got {getattr(self, key)}")
 
 
-def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:
-    """The settings of a run's report: those it was made with, some of them changed."""
+def configured(
+    run: Path, overrides: Sequence[str]
+) -> tuple[Agreement, Report, Mapping[str, Claim]]:
+    """The settings of a run's report: those it was made with, some of them changed.
+
+    The claims are those that the run chose, else all that ship; one whose test is not of the
+    harness is left out, since nothing that a folder names is imported.
+    """
     path = run / "run.yaml"
     if not path.exists():
         raise UserError(f"{run}: is no run folder (it holds no run.yaml)")
@@ -54,6 +63,7 @@ def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:
     return (
         build(Agreement, merged["agreement"], "agreement"),
         build(Report, merged["report"], "report"),
+        claims(_own(kept.get("claim"))),
     )
 
 
@@ -64,3 +74,23 @@ def _of_today(path: Path, group: str, kept: Any) -> Any:
         return kept
     print(f"{path}: its {group} settings are of another version; today's are used", file=sys.stderr)
     return shipped
+
+
+def _own(nodes: Any) -> Any:
+    """The claims of a folder whose tests ship with the harness."""
+    if not isinstance(nodes, Mapping):
+        return nodes
+    tests = {name: _test(node) for name, node in nodes.items()}
+    for name, test in tests.items():
+        if not test.startswith(OWN):
+            again = "the command of the run tests it again"
+            print(
+                f"left out: claim {name}, whose test {test} does not ship; {again}", file=sys.stderr
+            )
+    return {name: node for name, node in nodes.items() if tests[name].startswith(OWN)}
+
+
+def _test(node: Any) -> str:
+    """The class of a claim's test by name, as its yaml has it."""
+    test: Any = node.get("test") if isinstance(node, Mapping) else None
+    return str(test.get("_target_", "")) if isinstance(test, Mapping) else ""

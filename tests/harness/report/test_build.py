@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import harness
+from harness.claims import claims
 from harness.core import UserError
 from harness.report.build import report
 from harness.report.settings import Report, configured
@@ -48,7 +49,7 @@ def test_mistakes_of_all_kinds_are_named_with_counts_and_harm_nobody_else(run: P
     rewrite(run, "suppression", pl.when(~here).then(pl.lit(3.0)))
     rewrite(run, "rl_entropy", pl.lit(None, pl.Float64))
     some.write_parquet(run / "scores" / "stranger.parquet")
-    page = report(run, CONF, PAGE).read_text()
+    page = report(run, CONF, PAGE, claims(None)).read_text()
     traces = pl.read_parquet(run / "traces.parquet")
     told = {
         "resampling": {
@@ -100,7 +101,7 @@ def test_a_run_of_another_version_is_reported_with_todays_settings(
     }
     kept = {**today, "agreement": {"controls": ["none", "lexicon"], "judged": "all"}}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(kept))
-    agreement, report = configured(tmp_path, ["agreement.seed=7"])
+    agreement, report, _ = configured(tmp_path, ["agreement.seed=7"])
     assert (agreement.seed, agreement.confidence) == (7, today["agreement"]["confidence"])
     assert report.dpi == today["report"]["dpi"]
     said = capsys.readouterr().err
