@@ -22,7 +22,7 @@ from harness.models.architectures.layers import decoder, empty_cache
 from harness.models.attention import attending, use_exact
 from harness.models.edits import Resolved, untouched
 from harness.models.hooks import captured
-from harness.models.model import Subject
+from harness.models.model import Subject, Weights
 from harness.models.packing import Stretch, check, grouped, packed
 from harness.statistics.distributions import (
     as_sampled,
@@ -63,7 +63,7 @@ def read(subject: Subject, trace: Trace, want: Read) -> Reading:
 
 
 def passes(
-    subject: Subject,
+    subject: Subject | Weights,
     trace: Trace,
     resolved: Sequence[Resolved],
     layers: Sequence[int] = (),
@@ -90,7 +90,7 @@ def passes(
 
 @torch.inference_mode()
 def _plain(
-    subject: Subject,
+    subject: Subject | Weights,
     trace: Trace,
     plain: Resolved,
     layers: Sequence[int],
@@ -128,7 +128,7 @@ def _behind(
 
 @torch.inference_mode()
 def _pass(
-    subject: Subject,
+    subject: Subject | Weights,
     trace: Trace,
     resolved: Resolved,
     final: Tensor,

@@ -187,6 +187,14 @@ class Subject:
         return pieces
 
 
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A model without a tokenizer, which is all that a pass over tokens needs, and its context."""
+
+    model: Any
+    context: int
+
+
 @lru_cache(maxsize=4)
 def subject(model: Model) -> Subject:
     """The subject of a model config, loaded once a process however many jobs a sweep runs."""

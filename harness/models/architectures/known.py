@@ -22,7 +22,8 @@ BESIDES = ("_name_or_path", "_commit_hash", "transformers_version", "dtype", "to
 def place(config: Any) -> Path:
     """The file of a config: another one for another transformers and after a change of the code."""
     stated = {k: v for k, v in config.to_dict().items() if k not in BESIDES}
-    digest = hashlib.sha256(orjson.dumps(stated, default=str, option=orjson.OPT_SORT_KEYS))
+    option = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+    digest = hashlib.sha256(orjson.dumps(stated, default=str, option=option))
     digest.update(f"transformers {version('transformers')}, torch {version('torch')}".encode())
     root = Path(harness.__file__).parent
     for file in sorted(file for part in CODE for file in (root / part).rglob("*.py")):

@@ -19,20 +19,14 @@ from harness.models.edits import untouched
 from harness.models.forward import logits, passes
 from harness.models.likelihood import Asked, Continuation, scores
 from harness.models.masking import suppress
+from harness.models.model import Weights
 from harness.models.packing import check
 
 CLOSE = 2e-3  # of the spread of what is compared; float32 alone leaves 1e-5
 PROMPT = 4
 LENGTHS = (5, 3, 9, 1, 6, 4)  # of sentences, one longer than the windows
+CONTEXT = 1 << 20  # tokens: no text that is tried is too long
 REASON = 160  # characters
-
-
-@dataclass(frozen=True)
-class Tried:
-    """What stands for a subject: the small model, and as much context as is tried."""
-
-    model: Any
-    context: int = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -153,8 +147,8 @@ def text() -> Trace:
     )  # fmt: skip
 
 
-def _subject(model: Any) -> Any:
-    return Tried(model)
+def _subject(model: Any) -> Weights:
+    return Weights(model, CONTEXT)
 
 
 def apart_by(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -13,7 +13,6 @@ WINDOW = 6  # tokens of a sliding window or chunk, shorter than the texts that a
 HEADS, LAYERS = 4, 8  # at most
 # The names under which configs state sizes, by the most that each may be; a config has few of them.
 SIZES = {
-    VOCABULARY: ("vocab_size", "vocab_size_per_layer_input"),
     64: (
         "intermediate_size", "ffn_dim", "n_inner", "moe_intermediate_size", "intermediate_size_mlp",
         "shared_expert_intermediate_size", "shared_intermediate_size", "ffn_hidden_size",
@@ -65,6 +64,9 @@ def small(config: Any) -> Any:
         del text.quantization_config
     _fewer_layers(text)
     _narrower(text)
+    for name in ("vocab_size", "vocab_size_per_layer_input"):
+        if value(text, name) is not None:
+            setattr(text, name, VOCABULARY)
     for most, names in SIZES.items():
         for name in names:
             size = value(text, name)
