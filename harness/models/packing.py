@@ -20,12 +20,10 @@ from harness.core import UserError
 from harness.models.architectures.layers import (
     capped,
     decoder,
-    empty_cache,
     handed,
     softmax,
     uncached,
 )
-from harness.models.attention import use_exact
 from harness.models.conditions import Hidden, Steered
 from harness.models.hooks import Addition, captured, steering
 
@@ -86,11 +84,12 @@ class Pack:
     ) -> Generator[tuple[Tensor, Tensor]]:
         """The cached keys and values of a layer with a stretch's own among them."""
         cached: Any = self.cache.layers[layer]
-        places = [x[0][:, stretch.start : stretch.stop] for x in (cached.keys, cached.values)]
+        both = (cached.keys[0], cached.values[0])
+        places = [x[:, stretch.start : stretch.stop] for x in both]
         before = [] if self.kept else [place.clone() for place in places]
         for place, new in zip(places, own, strict=True):
             place.copy_(new)
-        yield cached.keys[0], cached.values[0]
+        yield both
         for place, old in zip(places, before, strict=False):
             place.copy_(old)
 
@@ -131,8 +130,7 @@ def _unseen(
 
 def check(model: Any) -> None:
     """Raises UserError for a model whose attention is not full or sliding softmax attention."""
-    why = uncached(model.config)
-    if why:
+    if why := uncached(model.config):
         raise UserError(f"model: {why}; no sentence can be masked or replaced there")
 
 
@@ -147,17 +145,6 @@ def grouped(stretches: Sequence[Stretch], tokens: int) -> Iterator[list[Stretch]
         size += len(stretch)
     if group:
         yield group
-
-
-@torch.inference_mode()
-def plain(
-    model: Any, ids: Int[Tensor, " tokens"]
-) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
-    """Final hidden states after the last norm, and the keys and values of all layers."""
-    use_exact(model)
-    cache = empty_cache(model.config)
-    out = decoder(model)(input_ids=ids[None], past_key_values=cache, use_cache=True)
-    return out.last_hidden_state[0], cache
 
 
 @torch.inference_mode()
@@ -193,9 +180,8 @@ def _grow(cache: DynamicCache, tokens: int) -> None:
     for layer in layers:
         missing = tokens - layer.keys.shape[2]
         if missing > 0:
-            layer.keys, layer.values = (
-                pad(x, (0, 0, 0, missing)) for x in (layer.keys, layer.values)
-            )
+            room = (0, 0, 0, missing)
+            layer.keys, layer.values = pad(layer.keys, room), pad(layer.values, room)
 
 
 def _additions(pack: Pack) -> list[Addition]:
@@ -246,7 +232,7 @@ def _mixed(
     """Softmax attention; the queries that share a key and value are a batch of views of them."""
     q = query.unflatten(0, (len(key), -1)).transpose(0, 1)
     cap, sinks = given.get("softcap"), given.get("s_aux")
-    if cap is None and sinks is None:
+    if cap is sinks is None:
         k, v = key.expand(len(q), -1, -1, -1), value.expand(len(q), -1, -1, -1)
         mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=given["scaling"])
     else:

@@ -22,6 +22,11 @@ class Report:
     dpi: int
     example_traces: int
 
+    def __post_init__(self) -> None:
+        for key, least in {"dpi": 1, "example_traces": 0}.items():
+            if getattr(self, key) < least:
+                raise UserError(f"report.{key}: at least {least}, got {getattr(self, key)}")
+
 
 def configured(run: Path, overrides: Sequence[str]) -> tuple[Agreement, Report]:
     """The settings of a run's report: those it was made with, some of them changed."""

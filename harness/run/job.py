@@ -242,8 +242,8 @@ class Job:
             start, score_file = time.monotonic(), self.score_files[name]
             fitted = learner.fitted(fold_of)
             score_file.count("seconds", time.monotonic() - start)
-            if told := facts(fitted):
-                score_file.status["facts"] = told
+            if learnt := facts(fitted):
+                score_file.status["facts"] = learnt
             for trace, have in learner.kept.values():
                 self.enter(name, fitted[fold_of[trace.problem.id]], trace, have)
             score_file.write("partial")
