@@ -3,9 +3,11 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -50,7 +52,7 @@ def configured(
         for where, value in flat(kept[key], key).items():
             if "_target_" in where.split(".") or "${" in str(value):
                 raise UserError(f"{path}: {where} names code or a variable; write its value")
-        nodes[key] = kept[key]
+        nodes[key] = _of_today(path, key, kept[key])
     for override in overrides:
         if override.partition(".")[0] not in nodes or "=" not in override:
             raise UserError(f"{override}: expected agreement.KEY=VALUE or report.KEY=VALUE")
@@ -63,6 +65,15 @@ def configured(
         build(Report, merged["report"], "report"),
         claims(_own(kept.get("claim"))),
     )
+
+
+def _of_today(path: Path, group: str, kept: Any) -> Any:
+    """The settings of a run, or those that ship where an older version made it with other keys."""
+    shipped = yaml.safe_load((files("conf") / group / "default.yaml").read_text(encoding="utf-8"))
+    if not isinstance(kept, dict) or set(flat(kept)) == set(flat(shipped)):
+        return kept
+    print(f"{path}: its {group} settings are of another version; today's are used", file=sys.stderr)
+    return shipped
 
 
 def _own(nodes: Any) -> Any:
