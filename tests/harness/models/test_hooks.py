@@ -58,7 +58,7 @@ def test_no_hook_is_left(any_model):
     def hooks():
         return sum(len(block._forward_hooks) for block in any_model.model.layers)
 
-    before = hooks()
+    before = hooks()  # of others, such as transformers' own
     for additions in (
         [Addition(0, VECTOR, None)],
         [Addition(0, VECTOR, None), Addition(9, (), None)],
