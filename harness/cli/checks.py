@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Override, ValueType
 
 from harness.cli.hydra import arguments, composed, hydra_session
 from harness.cli.settings import Settings, settings
+from harness.cli.stub import Shape, try_out
 from harness.core import PLAIN, Draw, Evidence, UserError
 from harness.core.config import flat
 from harness.evidence.draws.prefixes import everywhere
@@ -161,6 +162,14 @@ def _check_draws(job: Settings, who: Subject) -> None:
                 job.run.engine.able(who, name, everywhere(who, draw))
 
 
+def _check_detectors(job: Settings, who: Subject) -> None:
+    """What a detector's own code does wrong, as far as a sample trace shows it."""
+    config = who.config.get_text_config()
+    shape = Shape(config.num_hidden_layers, config.num_attention_heads, config.hidden_size)
+    for name, detector in job.run.detectors.items():
+        try_out(name, detector, job.run.model.force, shape)
+
+
 def _check_alone(job: Settings) -> None:
     """What one job needs: a place, problems, a model with room for one of them, an engine."""
     folder.check_place(job.folder)
@@ -179,6 +188,7 @@ def _check_alone(job: Settings) -> None:
     if job.overwrite or not (job.folder / "traces.parquet").exists():
         job.run.engine.check(who)
     _check_draws(job, who)
+    _check_detectors(job, who)
     most = who.context - sampling.max_tokens - sampling.answer_tokens
     prompts = (len(who.prompt_ids(p, job.run.problems.instruction)) for p in problems)
     if all(size > most for size in prompts):

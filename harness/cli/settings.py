@@ -15,6 +15,7 @@ from harness.analysis.planted import Selftest
 from harness.cli.assumptions import Assumptions
 from harness.core import Detector, Embed, Evidence, Fittable, ProblemSet, UserError, Want
 from harness.core.config import build, check, flat, plain, serving, shown
+from harness.core.errors import in_words
 from harness.engines.base import EngineConf
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.sampling import Sampling
@@ -84,7 +85,7 @@ def settings(config: Any) -> Settings:
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
     model = build(Model, values["model"], "model")
     have = Evidence(sampling.draws, model.force, REFERENCES)
-    want = {n: wanted(d, have) for n, d in detectors.items()}
+    want = {n: _wanted(n, d, have) for n, d in detectors.items()}
     read = {n: _read(n, wants, model) for n, wants in want.items()}
     calibration = build(Calibration, values["calibration"], "calibration")
     more = {n: _more(d, read[n], calibration) for n, d in detectors.items()}
@@ -114,6 +115,16 @@ def settings(config: Any) -> Settings:
         selftest=build(Selftest, values["selftest"], "selftest"),
         plan=build(Assumptions, values["plan"], "plan"),
     )
+
+
+def _wanted(name: str, detector: Detector, have: Evidence) -> list[Want[Any]]:
+    """What a detector wants of a sample; raises UserError naming it if it cannot say."""
+    try:
+        return wanted(detector, have)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"method.{name}: wants() fails with {in_words(error)}") from error
 
 
 def _methods(nodes: Any) -> Mapping[str, Any]:

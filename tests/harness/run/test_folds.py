@@ -29,7 +29,7 @@ from harness.evidence.gather import Gatherer
 from harness.evidence.requests import Recorder
 from harness.evidence.wants import restricted
 from harness.run.folds import Learner, facts, folds
-from harness.run.job import Job
+from harness.run.rounds import Job
 from harness.store import schema
 from harness.store.reading import read_json
 from harness.store.scores import ScoreFile, score_file_of
