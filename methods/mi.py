@@ -98,11 +98,11 @@ class MI:
         score = _break_ties(a1[:, 0], peaks) if self.mode == "A1" else a2
         constants = {"references": m.shape[1] - 1, "tau_wrong_gold": _mean_tau(a1)}
         repeated = {name: np.full(len(a2), float(v)) for name, v in constants.items()}
-        told = {"A1": a1[:, 0], "A2": a2, "peaks": peaks, **repeated}
+        diagnostics = {"A1": a1[:, 0], "A2": a2, "peaks": peaks, **repeated}
         few = self.mode == "calibrated" and m.shape[1] == 1
         reason = f"too few reference problems (min_references={self.min_references})" if few else ""
         tokens = {"value": m[:, 0], "peak": peak}
-        return SentenceScores(score, told, reason=reason, tokens=tokens)
+        return SentenceScores(score, diagnostics, reason=reason, tokens=tokens)
 
     def _dependence(
         self, x: Float[np.ndarray, "tokens width"], y: Float[np.ndarray, "golds width"]

@@ -107,8 +107,11 @@ class RolloutMI:
         for k, distances in apart.items():
             kernel = np.exp(-distances / (2 * scale))
             found[:, k] = self.tested(kernel, used[k].answer, rng)
-        told = {"p": found[1], "rollouts": np.array([len(r) for r in used], dtype=np.float64)}
-        return SentenceScores(found[0], {**told, "headroom": headroom(every)})
+        diagnostics = {
+            "p": found[1],
+            "rollouts": np.array([len(r) for r in used], dtype=np.float64),
+        }
+        return SentenceScores(found[0], {**diagnostics, "headroom": headroom(every)})
 
     def spoke(self, rollouts: Rollouts) -> Bool[np.ndarray, " draws"]:
         """Which rollouts wrote a sentence."""

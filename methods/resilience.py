@@ -68,16 +68,16 @@ class Resilience:
         drawn = [Draw(k, draws, self.until, ARM) for k in range(n + compared)]
         if not all((ARM, want.boundary) in have.rollouts for want in drawn):
             return drawn
-        said = [Sentences(ARM, k, self.lineages) for k in range(n)]
+        sentences = [Sentences(ARM, k, self.lineages) for k in range(n)]
         followed = [(ARM, k, cut) for k in range(n) for cut in self.followed(have, k)]
         if not all(place in have.sentences for place in followed):
-            return [*drawn, *said]
+            return [*drawn, *sentences]
         texts = {text for place in followed for text in have.sentences[place]}
         texts |= {s.text.strip() for s in trace.sentences}
         embed = Embed(tuple(sorted(texts - {""})), self.embedder)
         if not all((self.embedder, text) in have.embeddings for text in embed.texts):
-            return [*drawn, *said, embed]
-        return [*drawn, *said, embed, *self.again(trace, have)]
+            return [*drawn, *sentences, embed]
+        return [*drawn, *sentences, embed, *self.again(trace, have)]
 
     def again(self, trace: Trace, have: Evidence) -> Iterator[Draw]:
         """Continuations of the lineages from wherever the content returns."""
@@ -103,16 +103,16 @@ class Resilience:
         made = [self.lineage(trace, evidence, k) for k in range(n)]
         cuts = [[len(lineage.end.sentences) for lineage in every] for every in made]
         roots = [r.take(r.draw < self.lineages) for r in sweep(evidence, ARM, n)]
-        told = {
+        diagnostics = {
             "lineages": np.array([len(every) for every in made], dtype=np.float64),
             "returned": _means([[cut > 0 for cut in every] for every in cuts]),
             "censored": _means([[lineage.back for lineage in every] for every in made]),
             "headroom": headroom(roots),
         }
         if self.measure == "rounds":
-            return SentenceScores(_means(cuts), told)
+            return SentenceScores(_means(cuts), diagnostics)
         compared = self.compared(trace, evidence, made)
-        return SentenceScores(compared.score, {**compared.diagnostics, **told})
+        return SentenceScores(compared.score, {**compared.diagnostics, **diagnostics})
 
     def compared(
         self, trace: Trace, evidence: Evidence, made: Sequence[Sequence[Lineage]]
@@ -147,15 +147,15 @@ class Resilience:
         """The first sentence alike to the one after a boundary, in what has any."""
         text = trace.sentences[boundary].text.strip()
         places = [(cut, (ARM, boundary, cut)) for cut in self.followed(have, boundary)]
-        said = {cut: have.sentences[place] for cut, place in places if place in have.sentences}
-        distinct = sorted({one for every in said.values() for one in every} - {""})
+        texts = {cut: have.sentences[place] for cut, place in places if place in have.sentences}
+        distinct = sorted({one for every in texts.values() for one in every} - {""})
         if not text or not distinct:
             return {}
         vectors = np.stack([have.embeddings[self.embedder, one] for one in distinct])
         cosine = vectors @ have.embeddings[self.embedder, text]
         alike = {one for one, c in zip(distinct, cosine, strict=True) if c >= self.threshold}
         first = {
-            cut: [i for i, one in enumerate(every) if one in alike] for cut, every in said.items()
+            cut: [i for i, one in enumerate(every) if one in alike] for cut, every in texts.items()
         }
         return {cut: found[0] for cut, found in first.items() if found}
 

@@ -50,7 +50,7 @@ class SemanticEntropy:
         draws = [Draw(k, have.draws, "sentence", ARM) for k in boundaries]
         if not all((ARM, k) in have.rollouts for k in boundaries):
             return draws
-        texts = {text for k in boundaries for text in _said(have, k)}
+        texts = {text for k in boundaries for text in _sentences(have, k)}
         return [*draws, Embed(tuple(sorted(texts - {""})), self.embedder)]
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
@@ -58,15 +58,15 @@ class SemanticEntropy:
         counts = [self.meanings(evidence, k) for k in range(len(trace.sentences))]
         n = np.array([c.sum() for c in counts], dtype=np.float64)
         k = np.array([len(c) for c in counts], dtype=np.float64)
-        told = {"meanings": np.where(n > 0, k, np.nan), "draws": n}
-        return SentenceScores(np.array([miller_madow(c) for c in counts]), told)
+        diagnostics = {"meanings": np.where(n > 0, k, np.nan), "draws": n}
+        return SentenceScores(np.array([miller_madow(c) for c in counts]), diagnostics)
 
     def meanings(self, evidence: Evidence, boundary: int) -> Int[np.ndarray, " meanings"]:
         """How many of the draws at a boundary have each meaning."""
-        said = _said(evidence, boundary)
-        vectors = [evidence.embeddings[self.embedder, text] for text in said if text]
+        texts = _sentences(evidence, boundary)
+        vectors = [evidence.embeddings[self.embedder, text] for text in texts if text]
         counts = np.bincount(self.clusters(np.array(vectors)))[1:] if vectors else np.zeros(0, int)
-        silent = said.count("")
+        silent = texts.count("")
         return np.append(counts, silent) if silent else counts
 
     def clusters(self, vectors: Float[np.ndarray, "draws dims"]) -> Int[np.ndarray, " draws"]:
@@ -88,5 +88,5 @@ def miller_madow(counts: Int[np.ndarray, " meanings"]) -> float:
     return float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * n))
 
 
-def _said(have: Evidence, boundary: int) -> list[str]:
+def _sentences(have: Evidence, boundary: int) -> list[str]:
     return [text.strip() for text in have.rollouts[ARM, boundary].first_sentence]

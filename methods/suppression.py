@@ -64,8 +64,13 @@ class Suppression:
         s = sentence_means(trace, logs, touched)
         near = self._near(len(s))
         known = np.isfinite(s) & near
-        told = {"log_kl": mean(np.where(near, s, np.nan), 0), "targets": known.sum(0).astype(float)}
-        return SentenceScores(mean(np.where(near, centred(s, self.centring), np.nan), 0), told, s)
+        diagnostics = {
+            "log_kl": mean(np.where(near, s, np.nan), 0),
+            "targets": known.sum(0).astype(float),
+        }
+        return SentenceScores(
+            mean(np.where(near, centred(s, self.centring), np.nan), 0), diagnostics, s
+        )
 
     @property
     def _want(self) -> Suppress:

@@ -85,23 +85,24 @@ def _with(have: Evidence, want: Want[Any], shape: Shape) -> Evidence:
     """The evidence with a made-up answer to a want in it."""
     match want:
         case Draw() if want.after:
-            return replace(have, continued={**have.continued, **_drawn(want)})
+            new = replace(have, continued={**have.continued, **_drawn(want)})
         case Draw():
-            return replace(have, rollouts={**have.rollouts, **_drawn(want)})
+            new = replace(have, rollouts={**have.rollouts, **_drawn(want)})
         case Sentences():
             said = dict.fromkeys(rollouts_of(have, want), (SAID[0], SAID[1]))
-            return replace(have, sentences={**have.sentences, **said})
+            new = replace(have, sentences={**have.sentences, **said})
         case ReadRollouts():
-            return replace(have, rollouts={**have.rollouts, **_read_again(have, want, shape)})
+            new = replace(have, rollouts={**have.rollouts, **_read_again(have, want, shape)})
         case Read():
-            return replace(have, readings={**have.readings, **_read(have, want, shape)})
+            new = replace(have, readings={**have.readings, **_read(have, want, shape)})
         case Embed():
             unit = np.full(DIMS, DIMS**-0.5)
-            new = {(want.model, text): unit for text in want.texts}
-            return replace(have, embeddings={**have.embeddings, **new})
+            units = {(want.model, text): unit for text in want.texts}
+            new = replace(have, embeddings={**have.embeddings, **units})
         case _:
             answer = ANSWER[type(want)](want, shape)
-            return replace(have, answers={**have.answers, want: answer})
+            new = replace(have, answers={**have.answers, want: answer})
+    return new
 
 
 def _drawn(want: Draw) -> dict[tuple[str, int], Rollouts]:

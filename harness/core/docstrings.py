@@ -20,7 +20,7 @@ def idea(text: str) -> str:
 
 def source(text: str) -> str:
     """What a docstring says after "Source:", else the arXiv ids in it."""
-    said = re.search(r"^Source: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
-    if said:
-        return " ".join(said[1].split()).removesuffix(".")
+    found = re.search(r"^Source: (.+?)(?:\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    if found:
+        return " ".join(found[1].split()).removesuffix(".")
     return ", ".join(dict.fromkeys(re.findall(r"arXiv \d{4}\.\d{4,5}", text)))

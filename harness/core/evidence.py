@@ -67,8 +67,8 @@ class Evidence:
                 return _read_again(self.rollouts[want.arm, want.boundary], want)
             case Sentences():
                 place = (want.arm, want.boundary)
-                said = {key[2]: v for key, v in self.sentences.items() if key[:2] == place}
-                return {cut: value for cut, value in said.items() if cut.draw < want.n}
+                texts = {key[2]: v for key, v in self.sentences.items() if key[:2] == place}
+                return {cut: value for cut, value in texts.items() if cut.draw < want.n}
             case Embed():
                 return {text: self.embeddings[want.model, text] for text in want.texts}
             case _:

@@ -59,14 +59,14 @@ class Recorder:
                 "chunk": int(chunk),
                 "draw": draw,
                 "cut": [int(sentence) for sentence in cut],
-                **self.said((*begun, *ids)),
+                **self.columns((*begun, *ids)),
                 "answer": answer,
                 "correct": self.problems.correct(start.problem, answer),
                 "finish_reason": reason,
                 "seed": done.request.seed,
             }
 
-    def said(self, ids: Sequence[int]) -> dict[str, Any]:
+    def columns(self, ids: Sequence[int]) -> dict[str, Any]:
         """What a rollout wrote and how it begins, as columns."""
         text = self.subject.decode(ids)
         spans = self.spans(text)
@@ -90,7 +90,7 @@ class Recorder:
             ):
                 if (arm, k, cut) not in free:
                     break
-                yield {**row, "boundary": k, **self.said(rest)}
+                yield {**row, "boundary": k, **self.columns(rest)}
 
     def spans(self, text: str) -> list[Span]:
         """The sentences of the reasoning in what a rollout wrote; none where it ends at once."""

@@ -73,12 +73,12 @@ def restricted(have: Evidence, wanted: Sequence[Want[Any]]) -> Evidence:
     """The part of the evidence that answers some wants."""
     texts = {(w.model, text) for w in wanted if isinstance(w, Embed) for text in w.texts}
     drawn = {(w.arm, w.boundary) for w in wanted if isinstance(w, Draw)}
-    said = {key for w in wanted if isinstance(w, Sentences) for key in rollouts_of(have, w)}
+    spoken = {key for w in wanted if isinstance(w, Sentences) for key in rollouts_of(have, w)}
     return replace(
         have,
         rollouts={k: _reread(r, k, wanted) for k, r in have.rollouts.items() if k in drawn},
         continued={k: r for k, r in have.continued.items() if k in drawn},
-        sentences={key: have.sentences[key] for key in said},
+        sentences={key: have.sentences[key] for key in spoken},
         readings=_readings(have, wanted),
         embeddings={key: v for key, v in have.embeddings.items() if key in texts},
         answers={w: answer for w, answer in have.answers.items() if w in wanted},

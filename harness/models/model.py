@@ -158,9 +158,9 @@ class Subject:
         try:
             text = str(write(chat, tokenize=False, add_generation_prompt=True))
         except Exception as error:  # a template is a program of its own
-            said = printable(f"{type(error).__name__}: {error}")
+            message = printable(f"{type(error).__name__}: {error}")
             raise UserError(
-                f"model.path: the chat template fails ({said:.200}); set model.prompt"
+                f"model.path: the chat template fails ({message:.200}); set model.prompt"
             ) from None
         return self.encode(text)
 

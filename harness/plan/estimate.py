@@ -55,8 +55,8 @@ def described(found: Forecast) -> str:
     """Over which traces the plan is."""
     n, each = len(found.traces), [len(trace.sentences) for trace in found.traces]
     mean = f"{np.mean(each):.0f} sentences and {_tokens(found.traces):.0f} tokens each"
-    said = "stored" if found.stored else "assumed (plan.tokens, plan.sentences)"
-    return f"{n} traces, {said}, {mean}; what is recorded already is not counted"
+    origin = "stored" if found.stored else "assumed (plan.tokens, plan.sentences)"
+    return f"{n} traces, {origin}, {mean}; what is recorded already is not counted"
 
 
 def _tokens(every: Sequence[Trace]) -> float:

@@ -212,11 +212,8 @@ class Job:
         """Fit the detectors that learn and score with them, once all traces have been read."""
         fold_of = folds([trace.problem.id for trace in self.traces], self.folds)
         for name, learner in self.learners.items():
-            if (
-                name in self.faults.failed
-                or not learner.kept
-                or not all(self.settled(name, trace) for trace in self.traces)
-            ):
+            complete = all(self.settled(name, trace) for trace in self.traces)
+            if name in self.faults.failed or not learner.kept or not complete:
                 continue
             start, score_file = time.monotonic(), self.score_files[name]
             try:
@@ -225,8 +222,8 @@ class Job:
                 self.faults.fail(name, error)
                 continue
             score_file.count("seconds", time.monotonic() - start)
-            if told := facts(fitted):
-                score_file.status["facts"] = told
+            if learnt := facts(fitted):
+                score_file.status["facts"] = learnt
             for trace, have in learner.kept.values():
                 if name not in self.faults.failed:
                     self.enter(name, fitted[fold_of[trace.problem.id]], trace, have)

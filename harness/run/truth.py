@@ -25,9 +25,11 @@ def export(recorder: Recorder, traces: Sequence[Trace], sentences: pl.DataFrame)
     if not isinstance(problems, Planted):
         return sentences
     weights = Path(recorder.subject.path)
-    told = {t.id: problems.truth(t, weights, sampling.temperature, sampling.top_p) for t in traces}
-    found = {name: truth for name, truth in told.items() if isinstance(truth, Truth)}
-    without = Counter(reason for reason in told.values() if isinstance(reason, str))
+    answers = {
+        t.id: problems.truth(t, weights, sampling.temperature, sampling.top_p) for t in traces
+    }
+    found = {name: truth for name, truth in answers.items() if isinstance(truth, Truth)}
+    without = Counter(reason for reason in answers.values() if isinstance(reason, str))
     _scores(recorder.run, found, without)
     edges = [
         {"trace_id": name, "source": i, "target": j, "kind": kind}

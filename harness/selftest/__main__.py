@@ -37,8 +37,8 @@ def run(argv: Sequence[str]) -> int:
     console.print(table(found, caption(todo)))
     missed = found.filter(~pl.col("kept"))
     for row in missed.iter_rows(named=True):
-        said = f"{row['method']}: {row['measure']} is {decimal(row['value'])}"
-        print(f"missed: {said}, below its bound of {row['bound']}", file=sys.stderr)
+        measured = f"{row['method']}: {row['measure']} is {decimal(row['value'])}"
+        print(f"missed: {measured}, below its bound of {row['bound']}", file=sys.stderr)
     return 1 if len(missed) else 0
 
 

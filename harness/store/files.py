@@ -15,8 +15,7 @@ import polars as pl
 import yaml
 
 from harness.core import UserError
-from harness.store.digests import BLANK, FIELD, sealed
-from harness.store.reading import scan_frames
+from harness.store.reading import BLANK, FIELD, scan_frames, sealed
 
 # Names of devices on Windows, whatever follows the first dot.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)

@@ -35,8 +35,8 @@ class Mirror:
         except UserError:
             raise
         except Exception as error:  # each store has errors of its own
-            said = masked(printable(f"{type(error).__name__}: {error}"), [self.url])
-            raise UserError(f"mirror: {masked(self.url)} fails ({said:.300})") from None
+            message = masked(printable(f"{type(error).__name__}: {error}"), [self.url])
+            raise UserError(f"mirror: {masked(self.url)} fails ({message:.300})") from None
 
     def check(self, run: str, now: Mapping[str, Any], *, overwrite: bool) -> None:
         """Raise UserError if the store cannot be read or holds another run of that name."""

@@ -11,9 +11,16 @@ import pytest
 
 from harness.core import UserError
 from harness.store import schema
-from harness.store.digests import carries, intact
 from harness.store.files import write_frame, write_json, write_yaml
-from harness.store.reading import read_frame, read_json, read_yaml, scan_frames, unchecked
+from harness.store.reading import (
+    carries,
+    intact,
+    read_frame,
+    read_json,
+    read_yaml,
+    scan_frames,
+    unchecked,
+)
 
 SENTENCES = pl.DataFrame(
     {"trace_id": [f"t{i // 9}" for i in range(90)], "value": np.arange(90.0), "text": "so six"}
