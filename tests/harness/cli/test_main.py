@@ -213,3 +213,25 @@ def test_an_interrupt_is_one_line_and_the_run_goes_on(
     assert harness(*command) == 0
     assert traces.read_bytes() == before
     assert (tmp_path / "results" / "a" / "report.html").exists()
+
+
+def test_a_detector_that_fails_leaves_the_others_reported_and_exit_code_1(
+    harness: Line, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more" / "method").mkdir(parents=True)
+    for name in ("Late", "Typo"):
+        yaml = tmp_path / "more" / "method" / f"{name.lower()}.yaml"
+        node = (
+            f"  _target_: tests.harness.run.test_faults.{name}\n  family: test\n  signed: false\n"
+        )
+        yaml.write_text(f"{name.lower()}:\n{node}")
+    more = ["--config-dir", "more", "run=a"]
+    assert harness("method=[typo,mi]", *more) == 2
+    assert "method.typo: fails on a sample trace with AttributeError" in capfd.readouterr().err
+    assert not Path("results").exists()
+    assert harness("method=[late,mi]", *more) == 1
+    assert "error: late: ZeroDivisionError: division by zero" in capfd.readouterr().err
+    states = {f.stem: read_json(f)["state"] for f in Path("results/a/status").iterdir()}
+    assert states == {"late": "failed", "mi": "done"}
+    assert Path("results/a/report.html").exists()
+    assert harness("method=late", *more) == 1
