@@ -15,7 +15,7 @@ from harness.analysis.planted import Selftest
 from harness.cli.assumptions import Assumptions
 from harness.core import Detector, Embed, Evidence, Fittable, ProblemSet, UserError, Want
 from harness.core.config import build, check, flat, plain, serving, shown
-from harness.core.errors import in_words
+from harness.core.errors import in_words, meant
 from harness.engines.base import EngineConf
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.sampling import Sampling
@@ -76,7 +76,8 @@ def settings(config: Any) -> Settings:
     values = merged(config)
     for key in values:
         if key not in _KNOWN:
-            raise UserError(f"{key}: no such key; there are {', '.join(sorted(_KNOWN))}")
+            there = ", ".join(sorted(_KNOWN))
+            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
     for key in sorted(_KNOWN - {"options", "shard", "mirror"}):
         if values.get(key) is None:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
@@ -185,6 +186,7 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     nodes = {k: values[k] for k in ("problems", "segmentation")}
     found = flat({"model": model, **nodes, "sampling": fixed})
     del found["model.device"]
+    found.pop("problems.limit", None)  # problems only extend a run, as draws do
     # what a schedule does not use; a fixed one is as in runs made before there was another
     idle = {"fixed": ("schedule", "stretch", "settled"), "coupled": ("settled",), "adaptive": ()}
     for key in ("draws", "chunk", *idle[sampling.schedule]):

@@ -1,5 +1,8 @@
 """What a user is told in one line."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class UserError(Exception):
     """A mistake of the user's: shown as one line, exit code 2."""
@@ -17,3 +20,9 @@ def in_words(error: BaseException) -> str:
         file = trace.tb_frame.f_code.co_filename.rpartition("/")[2]
         place = f" ({file} line {trace.tb_lineno})"
     return " ".join(f"{type(error).__name__}: {error}".split())[:300] + place
+
+
+def meant(name: str, names: Iterable[str]) -> str:
+    """The question whether a misspelt name means one that there is; nothing if none is near."""
+    close = get_close_matches(name, list(names), n=1, cutoff=0.7)
+    return f"did you mean {close[0]}? " if close else ""

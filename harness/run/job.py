@@ -1,29 +1,28 @@
 """One job: traces, then all sampling, then all reading and scoring."""
 
-from collections.abc import Sequence
+import shutil
 from contextlib import closing
 from dataclasses import replace
 
-from harness.core import Problem
+from harness.core import Fittable
 from harness.engines.base import LazyEngine
 from harness.engines.stopping import Stops
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder
 from harness.models.model import subject
-from harness.problems.roles import by_role
 from harness.run import traces
+from harness.run.growth import grown
 from harness.run.rounds import Job
 from harness.run.settings import RunSettings
 from harness.store import folder
-from harness.store.files import write_frame, write_json
+from harness.store.files import write_json
 from harness.store.score_files import declared
-from harness.store.scores import score_file_of, status_file
-from harness.store.traces import problem_frame
+from harness.store.scores import ScoreFile, score_file_of, status_file
 
 
 def job(settings: RunSettings) -> None:
     """Run the detectors of one job; raises UserError with one clear line where it cannot."""
-    problems = by_role(settings.problems.load())
+    asked = settings.problems.load()
     who = subject(settings.model)
     segmenter = settings.segmentation.segmenter
     stops = Stops(who.tokenizer, who.eos, segmenter)
@@ -36,7 +35,7 @@ def job(settings: RunSettings) -> None:
             engine.running()  # what is wrong with the weights is told before anything is written
         folder.make(settings.folder, settings.values, settings.identity, who.revision)
         folder.mend(settings.folder)
-        _save(settings, [*problems.evaluate, *problems.reference])
+        problems = grown(settings.folder, asked)
         recorder = Recorder(settings.folder, who, settings.problems, segmenter, settings.sampling)
         gatherer, n = Gatherer(recorder, problems.reference), settings.calibration.folds
         if settings.shard is not None:
@@ -46,16 +45,15 @@ def job(settings: RunSettings) -> None:
             status = {"method": entry, "state": "done", "traces": len(written), "failed_traces": 0}
             write_json(status_file(settings.folder, entry), status)
             return
-        written = traces.write(recorder, engine, problems.evaluate, settings.labels)
+        try:
+            written = traces.write(recorder, engine, problems.evaluate, settings.labels)
+        except traces.NoTracesError:  # another config is another run: what is there serves none
+            shutil.rmtree(settings.folder, ignore_errors=True)
+            raise
         gatherer = replace(gatherer, traces=tuple(written))
-        score_files = {n: score_file_of(settings.folder, n, h) for n, h in settings.hashes.items()}
+        score_files: dict[str, ScoreFile] = {}
         for name, detector in settings.detectors.items():
+            every = {trace.id for trace in written} if isinstance(detector, Fittable) else None
+            score_files[name] = score_file_of(settings.folder, name, settings.hashes[name], every)
             score_files[name].status |= declared(detector, settings.values["method"][name])
         Job(gatherer, engine, written, settings.detectors, score_files, n).run()
-
-
-def _save(settings: RunSettings, problems: Sequence[Problem]) -> None:
-    path = settings.folder / "problems.parquet"
-    if path.exists():
-        return
-    write_frame(path, problem_frame(problems))
