@@ -11,8 +11,8 @@ from harness.evidence.gather import Gatherer, wants
 from harness.evidence.recorder import start_of
 from harness.evidence.requests import requests
 from harness.evidence.wants import restricted
-from harness.run.accounts import Accounts
-from harness.run.faults import Faults
+from harness.run.detecting.accounts import Accounts
+from harness.run.detecting.faults import Faults
 from harness.run.folds import Learner, facts, folds
 from harness.run.progress import metered
 from harness.run.sampling import Wanted, sample

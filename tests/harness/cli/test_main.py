@@ -221,9 +221,7 @@ def test_a_detector_that_fails_leaves_the_others_reported_and_exit_code_1(
     (tmp_path / "more" / "method").mkdir(parents=True)
     for name in ("Late", "Typo"):
         yaml = tmp_path / "more" / "method" / f"{name.lower()}.yaml"
-        node = (
-            f"  _target_: tests.harness.run.test_faults.{name}\n  family: test\n  signed: false\n"
-        )
+        node = f"  _target_: tests.harness.run.detecting.test_faults.{name}\n  family: test\n  signed: false\n"
         yaml.write_text(f"{name.lower()}:\n{node}")
     more = ["--config-dir", "more", "run=a"]
     assert harness("method=[typo,mi]", *more) == 2

@@ -11,7 +11,7 @@ from harness.cli.stub import Shape, try_out
 from harness.core import Draw, Evidence, Read, SentenceScores, Trace, UserError
 from harness.evidence.gather import Gatherer
 from harness.evidence.requests import Recorder
-from harness.run.faults import Faults
+from harness.run.detecting.faults import Faults
 from harness.run.rounds import Job
 from harness.store.reading import read_json
 from harness.store.scores import score_file_of
