@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 PORT ?= 8765
 VLLM_PIP := $(subst $(BIN),$(VLLM_BIN),$(PIP))
 
-.PHONY: install dev demo demo-smollm2 server-demo selftest test test-vllm bench bench-vllm lint format clean
+.PHONY: install dev demo demo-smollm2 server-demo selftest test test-vllm campaign bench bench-vllm lint format clean
 install: $(BASE)
 dev: $(DEV)
 
@@ -72,6 +72,10 @@ test-vllm: $(VLLM)/.installed
 
 bench-vllm: $(VLLM)/.installed
 	$(VLLM_BIN)/python -m pytest tests/benchmarks/test_vllm_bench.py --benchmark-enable -o addopts="" -s
+
+# What is tried on purpose: damage, bad command lines, hostile servers, fuzzed texts; minutes.
+campaign: dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.campaign
 
 bench: dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -o addopts="" -s

@@ -11,21 +11,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from harness.agreement.controls import Design
-from harness.agreement.controls.ladder import (
-    Projection,
-    Regressors,
-    joined,
-    products,
-    projection,
-    regressors,
-)
+from harness.agreement.controls.fits import Fit, Fits
+from harness.agreement.controls.ladder import joined, products
 from harness.agreement.panel.panel import Panel, Vectors
 from harness.agreement.ranks import Rows, Standing, standing
-from harness.agreement.settings import Agreement, Control, Statistic
+from harness.agreement.settings import Agreement, Statistic
 from harness.agreement.statistics import Measure, Similarity, similarity
 
-REMEMBERED = 1 << 21  # sentences whose fits are kept, over all sets of them: they are large
-LEAST_REMEMBERED = 4  # sets of sentences whose fits are kept, however many they hold
 PARTS = 4  # of a comparison: a with b, a with itself, b with itself, chance
 Parts = Float[np.ndarray, "parts pairs traces"]
 
@@ -124,7 +116,7 @@ def compared(
     together: their ranks are taken once.
     """
     n = len(panel.problem)
-    fits = _Fits(panel.trace, conf)
+    fits = Fits(panel.trace, conf)
     groups = (
         _Group(
             panel, sample, group, [m for m in measures if m.control in design.of], kept,
@@ -142,42 +134,6 @@ def compared(
                 empty = PairSums(np.zeros((PARTS, n)), np.zeros(n, int), np.zeros(n, int))
                 found.setdefault((pair, measure), empty).add(parts[measure][:, i], size)
     return found
-
-
-class _Fits:
-    """What takes the controls out, by the sentences compared: most splits share these."""
-
-    def __init__(self, trace: Int[np.ndarray, " sentences"], conf: Agreement) -> None:
-        self.trace, self.conf = trace, conf
-        self.kept: dict[tuple[int, bytes], _Fit] = {}
-
-    def over(self, design: Design, kept: Bool[np.ndarray, " sentences"]) -> "_Fit":
-        """Those of a design over the kept sentences, the most recent few remembered."""
-        key = (id(design), np.packbits(kept).tobytes())
-        if key not in self.kept:
-            rows = regressors(design.columns, self.trace, kept)
-            there = bool(rows.blocks)
-            self.kept[key] = _Fit(
-                rows,
-                {
-                    control: projection(ladder, rows, self.conf)
-                    for control, ladder in design.of.items()
-                    if control != "none" and there
-                },
-            )
-        self.kept[key] = self.kept.pop(key)
-        most = max(LEAST_REMEMBERED, REMEMBERED // len(self.trace))
-        while len(self.kept) > most:
-            del self.kept[next(iter(self.kept))]
-        return self.kept[key]
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """Regressors over some sentences, and how each control is taken out of what is ranked there."""
-
-    rows: Regressors
-    controls: Mapping[Control, Projection]
 
 
 def _grouped(
@@ -214,7 +170,7 @@ class _Group:
     pairs: Sequence[Pair]
     measures: Sequence[Measure]
     kept: Bool[np.ndarray, " sentences"]
-    fit: _Fit
+    fit: Fit
 
     def parts(self, conf: Agreement) -> dict[Measure, Parts]:
         """The parts of every pair in each trace, NaN where the trace has no sentences."""

@@ -68,8 +68,8 @@ def agreement(
     Raises UserError where a trace is given twice.
     """
     with TemporaryDirectory(prefix="agreement-") as folder:
-        laid, refused = panels(scores, traces, covariates, Path(folder))
-        found = [_agreed(panel, traits, conf) for panel in laid]
+        models, refused = panels(scores, traces, covariates, Path(folder))
+        found = [_agreed(panel, traits, conf) for panel in models]
     empty = Agreed(
         *(pl.DataFrame(schema=dict(s)) for s in (
             schema.AGREEMENT, schema.AGREEMENT_BY_PROBLEM, schema.AGREEMENT_BY_K,

@@ -28,7 +28,7 @@ class Correlated:
     within: tuple[float, float]
 
     def significant(self, sign: int, alpha: float) -> bool:
-        """Whether it is told from 0, on this side of it."""
+        """Whether it differs from 0, on this side of it."""
         return self.q < alpha and sign * self.value > 0
 
     def inside(self, most: float) -> bool:

@@ -1,4 +1,4 @@
-"""Labels drawn anew within traces: what a category's share of the top is by chance alone.
+"""Labels drawn again within traces: what a category's share of the top is by chance alone.
 
 Each draw gives a trace's label to as many of its sentences as have it. Plainly all of its sentences
 are alike; under a control they are drawn by the odds that the control gives them.

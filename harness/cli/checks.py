@@ -17,11 +17,13 @@ from harness.cli.hydra import arguments, composed, hydra_session
 from harness.cli.settings import Settings, settings
 from harness.cli.stub import Shape, try_out
 from harness.cli.warnings import warnings
-from harness.core import PLAIN, Draw, Evidence, UserError
+from harness.core import PLAIN, Draw, Evidence, Likelihood, Steer, UserError
 from harness.core.config import flat
 from harness.core.errors import meant
 from harness.evidence.draws.prefixes import everywhere
 from harness.evidence.example import REFERENCES, wanted
+from harness.evidence.wants import conditions
+from harness.models.conditions import check_steer
 from harness.models.embedder import findable
 from harness.models.model import Subject, subject
 from harness.run.growth import of_run, untraced
@@ -158,14 +160,18 @@ def _kept(job: Settings, detectors: set[str]) -> Mapping[str, Any]:
     return flat(nodes | {"method": {name: job.run.values["method"][name] for name in detectors}})
 
 
-def _check_draws(job: Settings, who: Subject) -> None:
-    """What the engine cannot do for a draw, as far as draws are known before there is a trace."""
+def _check_conditions(job: Settings, who: Subject) -> None:
+    """What engine and model cannot do, as far as wants are known before there is a trace."""
     have = Evidence(job.run.sampling.draws, job.run.model.force, REFERENCES)
     for detector in job.run.detectors.values():
-        for draw in wanted(detector, have):
-            if isinstance(draw, Draw) and draw.condition != PLAIN:
-                name = who.same(draw.condition.checkpoint)
-                job.run.engine.able(who, name, everywhere(who, draw))
+        wants = wanted(detector, have)
+        for draw in (w for w in wants if isinstance(w, Draw) and w.condition != PLAIN):
+            name = who.same(draw.condition.checkpoint)
+            job.run.engine.able(who, name, everywhere(who, draw))
+        read = [*conditions(wants), *(w.condition for w in wants if isinstance(w, Likelihood))]
+        for condition in read:
+            for steer in (each for each in condition.under if isinstance(each, Steer)):
+                check_steer(who.checkpoint(condition.checkpoint), steer)
 
 
 def _check_detectors(job: Settings, who: Subject) -> None:
@@ -193,7 +199,7 @@ def _check_alone(job: Settings) -> None:
         findable(name)
     if job.overwrite or untraced(job.folder, of_run(job.folder, problems).evaluate):
         job.run.engine.check(who)
-    _check_draws(job, who)
+    _check_conditions(job, who)
     _check_detectors(job, who)
     warnings(job, problems)
     most = who.context - sampling.max_tokens - sampling.answer_tokens

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from harness.core import UserError
+from harness.text.masking import printable
 
 
 def ended(command: Callable[[], int | None], interrupted: str = "interrupted") -> None:
@@ -11,7 +12,7 @@ def ended(command: Callable[[], int | None], interrupted: str = "interrupted") -
     try:
         code = command()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print(interrupted, file=sys.stderr)

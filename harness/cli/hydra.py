@@ -80,6 +80,10 @@ def one_line_errors() -> Generator[None]:
         raise _not_read(error.override) from None
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise UserError(_one_line(error)) from None
+    except ValueError as error:
+        if not str(error).startswith("Exceeds the limit"):
+            raise
+        raise UserError("a number on the command line has thousands of digits") from None
 
 
 def _not_read(override: str) -> UserError:

@@ -76,7 +76,7 @@ def finish(jobs: Sequence[Settings]) -> int:
 
     for folder, job in {job.folder: job for job in jobs}.items():
         if (folder / "traces.parquet").exists():
-            report(folder, job.agreement, job.report)
+            report(folder, job.agreement, job.report, job.claims)
             console.print(summary(folder))
         elif job.run.shard:
             console.print(f"{folder}: once all parts are drawn, the command without shard goes on")

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from harness.agreement import Agreement
 from harness.analysis.planted import Selftest
+from harness.claims import Claim, claims
 from harness.cli.assumptions import Assumptions
 from harness.core import Detector, Embed, Evidence, Fittable, ProblemSet, UserError, Want
 from harness.core.config import build, check, flat, plain, serving, shown
@@ -43,6 +44,7 @@ class Settings:
     embedders: tuple[str, ...]
     agreement: Agreement
     report: Report
+    claims: Mapping[str, Claim]
     selftest: Selftest
     plan: Assumptions
 
@@ -55,7 +57,7 @@ class Settings:
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
-    *("shard", "mirror", "worker"),
+    *("shard", "mirror", "worker", "claim"),
 }
 
 
@@ -78,7 +80,7 @@ def settings(config: Any) -> Settings:
         if key not in _KNOWN:
             there = ", ".join(sorted(_KNOWN))
             raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
-    for key in sorted(_KNOWN - {"options", "shard", "mirror"}):
+    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim"}):
         if values.get(key) is None:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
     sampling = build(Sampling, values["sampling"], "sampling")
@@ -113,6 +115,7 @@ def settings(config: Any) -> Settings:
         embedders=tuple(sorted({w.model for w in chain(*want.values()) if isinstance(w, Embed)})),
         agreement=build(Agreement, values["agreement"], "agreement"),
         report=build(Report, values["report"], "report"),
+        claims=claims(values.get("claim")),
         selftest=build(Selftest, values["selftest"], "selftest"),
         plan=build(Assumptions, values["plan"], "plan"),
     )

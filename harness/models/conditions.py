@@ -77,8 +77,9 @@ def token_ids(subject: Subject, words: Sequence[str]) -> tuple[int, ...]:
 def _token_id(subject: Subject, word: str) -> int:
     ids = subject.encode(word)
     if len(ids) != 1 or subject.tokenizer.decode(list(ids)) != word:
+        how = f"takes {len(ids)} for it" if len(ids) != 1 else "cannot spell it"
         raise UserError(
-            f"condition: {word!r} is not one token of the model's tokenizer "
-            f"(it takes {len(ids)}); words to forbid or to recycle at are one token each"
+            f"condition: {word!r} is not one token of the model's tokenizer, which {how}; words to "
+            "forbid or to recycle at are one token each"
         )
     return ids[0]

@@ -209,6 +209,17 @@ def read_text(subject: Subject, want: ReadText) -> np.ndarray:
     return float32(blocks[want.layer][0, -1])
 
 
+@torch.inference_mode()
+def prefilled(
+    model: Any, ids: Int[Tensor, " tokens"]
+) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
+    """Final hidden states after the last norm, and the keys and values of all layers."""
+    model.set_attn_implementation("sdpa")
+    cache = DynamicCache()
+    out = model.get_decoder()(input_ids=ids[None], past_key_values=cache, use_cache=True)
+    return out.last_hidden_state[0], cache
+
+
 def logits(model: Any, hidden: Tensor, *, exact: bool = False) -> Tensor:
     """Float32 logits of final hidden states, as the model's own head computes them.
 

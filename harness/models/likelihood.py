@@ -17,9 +17,9 @@ from transformers.cache_utils import DynamicCache
 
 from harness.models.conditions import Steered
 from harness.models.edits import NOWHERE, Resolved
-from harness.models.forward import ROWS, float32, logits
+from harness.models.forward import ROWS, float32, logits, prefilled
 from harness.models.model import Subject
-from harness.models.packing import Stretch, check, grouped, packed, plain
+from harness.models.packing import Stretch, check, grouped, packed
 from harness.statistics.distributions import as_sampled, entropy_and_logprob
 
 PACK = 1  # tokens of one pass, in lengths of the prompt and trace
@@ -72,7 +72,7 @@ def scores(
     ends = [_end(each, some) for each, some in zip(asked, fitting, strict=True)]
     shared = max(min(end, each.resolved.first) for end, each in zip(ends, asked, strict=True))
     tokens = torch.tensor(trace_ids[: max(1, shared)], device=model.device)
-    _, cache = plain(model, tokens)
+    _, cache = prefilled(model, tokens)
     # A condition's tokens take the place of all behind its first change, so the last goes first.
     for number in sorted(range(len(asked)), key=lambda n: -asked[n].resolved.first):
         one, some = asked[number], fitting[number]

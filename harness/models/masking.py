@@ -15,15 +15,15 @@ from torch.nn.functional import log_softmax
 
 from harness.core import Suppress, Trace
 from harness.models.conditions import Hidden
-from harness.models.forward import logits
+from harness.models.forward import logits, prefilled
 from harness.models.model import Subject
-from harness.models.packing import Stretch, check, grouped, packed, plain
+from harness.models.packing import Stretch, check, grouped, packed
 from harness.statistics.distributions import kl
 
 PACK = 1  # tokens of one pass, and
 KEEP = 8  # final states kept at once, both in lengths of prompt and trace
 ROWS = 512  # tokens whose distributions exist at once
-BLOCK = 32  # positions compared at a time, so that they stay in a processor's cache
+BLOCK = 16  # positions compared at a time, so that they stay in a processor's cache
 
 Rows = Float[Tensor, "rows vocab"]
 
@@ -44,7 +44,7 @@ def suppress(
     check(model)
     ids = torch.tensor([*trace.prompt_ids, *trace.token_ids], device=model.device)
     shift = len(trace.prompt_ids) - 1  # what predicts token 0 stands here
-    unmasked, cache = plain(model, ids)
+    unmasked, cache = prefilled(model, ids)
     found = np.full((len(trace.token_ids), len(trace.sentences)), np.nan, dtype=np.float32)
     for kept in grouped(_stretches(trace, want.own_rows), KEEP * len(ids)):
         states: list[tuple[Stretch, Tensor]] = []

@@ -78,11 +78,12 @@ class Pack:
     ) -> Generator[tuple[Tensor, Tensor]]:
         """The cached keys and values of a layer with a stretch's own among them."""
         cached: Any = self.cache.layers[layer]
-        places = [x[0][:, stretch.start : stretch.stop] for x in (cached.keys, cached.values)]
+        both = (cached.keys[0], cached.values[0])
+        places = [x[:, stretch.start : stretch.stop] for x in both]
         before = [] if self.kept else [place.clone() for place in places]
         for place, new in zip(places, own, strict=True):
             place.copy_(new)
-        yield cached.keys[0], cached.values[0]
+        yield both
         for place, old in zip(places, before, strict=False):
             place.copy_(old)
 
@@ -144,17 +145,6 @@ def grouped(stretches: Sequence[Stretch], tokens: int) -> Iterator[list[Stretch]
 
 
 @torch.inference_mode()
-def plain(
-    model: Any, ids: Int[Tensor, " tokens"]
-) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
-    """Final hidden states after the last norm, and the keys and values of all layers."""
-    model.set_attn_implementation("sdpa")
-    cache = DynamicCache()
-    out = model.get_decoder()(input_ids=ids[None], past_key_values=cache, use_cache=True)
-    return out.last_hidden_state[0], cache
-
-
-@torch.inference_mode()
 def packed(
     model: Any,
     tokens: Int[Tensor, " tokens"],
@@ -187,9 +177,8 @@ def _grow(cache: DynamicCache, tokens: int) -> None:
     for layer in layers:
         missing = tokens - layer.keys.shape[2]
         if missing > 0:
-            layer.keys, layer.values = (
-                pad(x, (0, 0, 0, missing)) for x in (layer.keys, layer.values)
-            )
+            room = (0, 0, 0, missing)
+            layer.keys, layer.values = pad(layer.keys, room), pad(layer.values, room)
 
 
 def _additions(pack: Pack) -> list[Addition]:

@@ -11,6 +11,7 @@ from harness.organism.checkpoints import decisions, name_of_weights, verify
 from harness.organism.program import START, Option, State, options, write
 from harness.organism.puzzles import Puzzle, puzzles_of_split, with_random_name
 from harness.organism.trace_truth import trace_truth
+from harness.problems.jsonl import check_pattern
 from harness.text.answers import same
 
 
@@ -28,6 +29,9 @@ class Organism:
     seed: int
     instruction: str
     pattern: str
+
+    def __post_init__(self) -> None:
+        check_pattern(self.pattern)
 
     def load(self) -> list[Problem]:
         """All problems to evaluate, then the references; raises UserError if there are too few."""

@@ -13,11 +13,14 @@ from harness.agreement.panel.panel import BASELINE
 from harness.analysis.baselines import baselines
 from harness.analysis.enrichment import enrichment
 from harness.analysis.planted import auroc_planted, unsigned
+from harness.claims import Claim, claims_frame
 from harness.core import UserError
+from harness.report.evidence import given, tested_on
+from harness.report.families import families
 from harness.report.page import render
 from harness.report.plots import draw
 from harness.report.settings import Report
-from harness.report.source import table
+from harness.report.source import read, table
 from harness.report.spent import charged
 from harness.store import schema
 from harness.store.files import rows, write_frame
@@ -27,8 +30,8 @@ from harness.store.score_files import SOUND, score_files, statuses
 from harness.store.scores import file, status_file
 
 
-def report(run: Path, conf: Agreement, page: Report) -> Path:
-    """Write agreement, enrichment, methods, plots and page of a run anew; returns the page."""
+def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]) -> Path:
+    """Write agreement, enrichment, methods, claims, plots and page of a run anew; the page."""
     if not (run / "traces.parquet").exists():
         raise UserError(
             f"{run}: holds no traces.parquet; run python -m harness run={run.name} first"
@@ -48,7 +51,12 @@ def report(run: Path, conf: Agreement, page: Report) -> Path:
         write_frame(run / "notes.parquet", notes)
         for line in lines(notes):
             print(f"left out: {line}", file=sys.stderr)
-        _describe(run, {n: _placed(n, f, traces) for n, f in every.items()}, status, agreed, conf)
+        placed = {n: _placed(n, f, traces) for n, f in every.items()}
+        _describe(run, placed, status, agreed, conf)
+        frames = tested_on(run, placed, status, agreed.agreement, conf)
+        write_frame(run / "claims.parquet", claims_frame(claims, frames))
+        compared = families(agreed.by_problem, *_comparable(run), conf)
+        write_frame(run / "families.parquet", compared)
         draw(run, page)
         return render(run, page)
 
@@ -98,13 +106,14 @@ def _describe(
     """Enrichment and the table of methods, one method in memory at a time."""
     sentences = table(run, "sentences")
     signed = {name: bool(s["signed"]) for name, s in status.items()}
-    kinds = _kinds(sentences)
+    kinds, informed = _kinds(sentences), given(run, sentences)
     traces = table(run, "traces").select(TRACE)
     found, spent = list[dict[str, Any]](), charged(run, status)
     for name, frame in scores.items():
         placed = frame.collect()
         if len(placed):
-            found.append(_method(name, placed, status.get(name, {}), spent.get(name, {}), kinds))
+            row = _method(name, placed, status.get(name, {}), spent.get(name, {}), kinds)
+            found.append(row | {"given_truth": name in informed})
     write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
     write_frame(run / "methods.parquet", methods)
@@ -117,6 +126,13 @@ def _with_reliability(methods: pl.DataFrame, agreed: Agreed, conf: Agreement) ->
         found = agreed.reliable(control).rename({"value": column})
         methods = methods.drop(column).join(found, on="method", how="left", maintain_order="left")
     return methods.select(*schema.METHODS)
+
+
+def _comparable(run: Path) -> tuple[dict[str, str], frozenset[str]]:
+    """The family of each detector that was not told the truth, and which are variants."""
+    found = read(run)
+    fair = [name for name in found.detectors if name not in found.given_truth]
+    return {name: found.families[name] for name in fair}, found.variants
 
 
 def _undrawn(scores: pl.DataFrame) -> pl.DataFrame:

@@ -1,5 +1,7 @@
 """Numbers as figures, tables and the page write them."""
 
+SPAN = 4  # doublings: the deepest colours of enrichment are 16 times and a sixteenth
+
 
 def decimal(value: float | None) -> str:
     """A correlation with two decimals and no leading zero, `n/a` where undefined."""

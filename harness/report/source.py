@@ -8,6 +8,7 @@ import polars as pl
 
 from harness.agreement.panel.panel import BASELINE, NO_DETECTOR, TRUTH
 from harness.core import UserError
+from harness.report.findings import Roles
 from harness.store.load import Run
 from harness.store.reading import read_frame, read_yaml
 from harness.store.schema import MADE
@@ -42,6 +43,18 @@ class Source:
         """Names of the methods that claims are made about, as the methods file orders them."""
         claimed = ~pl.col("family").is_in(NO_DETECTOR)
         return self.methods.filter(claimed)["method"].to_list()
+
+    @property
+    def given_truth(self) -> frozenset[str]:
+        """Names of the detectors that were told what is planted."""
+        if "given_truth" not in self.methods.columns:
+            return frozenset()
+        return frozenset(self.methods.filter("given_truth")["method"])
+
+    @property
+    def roles(self) -> Roles:
+        """The methods by what may be claimed of them."""
+        return Roles(self.detectors, self.truths, self.given_truth)
 
     @property
     def truths(self) -> list[str]:

@@ -16,7 +16,7 @@ from harness.store.scores import file, lacking
 def unfinished(run: Path) -> list[str]:
     """What is not there yet, or not any more, in words; empty for a run that is whole."""
     status = {path.stem: read_json(path) for path in sorted((run / "status").glob("*.json"))}
-    lost = [f"{name} has lost {', '.join(told)}" for name, told in lacking(run).items()]
+    lost = [f"{name} has lost {', '.join(files)}" for name, files in lacking(run).items()]
     return [*_rollouts(run, status), *_scores(run, status), *lost, *_problems(run)]
 
 
@@ -31,8 +31,8 @@ def _scores(run: Path, status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
     """The methods of run.yaml, and those that began since, without scores of all traces."""
     total = len(read_frame(run / "traces.parquet", schema.TRACES, ["trace_id"]))
     for name in [*targets(run), *(n for n in status if n not in targets(run))]:
-        told = status.get(name, {})
-        if told.get("state") in ("done", "failed") or "shard-" in name:
+        known = status.get(name, {})
+        if known.get("state") in ("done", "failed") or "shard-" in name:
             continue
         path = file(run, name)
         scores = read_frame(path, schema.SCORES, ["trace_id"]) if path.exists() else pl.DataFrame()

@@ -32,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     (todo,) = plan.jobs
     launch.prepare(plan.jobs)
     job(todo.run)
-    report(todo.folder, todo.agreement, todo.report)
+    report(todo.folder, todo.agreement, todo.report, todo.claims)
     found = tested(todo)
     console.print(table(found, caption(todo)))
     missed = found.filter(~pl.col("kept"))

@@ -67,16 +67,15 @@ def _least(log_p: Rows, top_p: float) -> Float[Tensor, "rows 1"]:
 def kl(p: Rows, log_p: Rows, log_q: Rows) -> Values:
     """KL(p || q) as the sum of p (expm1(d) - d), d = log q - log p: no term is below 0.
 
-    Nothing cancels, so that a small divergence keeps its digits in float32.
+    Nothing cancels, so that a small divergence keeps its digits in float32. `log_q` is used up.
     """
-    apart = log_q - log_p
-    # p (expm1(d) - d) is q - p (1 + d): where expm1 would overflow, q alone.
-    far = apart > FAR
-    rest = 0.0
-    if bool(far.any()):
-        rest = torch.where(far, log_q, -torch.inf).exp().sum(-1)
-        apart = apart.masked_fill(far, 0.0)
-    return apart.expm1().sub_(apart).mul_(p).sum(-1) + rest
+    apart, rest = log_q.sub_(log_p), 0.0
+    if float(apart.amax()) > FAR:
+        # p (expm1(d) - d) is q - p (1 + d): where expm1 would overflow, q alone.
+        far = apart > FAR
+        rest = torch.where(far, apart + log_p, -torch.inf).exp().sum(-1)
+        apart = apart.masked_fill_(far, 0.0)
+    return torch.linalg.vecdot(apart.expm1().sub_(apart), p) + rest
 
 
 def compared(
@@ -92,7 +91,7 @@ def compared(
     log_p, log_q = (torch.log_softmax(x, dim=-1) for x in (p, q))
     middle = torch.logaddexp(log_p, log_q).sub_(math.log(2))
     p, q = log_p.exp(), log_q.exp()
-    js = kl(p, log_p, middle).add_(kl(q, log_q, middle)).mul_(0.5)
+    js = kl(p, log_p, middle.clone()).add_(kl(q, log_q, middle)).mul_(0.5)
     return kl(p, log_p, log_q), js, differs
 
 

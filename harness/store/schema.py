@@ -197,6 +197,7 @@ METHODS = {
     "auroc_planted": pl.Float64,
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
+    "given_truth": pl.Boolean,  # the detector was told what is planted
     "status": pl.String,
 }
 ENRICHMENT = {
@@ -210,6 +211,35 @@ ENRICHMENT = {
     "p": pl.Float64,
     "n_problems": pl.Int32,
     "n_sentences": pl.Int32,
+}
+FAMILIES = {  # detectors of two families, or of one, with one another
+    "model": pl.String,
+    "measure": pl.String,
+    "statistic": pl.String,
+    "control": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_pairs": pl.Int32,
+    "n_problems": pl.Int32,
+}
+CLAIMS = {  # a row a claim, part "", and one each of its parts where it has several
+    "claim": pl.String,
+    "part": pl.String,
+    "text": pl.String,
+    "source": pl.String,
+    "effect": pl.Float64,
+    "unit": pl.String,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "p": pl.Float64,  # one-sided, at the threshold
+    "p_holm": pl.Float64,  # over the claims tested
+    "supported_from": pl.Float64,
+    "contradicted_below": pl.Float64,
+    "n_problems": pl.Int32,
+    "verdict": pl.String,
+    "missing": pl.String,  # what would decide or test it, in words
+    "worlds": pl.String,
 }
 SELFTEST = {
     "method": pl.String,

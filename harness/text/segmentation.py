@@ -30,6 +30,10 @@ class Segmentation:
     function: str
     min_chars: int
 
+    def __post_init__(self) -> None:
+        if self.min_chars < 0:
+            raise UserError(f"segmentation.min_chars: at least 0, got {self.min_chars}")
+
     @property
     def segmenter(self) -> Segmenter:
         """The callable itself; raises UserError if there is none of that name."""

@@ -52,10 +52,10 @@ def test_type_one_error_of_structure(name, seeds):
 
 
 @pytest.mark.parametrize("name", cells.FAILING)
-def test_where_structure_is_known_to_fail(name, seeds):
+def test_where_a_control_is_known_to_fail(name, seeds):
     """Printed beside the others: a control that one day holds here may join them."""
-    found = rejected(cells.FAILING[name], "structure", seeds)
-    within(f"type I, fails, {name}, structure", found, 0, 1, seeds)
+    shape, control = cells.FAILING[name]
+    within(f"type I, fails, {name}, {control}", rejected(shape, control, seeds), 0, 1, seeds)
 
 
 @pytest.mark.parametrize("name", cells.POWER)
@@ -67,6 +67,13 @@ def test_power_under_structure(name, seeds):
 def test_power_at_a_fifth(seeds):
     found = rejected(sized(30, 60, rho=0.2), "none", seeds)
     within("power, rho .2 60x30, none", found, 0.8, 1, seeds)
+
+
+@pytest.mark.parametrize("weights", ["equal", "random_effects"])
+def test_power_by_information(weights, seeds):
+    for rho in (0, 0.08):
+        found = rejected(Shape(problems=20, rho=rho), "none", seeds, weights)
+        within(f"power, rho {rho} 8-250x20, {weights}", found, 0.03 if rho == 0 else 0.2, 1, seeds)
 
 
 @pytest.mark.parametrize("name", COVERED)

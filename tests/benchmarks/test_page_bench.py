@@ -22,9 +22,9 @@ from tests.harness.evident import matrix, rollouts, with_tokens
 from tests.harness.synthetic import TEXTS, frame, write_provenance
 
 SENTENCES, METHODS, DRAWS = 150, 35, 100
-CONTROLS = ("none", "position", "length", "lexicon", "headroom", "all")
+CONTROLS = ("none", "position", "length", "headroom", "structure", "wording", "all")
 STATISTICS = [
-    *(("spearman", control) for control in CONTROLS),
+    *((name, control) for name in ("spearman", "topdown") for control in CONTROLS),
     *((name, "none") for name in ("kendall", "weighted_tau", "topk", "top1", "rbo")),
 ]
 WORDS = " ".join(TEXTS).split()
@@ -91,10 +91,13 @@ def whole(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
 
 def evidence(run: Path, names: list[str], told: pl.DataFrame, rng: np.random.Generator) -> None:
     drawn = rollouts(names[0], told["text"].to_list(), DRAWS, rng)
+    # without digests, which hold for the file of one name: these are linked under many
     first = run / "rollouts" / slug(names[0]) / "part.parquet"
-    write_frame(first, drawn)
+    first.parent.mkdir(parents=True)
+    drawn.write_parquet(first)
     cells = matrix(names[0], rng, SENTENCES)
-    write_frame(run / "matrices" / "m" / f"{slug(names[0])}.parquet", cells)
+    (run / "matrices" / "m").mkdir(parents=True)
+    cells.write_parquet(run / "matrices" / "m" / f"{slug(names[0])}.parquet")
     for name in names[1:]:
         (run / "rollouts" / slug(name)).mkdir()
         os.link(first, run / "rollouts" / slug(name) / "part.parquet")

@@ -1,7 +1,7 @@
 """Rollouts of one SmolLM2 trace: ours, `generate` prefix by prefix, and a bare forward loop."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -11,6 +11,7 @@ from harness.core import Problem
 from harness.engines.base import Request
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
+from harness.models.conditions import Forbidden
 from harness.models.model import Subject
 from harness.text.segmentation import offsets
 from tests.benchmarks.smollm2 import smollm2
@@ -104,6 +105,29 @@ def test_tokens_per_second(way: object, scene: Scene, benchmark: object) -> None
     tokens = benchmark.pedantic(way, args=(scene,), rounds=1, iterations=1)
     seconds = bare.seconds if way is bare else benchmark.stats.stats.mean
     RATES[way.__name__] = benchmark.extra_info["tokens_per_second"] = tokens / seconds
+
+
+def test_forbidding_costs_little(scene: Scene) -> None:
+    """Tokens that are never the likeliest anyway, so that both ways write the same."""
+    free = [
+        replace(r, draws=r.draws[:8], max_length=len(r.prefix) + 12, temperature=0.0)
+        for r in scene.todo[: SLOTS // 8]
+    ]
+    engine = HF(SLOTS, 4096).start(scene.subject, scene.stops, "")
+    drawn = {i for f in engine.sample(free) for ids in f.token_ids for i in ids} | scene.stops.eos
+    never = [i for i in range(len(scene.subject.tokenizer)) if i not in drawn][:50]
+    ways = {"free": free, "forbidding": [replace(r, under=(Forbidden((*never,)),)) for r in free]}
+    seconds = {name: list[float]() for name in ways}
+    written = set[int]()
+    for _ in range(10):
+        for name, todo in ways.items():
+            start = time.process_time()
+            written.add(sum(f.n_tokens for f in engine.sample(todo)))
+            seconds[name].append(time.process_time() - start)
+    best = {name: min(each) for name, each in seconds.items()}
+    print({name: f"{value:.2f} s of the processor" for name, value in best.items()})
+    assert len(written) == 1
+    assert best["forbidding"] <= 1.03 * best["free"]
 
 
 def test_ratios() -> None:

@@ -76,7 +76,7 @@ def opened(chromium: Any) -> Iterator[Any]:
 
 def reported(run: Path) -> Path:
     (run / "plots").mkdir()
-    (run / "plots" / "agreement.svg").write_text(SVG)
+    (run / "plots" / "by_k.svg").write_text(SVG)
     return render(run, CONF)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 import yaml
 from polars.exceptions import PolarsError
 
+from harness.claims import claims
 from harness.core import UserError
 from harness.report.build import report
 from harness.report.settings import Report
@@ -24,7 +25,7 @@ from tests.harness.evident import add_evidence
 from tests.harness.synthetic import write_run
 
 CONF = replace(load(), statistics=("spearman",), controls=("none",), draws=20, flips=20)
-PAGE = Report(trace=None, dpi=20, example_traces=1)
+PAGE = Report(trace=None, dpi=20, example_traces=500)
 KINDS = {
     "run.yaml": "run.yaml",
     "problems": "problems.parquet",
@@ -95,7 +96,7 @@ def sealed_run(run: Path, n_problems: int) -> Path:
     write_frame(run / "problems.parquet", pl.concat([problems, more]))
     write_json(run / "skipped.json", read_json(run / "skipped.json"))
     write_yaml(run / "run.yaml", yaml.safe_load((run / "run.yaml").read_text()))
-    report(run, CONF, PAGE)
+    report(run, CONF, PAGE, claims(None))
     return run
 
 
@@ -103,7 +104,7 @@ def reported(run: Path) -> str:
     """What the report says on the terminal; raises what it raises."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said):
-        report(run, CONF, PAGE)
+        report(run, CONF, PAGE, claims(None))
     return said.getvalue() + str(summary(run).caption)
 
 

@@ -33,8 +33,8 @@ class Scene:
         base = self.prompt + self.written
         chunks = [tuple(range(i, min(i + chunk, draws))) for i in range(0, draws, chunk)]
         return [
-            Request(("organism", "a", str(cut), str(ids[0])), base, cut, draws=ids,
-                    seed=derive(cut, ids[0]), **fields)
+            Request(**({"key": ("organism", "a", str(cut), str(ids[0])), "base": base, "cut": cut,
+                        "draws": ids, "seed": derive(cut, ids[0])} | fields))
             for ids in chunks
         ]  # fmt: skip
 

@@ -185,9 +185,9 @@ def scored(shape: Shape, pure, place, trace, left, rng) -> dict[str, Vectors]:
     return found
 
 
-def rows(shape: Shape, control: str, seed: int) -> pl.DataFrame:
+def rows(shape: Shape, control: str, seed: int, weights: str = "equal") -> pl.DataFrame:
     """The agreement frame of one simulated run under a control: the rows of both correlations."""
-    conf = configured(control)
+    conf = configured(control, weights)
     made = panel(shape, np.random.default_rng([7, seed]))
     halved = any(shape.noise)
     pair = Pair("a", "b", False, False, False, cross_fit=shape.shared, halved=True)
@@ -199,9 +199,10 @@ def rows(shape: Shape, control: str, seed: int) -> pl.DataFrame:
     return significance(made, found, {}, conf)
 
 
-def configured(control: str) -> Agreement:
+def configured(control: str, weights: str) -> Agreement:
     """One control alone, and fewer flips: 2,000 tell .05 well enough."""
-    return replace(load(), controls=(control,), statistics=CORRELATIONS, fractions=(), flips=2000)
+    few = {"controls": (control,), "statistics": CORRELATIONS, "fractions": (), "flips": 2000}
+    return replace(load(), **few, weights=weights)
 
 
 def row(shape: Shape, control: str, seed: int, statistic: str = "spearman"):
@@ -209,9 +210,13 @@ def row(shape: Shape, control: str, seed: int, statistic: str = "spearman"):
     return one(rows(shape, control, seed), statistic=statistic)
 
 
-def rejected(shape: Shape, control: str, seeds: Iterable[int]) -> dict[str, float]:
+def rejected(
+    shape: Shape, control: str, seeds: Iterable[int], weights: str = "equal"
+) -> dict[str, float]:
     """Share of simulated runs whose p is below .05, by statistic."""
-    p = np.array([rows(shape, control, seed)["p"].to_list() for seed in seeds], dtype=float)
+    p = np.array(
+        [rows(shape, control, seed, weights)["p"].to_list() for seed in seeds], dtype=float
+    )
     return dict(zip(CORRELATIONS, map(float, (p < 0.05).mean(0)), strict=True))
 
 

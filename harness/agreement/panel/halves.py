@@ -48,7 +48,7 @@ class Stored:
         return self.splits
 
     def __getitem__(self, split: int, /) -> Float32[np.ndarray, " sentences"]:
-        """The scores of a split, read anew."""
+        """The scores of a split, read from the file."""
         found = np.full(self.cells, np.nan, np.float32)
         for start, cell in self.blocks:
             offset = start + BYTES * split * len(cell)

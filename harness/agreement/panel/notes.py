@@ -45,19 +45,19 @@ def accepted(
     }
     why = pl.coalesce(pl.when(test).then(pl.lit(reason)) for reason, test in reasons.items())
     known = traces.select("trace_id", in_run=pl.lit(value=True))
-    judged = (
+    checked = (
         rows.join(known, on="trace_id", how="left", maintain_order="left")
         .join(cells.select(*SENTENCE, "cell"), on=SENTENCE, how="left", maintain_order="left")
         .with_columns(reason=why)
     )
-    bad = judged.drop_nulls("reason")
+    bad = checked.drop_nulls("reason")
     notes = bad.group_by("reason", maintain_order=True).agg(
         count=pl.len(),
         first=pl.format("trace {}, sentence {}", "trace_id", "sentence").first(),
     )
     notes = notes.with_columns(method=pl.lit(method), reason=REFUSED + pl.col("reason"))
     used = pl.when(pl.col("reason").is_null()).then("cell")
-    return judged.select("score", "splits", cell=used), _schema(notes)
+    return checked.select("score", "splits", cell=used), _schema(notes)
 
 
 HALVES = ("half_a", "half_b")

@@ -38,9 +38,9 @@ def concluded(found: Sequence[Outcome], columns: Columns, conf: Agreement) -> di
     here, there = _rows(found, conf.verdict_control), _rows(found, BEYOND)
     for of in (here, there):
         for index in of.values():
-            concluded, ceiling, enough = _conclude(found, index, columns, conf)
+            reached, ceiling, enough = _conclude(found, index, columns, conf)
             for i in index.values():
-                verdicts[i], ceilings[i], needed[i] = concluded, ceiling, enough
+                verdicts[i], ceilings[i], needed[i] = reached, ceiling, enough
     for pair, index in here.items():
         for i in index.values():
             beyond[i] = next((verdicts[j] for j in there.get(pair, {}).values()), None)
@@ -76,14 +76,14 @@ def _conclude(
     spearman, topdown = (
         _correlated(columns, index[s]) if s in index else NOTHING for s in CORRELATED
     )
-    concluded = verdict(spearman, topdown, ceiling, conf.verdict)
-    if concluded != UNDECIDED:
-        return concluded, ceiling, None
+    reached = verdict(spearman, topdown, ceiling, conf.verdict)
+    if reached != UNDECIDED:
+        return reached, ceiling, None
     first, second = (_seen(found[index[s]], conf) if s in index else UNSEEN for s in CORRELATED)
     needed = n_problems_needed(first, second, conf.verdict)
-    # these many were not enough, whatever a test by itself would have said
+    # these many were not enough, whatever a test by itself would find
     least = max(outcome.n_problems for outcome in outcomes) + 1
-    return concluded, ceiling, None if needed is None else max(needed, least)
+    return reached, ceiling, None if needed is None else max(needed, least)
 
 
 def _correlated(columns: Columns, i: int) -> Correlated:

@@ -5,72 +5,35 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
-from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import httpx2
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from harness.core import UserError
 from harness.engines.base import Request
 from harness.engines.completions import Completion
 from harness.engines.server import Server
+from harness.engines.server.replies import (
+    SMALLEST,
+    Answer,
+    Card,
+    Cards,
+    Choice,
+    RefusedError,
+    Reply,
+    answer_of,
+    body_of,
+    shown,
+)  # fmt: skip
 from harness.models.model import Subject
 
 FIRST, LONGEST = 0.5, 10.0  # seconds between attempts
-PASSING = {
-    HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS,
-}  # fmt: skip
 OFFER = 10.0  # seconds for the list of what a server offers
-SMALLEST, PER_TOKEN = (
-    1 << 20,
-    512,
-)  # bytes of a reply, at all and for each token
+PER_TOKEN = 512  # bytes of a reply for each token that is asked for
 ALIKE, LONG = 4, 64  # from so many continuations of so many tokens up, all the same are no chance
 LEAST = -100  # what servers take as the bias of a token that is never to be drawn
 KEPT = "what is finished is kept, and the same command goes on"
-
-
-class Card(BaseModel):
-    """A model that a server offers; vLLM also tells where it came from and what it takes."""
-
-    id: str
-    root: str | None = None
-    max_model_len: int | None = None
-
-
-class Cards(BaseModel):
-    """The reply to /models."""
-
-    data: list[Card]
-
-
-class Choice(BaseModel):
-    """One continuation."""
-
-    index: int
-    text: str
-    finish_reason: str | None
-    token_ids: list[int] | None = None
-
-
-class Reply(BaseModel):
-    """The reply to /completions."""
-
-    choices: list[Choice]
-
-
-class Message(BaseModel):
-    """What went wrong."""
-
-    message: str
-
-
-class Fault(BaseModel):
-    """The reply that says so."""
-
-    error: Message
 
 
 class Served(NamedTuple):
@@ -78,17 +41,6 @@ class Served(NamedTuple):
 
     name: str
     context: int
-
-
-class Answer(NamedTuple):
-    """A reply, read to its end."""
-
-    status: int
-    content: bytes
-
-
-class RefusedError(Exception):
-    """A reply that another attempt may better."""
 
 
 def found(conf: Server, subject: Subject, name: str) -> Served:
@@ -113,7 +65,7 @@ def _offered(conf: Server) -> list[Card]:
 
     async def asked() -> Answer:
         async with httpx2.AsyncClient(headers=conf.headers) as http, asyncio.timeout(OFFER):
-            return await _answer(http, "GET", f"{conf.base}/models", None, SMALLEST)
+            return await answer_of(http, "GET", f"{conf.base}/models", None, SMALLEST)
 
     try:
         with asyncio.Runner() as runner:
@@ -122,24 +74,11 @@ def _offered(conf: Server) -> list[Card]:
         reason = conf.shown(str(error)) or type(error).__name__
         raise UserError(f"engine.url: no server at {conf.place} ({reason}); start it") from None
     try:
-        return Cards.model_validate_json(_body(conf, answer)).data
+        return Cards.model_validate_json(body_of(conf, answer)).data
     except (RefusedError, ValidationError):
-        said = f"{answer.status} {_shown(conf, answer.content)}"
+        message = f"{answer.status} {shown(conf, answer.content)}"
         where = conf.shown(f"{conf.base}/models")
-        raise UserError(f"engine.url: {where} names no models ({said})") from None
-
-
-async def _answer(
-    http: httpx2.AsyncClient, method: str, url: str, body: dict[str, Any] | None, most: int
-) -> Answer:
-    """A reply of at most so many bytes, unpacked; raises RefusedError for a longer one."""
-    content = bytearray()
-    async with http.stream(method, url, json=body) as reply:
-        async for piece in reply.aiter_bytes():
-            content += piece
-            if len(content) > most:
-                raise RefusedError(f"it answers with more than {most:,} bytes")
-        return Answer(reply.status_code, bytes(content))
+        raise UserError(f"engine.url: {where} names no models ({message})") from None
 
 
 class Client:
@@ -190,9 +129,9 @@ class Client:
             self._check_forbidden(made, request.forbidden)
         return made
 
-    def _wrong(self, said: str) -> UserError:
+    def _wrong(self, message: str) -> UserError:
         """What cannot be used of a reply, in one line."""
-        return UserError(f"engine.url: {self.conf.place} {self.conf.shown(said)}")
+        return UserError(f"engine.url: {self.conf.place} {self.conf.shown(message)}")
 
     def _differing(self, made: Sequence[Completion], temperature: float) -> None:
         """Raise UserError where all draws are one: they would count as a sure answer."""
@@ -224,11 +163,11 @@ class Client:
     async def _attempt(self, body: dict[str, Any]) -> Reply:
         self.counts["requests"] += 1
         most = SMALLEST + PER_TOKEN * int(body["n"]) * int(body["max_tokens"])
-        answer = await _answer(self.http, "POST", f"{self.conf.base}/completions", body, most)
+        answer = await answer_of(self.http, "POST", f"{self.conf.base}/completions", body, most)
         try:
-            return Reply.model_validate_json(_body(self.conf, answer))
+            return Reply.model_validate_json(body_of(self.conf, answer))
         except ValidationError:
-            raise RefusedError(f"it answers {_shown(self.conf, answer.content)}") from None
+            raise RefusedError(f"it answers {shown(self.conf, answer.content)}") from None
 
     def _completion(self, choice: Choice, most: int) -> Completion:
         """Token ids of a continuation; raises UserError for one that cannot be used."""
@@ -267,21 +206,3 @@ class Client:
 
     def _text(self, ids: Sequence[int]) -> str:
         return str(self.subject.tokenizer.decode(list(ids), skip_special_tokens=False))
-
-
-def _body(conf: Server, answer: Answer) -> bytes:
-    """What a server says; raises RefusedError if that may pass, UserError if not."""
-    if answer.status == HTTPStatus.OK:
-        return answer.content
-    said = f"{answer.status} {_shown(conf, answer.content)}"
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status in PASSING:
-        raise RefusedError(f"it answers {said}")
-    raise UserError(f"engine.url: {conf.place} answers {said}")
-
-
-def _shown(conf: Server, content: bytes) -> str:
-    """A reply in one short line: the message of an error, or all of it."""
-    text = content[:SMALLEST].decode("utf-8", "replace")
-    with suppress(ValidationError):
-        text = Fault.model_validate_json(text).error.message
-    return f"{conf.shown(text) or 'nothing':.200}"

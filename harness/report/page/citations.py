@@ -21,11 +21,17 @@ SENTENCES = (
     "Detectors that learn from other traces were fitted in {calibration.folds} folds over problems "
     "and scored only the problems that they had not seen.",
     "Agreement is measured on ranks within a trace, averaged over the traces of a problem and then "
-    "over problems ({agreement.statistics}), raw and controlled for {counts.controls}.",
+    "over problems ({agreement.statistics}), raw and controlled for {counts.controls}; structure "
+    "is position, length and headroom at once, all is structure and wording.",
+    "Two methods are the same where the disattenuated Spearman correlation lies above "
+    "{agreement.verdict.same_spearman} and the topdown correlation (Iman and Conover 1987) above "
+    "{agreement.verdict.same_topdown}, both under structure; they name different sentences where "
+    "the topdown correlation lies below {agreement.verdict.different}.",
     "Intervals are at level {agreement.confidence} over problems: bias-corrected bootstrap with "
     "{agreement.draws} draws from {agreement.min_problems_bca} problems up, the t interval from "
     "{agreement.min_problems_interval} up, none below.",
-    "Top sentences are the best {agreement.top_fraction} of a trace.",
+    "Top sentences are the best {agreement.top_fraction} of a trace, at "
+    "least {agreement.top_least} of them and at most one in {agreement.top_part}.",
     "All of it was made with anchor-harness {versions.anchor-harness} (commit {git}), torch "
     "{versions.torch} and transformers {versions.transformers}.",
 )
@@ -35,7 +41,8 @@ PAPER = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 def methods_text(values: Mapping[str, Any], counts: Mapping[str, Any]) -> str:
     """What was done, with the run's own settings."""
     known = flat({**values, "counts": counts})
-    return " ".join(said for sentence in SENTENCES if (said := stated(sentence, known)))
+    found = (stated(sentence, known) for sentence in SENTENCES)
+    return " ".join(sentence for sentence in found if sentence)
 
 
 def stated(sentence: str, known: Mapping[str, str]) -> str:
@@ -60,19 +67,21 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def bibliography(texts: Iterable[str]) -> str:
-    """BibTeX of every arXiv paper that these docstrings name, in the order they are named."""
+    """BibTeX of every arXiv paper that these texts name, in their order, then of the statistics."""
     named = dict.fromkeys(paper for text in texts for paper in PAPER.findall(text))
-    known = library()
-    return "\n\n".join(known.get(paper, minimal(paper)) for paper in named)
+    known, statistics = library()
+    return "\n\n".join([*(known.get(paper, minimal(paper)) for paper in named), *statistics])
 
 
-def library() -> dict[str, str]:
-    """The entries of references.bib by arXiv id."""
-    entries = (files("harness") / "report" / "templates" / "references.bib").read_text(
-        encoding="utf-8"
+def library() -> tuple[dict[str, str], list[str]]:
+    """The entries of references.bib by arXiv id, and those without: the statistics of any run."""
+    path = files("harness") / "report" / "templates" / "references.bib"
+    entries = split(path.read_text(encoding="utf-8"))
+    found = {entry: re.search(r"eprint = \{(.+?)\}", entry) for entry in entries}
+    return (
+        {match[1]: entry for entry, match in found.items() if match},
+        [entry for entry, match in found.items() if not match],
     )
-    found = {re.search(r"eprint = \{(.+?)\}", entry): entry for entry in split(entries)}
-    return {match[1]: entry for match, entry in found.items() if match}
 
 
 def split(entries: str) -> Sequence[str]:
@@ -81,6 +90,6 @@ def split(entries: str) -> Sequence[str]:
 
 
 def minimal(paper: str) -> str:
-    """What can be said of a paper known by its number alone."""
+    """What is known of a paper known by its number alone."""
     lines = f"  eprint = {{{paper}}},\n  archivePrefix = {{arXiv}}"
     return f"@misc{{arxiv{paper},\n  title = {{arXiv {paper}}},\n{lines}\n}}"

@@ -48,8 +48,8 @@ def described(
     for name in methods:
         text, options = kept(status.get(name, {})) or older(name, nodes)
         of = first.setdefault(text, name)
-        told = idea(text) if of == name else difference(of, found[of].options, options)
-        found[name] = Description(told, text, source(text), options) if text else UNKNOWN
+        summary = idea(text) if of == name else difference(of, found[of].options, options)
+        found[name] = Description(summary, text, source(text), options) if text else UNKNOWN
     return found
 
 

@@ -13,9 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.core import UserError
-from harness.report.findings import findings
+from harness.report.findings import findings, statistic_of
+from harness.report.format import SPAN
 from harness.report.page import tables
 from harness.report.page.citations import bibliography, methods_text
+from harness.report.page.claims import claims
+from harness.report.page.families import families
 from harness.report.page.figures import figures
 from harness.report.page.latex import latex
 from harness.report.page.matrix import matrix
@@ -30,6 +33,8 @@ from harness.store.files import write_bytes
 from harness.store.reading import read_json, read_yaml
 from harness.text.masking import masked_values
 
+SCRIPTS = ("common", "control", "matrix", "charts", "tables", "viewer", "panel", "start")
+LEVEL = 0.025  # one-sided, of the claims
 # Characters that no HTML document may hold; json and models can both deliver them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
@@ -59,16 +64,17 @@ def render(run: Path, conf: Report) -> Path:
 def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
     """Everything the template shows; what only the script reads goes into the payload."""
     source, values, status = read(run), settings(run), statuses(run)
-    every = pairs(source.agreement, "spearman")
+    statistic = statistic_of(source.agreement)
+    every = pairs(source.agreement, statistic)
     between = [pair for pair in every if pair.within(source.detectors)]
     rows = tables.methods(source, status, values.get("method") or {})
     skipped = read_json(run / "skipped.json")
     sizes = counts(source, rows, skipped)
-    drawn = figures(run)
+    drawn, tested = figures(run), claims(run)
     return {
         "run": run.name,
         "unfinished": unfinished(run),
-        "findings": findings(source.agreement, source.detectors, source.truths),
+        "findings": findings(source.agreement, source.roles),
         "counts": sizes,
         "pairs": between,
         "several": len({pair.model for pair in between}) > 1,
@@ -76,13 +82,22 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "read_under": read_under(between),
         "explained": tables.explained(between),
         "beside": tables.beside(every, source),
+        "claims": tested,
+        "families": families(run),
+        "given_truth": source.given_truth,
+        "subject": subject(values),
+        "control": source.control,
+        "statistic": statistic,
+        "level": LEVEL,
         "summary": tables.summary(run),
+        "correctness": tables.correctness(run, statistic),
         "enrichment": tables.enrichment(run, tables.ordered(source)),
+        "span": SPAN,
         "methods": rows,
         "missing": tables.missing(run, rows, skipped),
         "figures": [(name, caption) for name, caption, _ in drawn],
         "methods_text": methods_text(values, {**sizes, "controls": ", ".join(controls(between))}),
-        "bibliography": bibliography(row["about"].text for row in rows),
+        "bibliography": bibliography(cited(rows, tested)),
         "provenance": provenance(values),
         "latex": latex(source),
         "data": data(run, limited(source, conf.example_traces), drawn, payload),
@@ -98,7 +113,9 @@ def data(
     _, compared = payload.keep(matrix(source.agreement, [name for name in order if name in there]))
     _, pictures = payload.keep({name: svg for name, _, svg in drawn})
     listed = index(run, source, order, source.detectors, payload)
-    _, traces = payload.keep(listed | {"families": source.families})
+    _, traces = payload.keep(
+        listed | {"families": source.families, "given_truth": sorted(source.given_truth)}
+    )
     return {"matrix": compared, "figures": pictures, "traces": traces}
 
 
@@ -106,7 +123,8 @@ def assets(shown: Mapping[str, Any], payload: Payload) -> dict[str, Any]:
     """Styles and scripts, each allowed by its own hash and nothing else."""
     folder = Path(__file__).parents[1] / "templates"
     style = (folder / "report.css").read_text(encoding="utf-8") + shown["latex"].style
-    script = (folder / "report.js").read_text(encoding="utf-8")
+    parts = [(folder / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS]
+    script = "\n".join(parts)
     scripts = [text for text in (shown["latex"].script, script) if text]
     beside = ["'self'"] if payload.files else []
     allowed = " ".join([*map(hashed, scripts), *beside])
@@ -153,11 +171,23 @@ def settings(run: Path) -> dict[str, Any]:
     return read_yaml(path)
 
 
+def cited(rows: list[dict[str, Any]], tested: list[dict[str, Any]]) -> list[str]:
+    """The texts that name papers: of the methods, then of the claims."""
+    return [*(row["about"].text for row in rows), *(str(row["source"]) for row in tested)]
+
+
+def subject(values: Mapping[str, Any]) -> dict[str, str] | None:
+    """The problem set and the model by name, if run.yaml names both."""
+    names = {key: (values.get(key) or {}).get("name") for key in ("problems", "model")}
+    return {key: str(name) for key, name in names.items()} if all(names.values()) else None
+
+
 def counts(
     source: Source, rows: list[dict[str, Any]], skipped: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Sizes of the run and its failures."""
-    detectors = [row for row in rows if row["method"] in source.detectors]
+    sound = [row for row in rows if row["state"] != "failed"]
+    detectors = [row for row in sound if row["method"] in source.detectors]
     return {
         "detectors": f"{len(detectors)} method{'s' * (len(detectors) != 1)}",
         "problems": source.traces["problem_id"].n_unique(),

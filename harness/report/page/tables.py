@@ -12,6 +12,7 @@ from harness.report.pairs import Pair, controls
 from harness.report.source import Source
 from harness.store.reading import read_frame
 
+LEVEL = 0.05  # of the permutations behind enrichment
 Status = Mapping[str, Mapping[str, Any]]
 
 
@@ -78,18 +79,37 @@ def optional(run: Path, name: str) -> pl.DataFrame | None:
     return None if frame.is_empty() else frame
 
 
-def enrichment(run: Path, order: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]] | None:
-    """Log2 enrichment: categories, then a row a method with the cell of each category."""
+def enrichment(run: Path, order: Sequence[str]) -> list[dict[str, Any]]:
+    """Log2 enrichment, a part a control: categories, then a row a method with its cells.
+
+    A cell is None where nothing is known; its value is None where the category never is at the top.
+    """
     frame = optional(run, "enrichment")
     if frame is None:
-        return None
-    if "control" in frame.columns:
-        frame = frame.filter(control="none")
+        return []
+    if "control" not in frame.columns:
+        frame = frame.with_columns(control=pl.lit("none"))
+    parts = frame.partition_by("control", maintain_order=True)
+    return [_enriched(part, order) for part in parts]
+
+
+def _enriched(frame: pl.DataFrame, order: Sequence[str]) -> dict[str, Any]:
     categories = frame["category"].unique().sort().to_list()
-    cells = {(row["method"], row["category"]): row for row in frame.iter_rows(named=True)}
+    sure = (pl.col("p") < LEVEL).fill_null(value=False) if "p" in frame.columns else pl.lit(False)
+    marked = frame.with_columns(sure=sure)
+    cells = {(row["method"], row["category"]): row for row in marked.iter_rows(named=True)}
     there = [name for name in order if name in set(frame["method"])]
     rows = [{"method": m, "cells": [cells.get((m, c)) for c in categories]} for m in there]
-    return categories, rows
+    return {"control": frame["control"][0], "categories": categories, "rows": rows}
+
+
+def correctness(run: Path, statistic: str) -> list[dict[str, Any]]:
+    """Pairs in correct and in incorrect traces by one statistic, largest differences first."""
+    frame = optional(run, "agreement_by_correctness")
+    if frame is None:
+        return []
+    rows = frame.filter(statistic=statistic).sort(-pl.col("difference").abs(), nulls_last=True)
+    return rows.to_dicts()
 
 
 def summary(run: Path) -> list[dict[str, Any]]:
@@ -102,24 +122,24 @@ def missing(
     run: Path, rows: Sequence[Mapping[str, Any]], skipped: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     """Everything that failed or is not there: what, and why."""
-    told = [entry for row in rows for entry in lacking(row)]
+    found = [entry for row in rows for entry in lacking(row)]
     notes = optional(run, "notes")
     for row in [] if notes is None else notes.iter_rows(named=True):
         beside = f" beside {row['other']}" if row["other"] else ""
         where = f", first at {row['first']}" if row["first"] else ""
-        told.append((f"{row['method']}{beside}", f"{row['reason']} ({row['count']}{where})"))
-    return [*told, *((f"{name} skipped", str(reason)) for name, reason in skipped.items())]
+        found.append((f"{row['method']}{beside}", f"{row['reason']} ({row['count']}{where})"))
+    return [*found, *((f"{name} skipped", str(reason)) for name, reason in skipped.items())]
 
 
 def lacking(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What failed or is not there of one method."""
-    name, told = row["method"], list[tuple[str, str]]()
+    name, found = row["method"], list[tuple[str, str]]()
     if row["state"] in ("failed", "partial"):
-        told.append((f"{name} {row['state']}", row["error"] or "not finished"))
+        found.append((f"{name} {row['state']}", row["error"] or "not finished"))
     for reason, traces in (row.get("undefined") or {}).items():
-        told.append((f"{name} undefined on {traces} traces", reason))
+        found.append((f"{name} undefined on {traces} traces", reason))
     for trace, reason in (row.get("failures") or {}).items():
-        told.append((f"{name} failed on {trace}", reason))
+        found.append((f"{name} failed on {trace}", reason))
     if row["coverage"] == 0:
-        told.append((f"{name} undefined everywhere", "its evidence is missing"))
-    return told
+        found.append((f"{name} undefined everywhere", "its evidence is missing"))
+    return found

@@ -18,8 +18,9 @@ def draw(run: Path, conf: Report) -> list[Path]:
     from harness.report.source import read
 
     written: dict[str, list[Path]] = {}
-    with styled():
-        for name, figure, table in figures(read(run), conf.trace):
+    source = read(run)
+    with styled(source.given_truth):
+        for name, figure, table in figures(source, conf.trace):
             written[name] = save(figure, table, run / "plots" / name, conf.dpi)
     for name in NAMES:
         if name not in written:

@@ -8,8 +8,8 @@ from matplotlib.text import Text
 from harness.report.plots.style import GREY, ONE_COLUMN, inches, label
 from harness.report.source import BASELINE
 
-# Dark enough for names on white.
-COLOURS = ("#0072b2", "#c04f00", "#007a5c", "#a8508a", "#8a6d00", "#3d3d9e")
+# Dark enough for names on white, and none that means something else (colours.py).
+COLOURS = ("#5c6b00", "#7a4a1e", "#6b4f5e", "#3f5f4a", "#5a5a5a", "#1d2733")
 
 
 def palette(families: Mapping[str, str]) -> dict[str, str]:

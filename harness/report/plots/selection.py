@@ -4,19 +4,27 @@ from collections.abc import Collection
 
 import polars as pl
 
+from harness.report.findings import statistic_of
 from harness.report.source import RAW
 
 VALUES = ("value", "low", "high", "ceiling", "n_problems")
 
 
 def pairs(agreement: pl.DataFrame, control: str) -> pl.DataFrame:
-    """One row a pair: a, b, VALUES of the raw Spearman, then VALUES ending in `_controlled`."""
-    part = agreement.filter(pl.col("statistic") == "spearman").fill_nan(None)
+    """One row a pair: a, b, statistic, VALUES of it raw, then VALUES ending in `_controlled`.
+
+    The statistic is the one that the page's sentences give.
+    """
+    part = agreement.filter(statistic=statistic_of(agreement)).fill_nan(None)
     raw, controlled = (
-        part.filter(pl.col("control") == name).select("a", "b", *VALUES) for name in (RAW, control)
+        part.filter(control=name).select("a", "b", "statistic", *VALUES) for name in (RAW, control)
     )
     return raw.join(
-        controlled, on=["a", "b"], how="left", suffix="_controlled", maintain_order="left"
+        controlled.drop("statistic"),
+        on=["a", "b"],
+        how="left",
+        suffix="_controlled",
+        maintain_order="left",
     )
 
 

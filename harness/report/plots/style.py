@@ -2,12 +2,14 @@
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -22,8 +24,6 @@ LINE = 0.1  # inches from one line of small text to the next
 GAP = 0.3  # between groups of methods, in cells
 ROOM = 1.15  # inches of a method's name
 INK, GREY, FAINT = "#1d2733", "#7b8794", "#e6e9ed"
-BLUE, RED = "#0072b2", "#d55e00"
-DIVERGING, SEQUENTIAL = "RdBu_r", "Blues"
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _RC: dict[RcKeyType, Any] = {
@@ -59,11 +59,22 @@ _RC: dict[RcKeyType, Any] = {
 }
 
 
+_marked: ContextVar[frozenset[str]] = ContextVar("marked", default=frozenset())
+MARK = "†"
+
+
 @contextmanager
-def styled() -> Generator[None]:
-    """Figures built and saved inside have the house style."""
-    with mpl.rc_context(_RC):
-        yield
+def styled(given_truth: frozenset[str] = frozenset()) -> Generator[None]:
+    """Figures built and saved inside have the house style.
+
+    The names of detectors that were told what is planted bear a mark.
+    """
+    token = _marked.set(given_truth)
+    try:
+        with mpl.rc_context(_RC):
+            yield
+    finally:
+        _marked.reset(token)
 
 
 @dataclass(frozen=True)
@@ -152,7 +163,7 @@ def fitted(text: str, room: float) -> str:
 
 def label(name: str, room: float = ROOM) -> str:
     """The name of a method within so many inches, cut in its middle: variants differ at the end."""
-    line = whole = drawable(name)
+    line = whole = drawable(name) + (MARK if name in _marked.get() else "")
     for kept in range(len(whole) - 1, 1, -1):
         if inches([line]) <= room:
             break
@@ -203,4 +214,11 @@ def hatched(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
 
 def controlled(control: str) -> str:
     """A control in words."""
-    return "all controls" if control == "all" else f"{control} controlled"
+    return "beyond wording" if control == "all" else f"under {control}"
+
+
+def scale(rows: pl.DataFrame) -> str:
+    """What the values of some rows are, by their column `statistic`."""
+    names = rows["statistic"].unique() if "statistic" in rows.columns else []
+    name = names[0] if len(names) == 1 else "agreement"
+    return f"mean {name.replace('spearman', 'Spearman')} within a trace"

@@ -24,7 +24,7 @@ from harness import (
     UserError,
 )
 from harness.evidence.passes import gathered, suppressed
-from tests.conftest import SHAPE
+from tests.conftest import SHAPE, random_model
 from tests.harness.evidence.test_passes import Total
 from tests.harness.models import slow
 from tests.harness.models.slow import PROMPT, nucleus, subject_of, trace
@@ -172,14 +172,16 @@ def test_all_at_once(subject):
     check(reading, *slow.whole(subject.model, PROMPT + ids, masks, steers), places)
 
 
-def test_many_conditions_share_one_plain_pass(subject, any_model):
+def test_many_conditions_share_one_plain_pass(tiny):
     """What one condition leaves behind in the cache is seen by no other, in whatever order."""
+    model = random_model("gemma3")
+    subject = subject_of(slow.conf(tiny), model)
     conditions = [Condition(edits=(edit,)) for edit, _, _ in EDITS.values()]
     conditions += [Condition(under=(Mask((n,)),)) for n in (6, 1, 4)]
     conditions += [Condition(under=(Steer(1, VECTOR, (n,)),)) for n in (1, 6)]
     alone = [gathered(subject, TRACE, NONE, [wanted(c)], SAMPLING).readings[c] for c in conditions]
     calls = []
-    hook = any_model.get_decoder().register_forward_hook(
+    hook = model.get_decoder().register_forward_hook(
         lambda _m, _i, out: calls.append(out.last_hidden_state.shape[1])
     )
     reads = [wanted(c) for c in (PLAIN, *conditions)]

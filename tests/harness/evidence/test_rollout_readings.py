@@ -68,11 +68,10 @@ def folder(tmp_path):
     return recorded(recorded(tmp_path), {(1, 0): ((3, 3), 2, "stop")}, "other")
 
 
-@pytest.fixture(autouse=True, params=[1, 0])
-def small(monkeypatch, request):
-    """Several tiles a stretch; many stretches a pass, and one."""
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Several tiles a stretch."""
     monkeypatch.setattr(harness.models.packing, "TILE", 4)
-    monkeypatch.setattr(harness.models.likelihood, "PACK", request.param)
 
 
 @pytest.fixture
@@ -112,8 +111,9 @@ def check(found, want, model, prefix, **passing):
             assert np.isnan(again.states[n]).all()
 
 
-@pytest.mark.parametrize("layer", [-1, 1])
-def test_like_a_pass_over_each(subject, folder, layer):
+@pytest.mark.parametrize(("layer", "pack"), [(-1, 0), (1, 1)])
+def test_like_a_pass_over_each(subject, folder, monkeypatch, layer, pack):
+    monkeypatch.setattr(harness.models.likelihood, "PACK", pack)
     wants = [ReadRollouts("resample", k, layer, sampled=True) for k in (0, 1, 3)]
     before = have()
     assert not any(answered(want, before) for want in wants)

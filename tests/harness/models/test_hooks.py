@@ -58,6 +58,7 @@ def test_no_hook_is_left(any_model):
     def hooks():
         return sum(len(block._forward_hooks) for block in any_model.model.layers)
 
+    before = hooks()  # of others, such as transformers' own
     for additions in (
         [Addition(0, VECTOR, None)],
         [Addition(0, VECTOR, None), Addition(9, (), None)],
@@ -67,7 +68,7 @@ def test_no_hook_is_left(any_model):
                 raise KeyError
         except (KeyError, UserError):
             pass
-        assert hooks() == 0
+        assert hooks() == before
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -28,12 +29,18 @@ def traces() -> list[Trace]:
     return load(REFERENCE, known)[:6]
 
 
+def organism(dtype: Literal["float32", "bfloat16"]) -> Subject:
+    place = "wheel://harness/organism/checkpoints/base"
+    return Subject(Model("organism", place, None, dtype, "cpu", None, "", "", "", False, {}, ()))
+
+
 @pytest.fixture(scope="module")
 def subject() -> Subject:
-    place = "wheel://harness/organism/checkpoints/base"
-    return Subject(
-        Model("organism", place, None, "float32", "cpu", None, "", "", "", False, {}, ())
-    )
+    return organism("float32")
+
+
+def scored(trace: Trace, kl: np.ndarray) -> np.ndarray:
+    return DETECTOR.score(trace, Evidence(1, "", (), answers={WANT: kl})).score
 
 
 def double(model: torch.nn.Module, trace: Trace) -> np.ndarray:
@@ -56,12 +63,25 @@ def test_small_divergences_survive_float32(subject: Subject, traces: list[Trace]
         exact = double(model, trace)
         found = suppress(subject, trace, WANT)
         assert np.nanmin(exact) < 1e-8
-        a, b = (
-            DETECTOR.score(trace, Evidence(1, "", (), answers={WANT: kl})) for kl in (exact, found)
-        )
+        a, b = scored(trace, exact), scored(trace, found)
         there = np.isfinite(exact)
         assert spearmanr(exact[there], found[there])[0] > 0.999
         apart = np.abs(np.log(found[there] + 1e-9) - np.log(exact[there] + 1e-9))
         assert apart.mean() <= 0.002
-        assert np.nanmax(np.abs(a.score - b.score)) <= 0.002
-        assert np.nanargmax(a.score) == np.nanargmax(b.score)
+        assert np.nanmax(np.abs(a - b)) <= 0.002
+        assert np.nanargmax(a) == np.nanargmax(b)
+
+
+def test_what_bfloat16_costs(subject: Subject, traces: list[Trace]) -> None:
+    """`-s` prints the rank correlations that docs/running.md names."""
+    rough = organism("bfloat16")
+    ranks: list[tuple[float, float]] = []
+    for trace in traces:
+        pair = [suppress(who, trace, WANT) for who in (subject, rough)]
+        there = np.isfinite(pair[0])
+        a, b = (scored(trace, kl) for kl in pair)
+        known = np.isfinite(a)
+        of_tokens = spearmanr(pair[0][there], pair[1][there])[0]
+        ranks.append((of_tokens, spearmanr(a[known], b[known])[0]))
+    print("rank correlations of tokens and of scores:", np.round(ranks, 3).tolist())
+    assert np.min(ranks) > 0.93

@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
+import harness
+from harness.claims import claims
 from harness.core import UserError
 from harness.report.build import report
 from harness.report.settings import Report, configured
@@ -46,7 +49,7 @@ def test_mistakes_of_all_kinds_are_named_with_counts_and_harm_nobody_else(run: P
     rewrite(run, "suppression", pl.when(~here).then(pl.lit(3.0)))
     rewrite(run, "rl_entropy", pl.lit(None, pl.Float64))
     some.write_parquet(run / "scores" / "stranger.parquet")
-    page = report(run, CONF, PAGE).read_text()
+    page = report(run, CONF, PAGE, claims(None)).read_text()
     traces = pl.read_parquet(run / "traces.parquet")
     told = {
         "resampling": {
@@ -86,3 +89,20 @@ def test_settings_that_are_not_there_are_named(tmp_path: Path, text: str, said: 
     (tmp_path / "run.yaml").write_text(text)
     with pytest.raises(UserError, match=rf"run\.yaml: {said}"):
         configured(tmp_path, [])
+
+
+def test_a_run_of_another_version_is_reported_with_todays_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conf = Path(harness.__file__).parents[1] / "conf"
+    today = {
+        group: yaml.safe_load((conf / group / "default.yaml").read_text())
+        for group in ("agreement", "report")
+    }
+    kept = {**today, "agreement": {"controls": ["none", "lexicon"], "judged": "all"}}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(kept))
+    agreement, report, _ = configured(tmp_path, ["agreement.seed=7"])
+    assert (agreement.seed, agreement.confidence) == (7, today["agreement"]["confidence"])
+    assert report.dpi == today["report"]["dpi"]
+    said = capsys.readouterr().err
+    assert said.endswith("its agreement settings are of another version; today's are used\n")

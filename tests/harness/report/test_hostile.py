@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from harness import load
+from harness.claims import claims
 from harness.cli.checks import plan
 from harness.convert.exporting import export
 from harness.core import UserError
@@ -21,6 +22,7 @@ from tests.harness.together import line
 
 CONF = replace(agreement(), statistics=("spearman",), controls=("none",), draws=20, flips=20)
 PAGE = Report(trace=None, dpi=30, example_traces=1)
+ROOT = Path(__file__).parents[3]
 BROUGHT = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\nclass Thing: pass\n"
 
 
@@ -44,7 +46,7 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_nothing_that_a_folder_names_is_imported(hostile: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r"agreement\._target_ names code or a variable"):
         configured(hostile, [])
-    page = report(hostile, CONF, PAGE).read_text(encoding="utf-8")
+    page = report(hostile, CONF, PAGE, claims(None)).read_text(encoding="utf-8")
     assert "brought.Thing" in page  # as text of run.yaml
     assert load(hostile).scores["method"].n_unique() > 5
     export(hostile, tmp_path / "out", "csv")
@@ -66,4 +68,19 @@ def test_a_link_out_of_the_folder_is_refused(hostile: Path, tmp_path: Path):
     (hostile / "plots").mkdir()
     (hostile / "plots" / "x.svg").symlink_to(tmp_path / "secret.svg")
     with pytest.raises(UserError, match=r"plots/x\.svg: is a link"):
-        report(hostile, CONF, PAGE)
+        report(hostile, CONF, PAGE, claims(None))
+
+
+def test_a_claim_whose_test_does_not_ship_is_left_out(hostile: Path, capsys):
+    shipped = yaml.safe_load((ROOT / "conf" / "claim" / "convergence.yaml").read_text())
+    own = shipped["convergence"]
+    brought = own | {"test": own["test"] | {"_target_": "brought.Thing"}}
+    nodes = {"agreement": yaml.safe_load((ROOT / "conf/agreement/default.yaml").read_text())}
+    nodes["report"] = {"trace": None, "dpi": 50, "example_traces": 1}
+    nodes["claim"] = {"convergence": own, "brought": brought, "empty": None}
+    (hostile / "run.yaml").write_text(yaml.safe_dump(nodes))
+    *_, found = configured(hostile, [])
+    assert list(found) == ["convergence"]
+    told = capsys.readouterr().err
+    assert "left out: claim brought, whose test brought.Thing does not ship" in told
+    assert "brought" not in sys.modules

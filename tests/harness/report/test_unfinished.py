@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from harness.claims import claims
 from harness.report.build import report
 from harness.report.summary import summary
 from harness.report.unfinished import unfinished
@@ -29,7 +30,7 @@ def test_a_half_finished_run_says_so(tmp_path: Path):
     n = len(pl.concat([pl.read_parquet(path) for path in run.glob("rollouts/*/*.parquet")]))
     told = f"{n:,} of 11,300 rollouts; mi scored on 1 of 2 traces; embedding not scored"
     assert "; ".join(unfinished(run)) == told
-    page = report(run, CONF, PAGE).read_text(encoding="utf-8")
+    page = report(run, CONF, PAGE, claims(None)).read_text(encoding="utf-8")
     assert f"Unfinished run: {told}. What is below" in page
     assert f"Unfinished: {told}." in str(summary(run).caption)
     methods = dict(pl.read_parquet(run / "methods.parquet").select("method", "status").iter_rows())

@@ -31,30 +31,30 @@ def alternatives(run: Path, trace_id: str) -> dict[str, Any] | None:
     arm = answered.sort(pl.col("arm") != ARM, -pl.col("answer").cast(pl.Int64), "arm")["arm"][0]
     groups = grouped(drawn.filter(pl.col("arm") == arm))
     boundaries = groupby(groups.iter_rows(named=True), itemgetter("boundary"))
-    return {"arm": arm, "at": {str(at): [told(group) for group in of] for at, of in boundaries}}
+    return {"arm": arm, "at": {str(at): [shown(group) for group in of] for at, of in boundaries}}
 
 
 def grouped(drawn: pl.DataFrame) -> pl.DataFrame:
-    """A row a boundary and answer: `n` rollouts, and of a sample of them `said` and `times`.
+    """A row a boundary and answer: `n` rollouts, and of a sample of them `text` and `times`.
 
     The sample of a boundary, `SHOWN` first sentences at most, takes turns between its answers, so
     that none hides the others; from each it takes what came most often.
     """
-    said, n = pl.col("said"), pl.len().cast(pl.Int64)
-    texts = pl.col("first_sentence").fill_null("").str.strip_chars().alias("said")
+    text, n = pl.col("text"), pl.len().cast(pl.Int64)
+    texts = pl.col("first_sentence").fill_null("").str.strip_chars().alias("text")
     counted = drawn.lazy().group_by(*GROUP, texts).agg(times=n)
     ordered = counted.with_columns(n=pl.col("times").sum().over(GROUP)).sort(
-        "boundary", -pl.col("n"), "answer", "correct", -pl.col("times"), "said"
+        "boundary", -pl.col("n"), "answer", "correct", -pl.col("times"), "text"
     )
     turn = ordered.with_columns(turn=pl.int_range(n).over(GROUP))
     turns = turn.sort("boundary", "turn", maintain_order=True)
-    shown = (said != "") & ((said != "").cum_sum().over("boundary") <= SHOWN)
+    shown = (text != "") & ((text != "").cum_sum().over("boundary") <= SHOWN)
     of_group = turns.with_columns(shown=shown).group_by(*GROUP, maintain_order=True)
-    sample = (clean(said).filter("shown"), pl.col("times").filter("shown"))
+    sample = (clean(text).filter("shown"), pl.col("times").filter("shown"))
     return of_group.agg(pl.col("n").first(), *sample).collect()
 
 
-def told(group: dict[str, Any]) -> dict[str, Any]:
+def shown(group: dict[str, Any]) -> dict[str, Any]:
     """An answer as the page reads it."""
-    said = list(zip(group["said"], group["times"], strict=True))
-    return {"answer": group["answer"], "correct": group["correct"], "n": group["n"], "said": said}
+    texts = list(zip(group["text"], group["times"], strict=True))
+    return {**{key: group[key] for key in ("answer", "correct", "n")}, "texts": texts}

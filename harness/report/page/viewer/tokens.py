@@ -36,9 +36,9 @@ def tokens(
     last, found = min(len(lengths), len(cents)), peaks(run, trace["trace_id"], methods)
     return [
         (lengths[a:b], cents[a:b], between(found, a, b))
-        if b <= last and text[edges[a] : edges[b]] == said
+        if b <= last and text[edges[a] : edges[b]] == own
         else None
-        for a, b, said in sentences.select("start", "stop", "text").iter_rows()
+        for a, b, own in sentences.select("start", "stop", "text").iter_rows()
     ]
 
 
@@ -47,9 +47,9 @@ def peaks(run: Path, trace_id: str, methods: Sequence[str]) -> dict[str, list[in
     found: dict[str, list[int]] = {}
     for method in methods:
         path = run / "tokens" / method / f"{slug(trace_id)}.parquet"
-        said = read_frame(path, {"token": TOKENS["token"]}) if path.is_file() else pl.DataFrame()
-        if "peak" in said.columns:
-            found[method] = said.filter(pl.col("peak") > 0)["token"].sort().to_list()
+        read = read_frame(path, {"token": TOKENS["token"]}) if path.is_file() else pl.DataFrame()
+        if "peak" in read.columns:
+            found[method] = read.filter(pl.col("peak") > 0)["token"].sort().to_list()
     return found
 
 

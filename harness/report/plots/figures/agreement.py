@@ -2,20 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from harness.report.findings import statistic_of
 from harness.report.format import decimal
+from harness.report.plots.colours import CHANCE, colour_bar
 from harness.report.plots.palette import key, paint
 from harness.report.plots.style import (
-    DIVERGING,
     EDGE,
     FAINT,
-    GREY,
     INK,
     LINE,
     ONE_COLUMN,
@@ -27,6 +24,7 @@ from harness.report.plots.style import (
     inches,
     label,
     places,
+    scale,
     squares,
 )
 from harness.report.source import BASELINE, RAW
@@ -37,10 +35,22 @@ BOTTOM = 0.74
 
 
 def correlations(agreement: pl.DataFrame, control: str) -> pl.DataFrame:
-    """The rows of the agreement frame that are drawn: Spearman, raw and under one control."""
-    drawn = (pl.col("statistic") == "spearman") & pl.col("control").is_in([RAW, control])
-    columns = ["a", "b", "control", "value", "low", "high", "ceiling", "n_problems", "verdict"]
-    return agreement.filter(drawn).select(columns).fill_nan(None)
+    """The rows of the agreement frame that are drawn: one statistic, raw and under one control."""
+    drawn = pl.col("control").is_in([RAW, control])
+    columns = [
+        "a",
+        "b",
+        "statistic",
+        "control",
+        "value",
+        "low",
+        "high",
+        "ceiling",
+        "n_problems",
+        "verdict",
+    ]
+    part = agreement.filter(drawn, statistic=statistic_of(agreement))
+    return part.select(columns).fill_nan(None)
 
 
 def known(rows: pl.DataFrame, families: Mapping[str, str]) -> list[str]:
@@ -70,7 +80,8 @@ def figure(
     cells(axes, at, without_controls(rows.filter(drawn), families), written=cell >= WRITTEN)
     write_names(axes, at, names, families, numbered=numbered)
     key(made, at, families, EDGE + 2 * LINE)
-    legend(made)
+    ticks = {-1: "−1", 0: "0", 1: "1"}
+    colour_bar(made, CHANCE, ticks, (3 * EDGE, 0.52, 1.0), scale(rows))
     ceiling = "side of a square: its ceiling · " if rows["ceiling"].count() else ""
     triangles = f"above the diagonal raw, below it {controlled(control)}"
     caption(made, [triangles, f"{ceiling}hatched: undefined"])
@@ -84,11 +95,11 @@ def without_controls(rows: pl.DataFrame, families: Mapping[str, str]) -> pl.Data
     """
     under = pl.col("control") != RAW
     valued, judged = (rows.filter(under).drop_nulls(of) for of in ("value", "verdict"))
-    left, said = ({*part["a"], *part["b"]} for part in (valued, judged))
+    left, named = ({*part["a"], *part["b"]} for part in (valued, judged))
     gone = [
         name
         for name, of in families.items()
-        if name not in left and (of == BASELINE or (said and name not in said))
+        if name not in left and (of == BASELINE or (named and name not in named))
     ]
     return rows.filter(~under | ~(pl.col("a").is_in(gone) | pl.col("b").is_in(gone)))
 
@@ -108,13 +119,13 @@ def cells(axes: Axes, at: Mapping[str, float], rows: pl.DataFrame, *, written: b
     squares(axes, diagonal, [FAINT] * len(diagonal), [1.0] * len(diagonal))
     defined, undefined = rows.drop_nulls("value"), rows.filter(pl.col("value").is_null())
     sides = defined["ceiling"].fill_null(1).clip(0, 1).to_list()
-    shades = mpl.colormaps[DIVERGING]((defined["value"].to_numpy() + 1) / 2)
+    shades = CHANCE((defined["value"].to_numpy() + 1) / 2)
     middles = [place(at, *row) for row in defined.select("a", "b", "control").iter_rows()]
     squares(axes, middles, list(shades), sides)
     hatched(axes, [place(at, *row) for row in undefined.select("a", "b", "control").iter_rows()])
     if written:
         for (x, y), value, side in zip(middles, defined["value"], sides, strict=True):
-            ink = "white" if abs(value) > 0.6 and side > 0.6 else INK
+            ink = "white" if abs(value) > 0.45 and side > 0.6 else INK
             axes.text(x, y, decimal(value), ha="center", va="center", color=ink)
 
 
@@ -148,16 +159,3 @@ def write_names(
         numbers = [str(i + 1) for i in range(first, len(names), 2)]
         axes.set_xticks(middles[first::2], numbers, minor=raised)
         paint(axes.get_xticklabels(minor=raised), list(at)[first::2], families)
-
-
-def legend(figure: Figure) -> None:
-    """The colour bar and what it measures."""
-    scale = ScalarMappable(Normalize(-1, 1), mpl.colormaps[DIVERGING])
-    height = figure.get_figheight()
-    place = (3 * EDGE / ONE_COLUMN, 0.52 / height, 1 / ONE_COLUMN, 0.06 / height)
-    bar = figure.colorbar(
-        scale, cax=figure.add_axes(place), orientation="horizontal", ticks=[-1, 0, 1]
-    )
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(color=GREY)
-    figure.text(1.25 / ONE_COLUMN, 0.55 / height, "mean Spearman within a trace", va="center")

@@ -4,8 +4,8 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.report.plots.colours import SERIES
 from harness.report.plots.style import (
-    BLUE,
     EDGE,
     FAINT,
     GREY,
@@ -57,6 +57,6 @@ def curve(axes: Axes, part: pl.DataFrame) -> None:
     axes.axhline(0, color=GREY, lw=0.4, ls=(0, (2, 2)), zorder=2)
     banded = part.drop_nulls(["low", "high"])
     axes.fill_between(
-        100 * banded["fraction"], banded["low"], banded["high"], color=BLUE, alpha=0.18, lw=0
+        100 * banded["fraction"], banded["low"], banded["high"], color=SERIES, alpha=0.18, lw=0
     )
-    axes.plot(x, part["value"], "o-", color=BLUE, lw=1.2, ms=2, zorder=4)
+    axes.plot(x, part["value"], "o-", color=SERIES, lw=1.2, ms=2, zorder=4)

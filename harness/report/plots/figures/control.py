@@ -7,17 +7,17 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.report.plots.colours import SERIES
 from harness.report.plots.style import (
-    BLUE,
     GREY,
     INK,
     LINE,
-    RED,
     Margins,
     canvas,
     caption,
     controlled,
     label,
+    scale,
 )
 
 NEAR = 0.12  # of one point to another
@@ -44,12 +44,12 @@ def figure(rows: pl.DataFrame, families: Mapping[str, str], control: str) -> Fig
     for zero in (axes.axhline, axes.axvline):
         zero(0, color=GREY, lw=0.4, ls=(0, (2, 2)))
     within = [families[a] == families[b] for a, b in rows.select("a", "b").iter_rows()]
-    scatter(axes, rows.filter(within), BLUE, "o")
-    scatter(axes, rows.filter([not same for same in within]), RED, "^")
+    scatter(axes, rows.filter(within), SERIES, "o")
+    scatter(axes, rows.filter([not same for same in within]), SERIES, "^")
     number(axes, rows.head(NAMED))
     axes.set(xlim=(-1.02, 1.02), ylim=(-1.02, 1.02), xlabel="raw", ylabel=controlled(control))
     axes.set(xticks=[-1, -0.5, 0, 0.5, 1], yticks=[-1, -0.5, 0, 0.5, 1], aspect="equal")
-    what = "mean Spearman within a trace"
+    what = scale(rows)
     key = "dot: pair of one family · triangle: of two families"
     names = [f"{i}  {label(a)} ~ {label(b)}" for i, (a, b) in enumerate(named, 1)]
     caption(made, [what, key, *names])

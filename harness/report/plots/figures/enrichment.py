@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from harness.report.format import SPAN
+from harness.report.plots.colours import CHANCE, DOWN, NOTHING, colour_bar
 from harness.report.plots.palette import key, paint
 from harness.report.plots.style import (
-    DIVERGING,
     EDGE,
-    GREY,
     INK,
     LINE,
     ONE_COLUMN,
@@ -29,7 +26,6 @@ from harness.report.plots.style import (
 )
 
 MOST = 24
-SPAN = 4  # log2: colours of 16 times and a sixteenth are the last
 BELOW = 0.75  # inches: the colour bar, the families, two lines of caption
 WRITTEN = 0.19  # inches: a narrower cell bears no number
 HIGHEST = 0.2  # inches
@@ -51,11 +47,12 @@ def strongest(enrichment: pl.DataFrame) -> pl.DataFrame:
 def figure(
     rows: pl.DataFrame, groups: Sequence[Sequence[str]], families: Mapping[str, str], total: int
 ) -> Figure:
-    """Methods × categories, colour = log2 of the share among the top tenth over that among all.
+    """Methods × categories, colour = log2 of the share among the top over that among all.
 
     rows: as `strongest` gives them; `groups` put methods side by side; `total` is how many methods
     there were. The categories that methods pick most come first. A frame marks a value whose
-    interval leaves out 0, hatching a category that never is among the top.
+    interval leaves out 0, a cross a category that never is among the top; a
+    hatched cell is undefined.
     """
     at = places(*([name for name in group if name in set(rows["method"])] for group in groups))
     often = pl.col("value").fill_null(-SPAN).clip(-SPAN, SPAN).mean()
@@ -75,11 +72,12 @@ def figure(
     paint(axes.get_yticklabels(), list(at), families)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
-    legend(made)
+    ticks = {-SPAN: f"1/{2**SPAN}", 0: "1", SPAN: str(2**SPAN)}
+    colour_bar(made, CHANCE, ticks, (3 * EDGE, 0.57, 0.9), "times the share of all sentences")
     key(made, at, families, EDGE + 2 * LINE)
     few = f"; {len(at)} methods of {total}" if len(at) < total else ""
-    marks = "frame: interval without 0 · hatched: never in the top tenth"
-    caption(made, [f"log2 of the share in the top tenth over that of all{few}", marks])
+    marks = "frame: interval without 0 · cross: never in the top · hatched: undefined"
+    caption(made, [f"log2 of the share in the top over that of all{few}", marks])
     return made
 
 
@@ -87,12 +85,15 @@ def cells(
     axes: Axes, at: Mapping[str, float], across: Mapping[str, int], rows: pl.DataFrame
 ) -> None:
     """A coloured cell a method and category, with its number where there is room."""
-    none = rows.filter(pl.col("value").is_null()).select("method", "category")
-    hatched(axes, [(across[c] + 0.5, at[m] + 0.5) for m, c in none.iter_rows()])
+    there = set(rows.select("method", "category").rows())
+    none = [(m, c) for m in at for c in across if (m, c) not in there]
+    hatched(axes, [(across[c] + 0.5, at[m] + 0.5) for m, c in none])
+    never = rows.filter(pl.col("value").is_null()).select("method", "category").rows()
+    crossed(axes, [(across[c] + 0.5, at[m] + 0.5) for m, c in never])
     known = rows.drop_nulls("value")
     spots = [(across[c] + 0.5, at[m] + 0.5) for m, c in known.select("method", "category").rows()]
     values = known["value"].to_list()
-    shades = mpl.colormaps[DIVERGING]([0.5 + value / (2 * SPAN) for value in values])
+    shades = CHANCE([0.5 + value / (2 * SPAN) for value in values])
     squares(axes, spots, list(shades), [1.0] * len(spots))
     bounds = known.select("low", "high").rows()
     sure = [spot for spot, ends in zip(spots, bounds, strict=True) if excludes(*ends)]
@@ -100,8 +101,14 @@ def cells(
     axes.collections[-1].set(edgecolor=INK, linewidth=0.7)
     if width(axes) / len(across) >= WRITTEN:
         for (x, y), value in zip(spots, values, strict=True):
-            ink = "white" if abs(value) > 0.6 * SPAN else INK
+            ink = "white" if abs(value) > 0.4 * SPAN else INK
             axes.text(x, y, tenths(value), ha="center", va="center", color=ink)
+
+
+def crossed(axes: Axes, middles: Sequence[tuple[float, float]]) -> None:
+    """The cells of what never happens: below chance, no number says how far."""
+    squares(axes, middles, [NOTHING] * len(middles), [1.0] * len(middles))
+    axes.plot([x for x, _ in middles], [y for _, y in middles], "x", ms=3, mew=0.6, color=DOWN)
 
 
 def tenths(value: float) -> str:
@@ -113,18 +120,3 @@ def tenths(value: float) -> str:
 def excludes(low: float | None, high: float | None) -> bool:
     """Whether there is an interval and 0 lies outside of it."""
     return low is not None and high is not None and not low <= 0 <= high
-
-
-def legend(figure: Figure) -> None:
-    """The colour bar and what it measures."""
-    scale = ScalarMappable(Normalize(-SPAN, SPAN), mpl.colormaps[DIVERGING])
-    height = figure.get_figheight()
-    place = (3 * EDGE / ONE_COLUMN, 0.57 / height, 0.9 / ONE_COLUMN, 0.06 / height)
-    bar = figure.colorbar(
-        scale, cax=figure.add_axes(place), orientation="horizontal", ticks=[-SPAN, 0, SPAN]
-    )
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(color=GREY)
-    bar.ax.set_xticklabels([f"1/{2**SPAN}", "1", str(2**SPAN)])
-    said = "times the share of all sentences"
-    figure.text(1.15 / ONE_COLUMN, 0.6 / height, said, va="center")

@@ -4,9 +4,10 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.report.findings import statistic_of
+from harness.report.plots.colours import SERIES
 from harness.report.plots.selection import selection
 from harness.report.plots.style import (
-    BLUE,
     EDGE,
     FAINT,
     GREY,
@@ -18,6 +19,7 @@ from harness.report.plots.style import (
     heading,
     inches,
     label,
+    scale,
 )
 from harness.report.source import RAW
 
@@ -30,8 +32,10 @@ RAISED = 0.2  # raw above the middle of a pair's row, controlled as far below it
 def points(by_problem: pl.DataFrame, rows: pl.DataFrame, control: str) -> pl.DataFrame:
     """The problems behind the pairs of `rows` that have fewer than ten: a, b, control, value."""
     few = rows.filter(pl.col("n_problems") < FEW).select("a", "b")
-    wanted = (pl.col("statistic") == "spearman") & pl.col("control").is_in([RAW, control])
-    found = by_problem.filter(wanted).join(few, on=["a", "b"], how="semi")
+    wanted = pl.col("control").is_in([RAW, control])
+    found = by_problem.filter(wanted, statistic=statistic_of(by_problem)).join(
+        few, on=["a", "b"], how="semi"
+    )
     return found.select("a", "b", "control", "value").drop_nulls()
 
 
@@ -45,7 +49,10 @@ def figure(rows: pl.DataFrame, dots: pl.DataFrame, control: str, total: int) -> 
     made, axes = canvas(PITCH * len(rows), Margins(left, 0.1, 0.2, 0.45))
     axes.axvline(0, color=GREY, lw=0.4)
     at = {pair: i for i, pair in enumerate(rows.select("a", "b").iter_rows())}
-    for name, end, colour, up in ((RAW, "", GREY, -RAISED), (control, "_controlled", BLUE, RAISED)):
+    for name, end, colour, up in (
+        (RAW, "", GREY, -RAISED),
+        (control, "_controlled", SERIES, RAISED),
+    ):
         part = dots.filter(pl.col("control") == name)
         y = [at[pair] + up for pair in part.select("a", "b").iter_rows()]
         axes.plot(part["value"], y, "o", ms=2, mew=0, color=colour, alpha=0.4)
@@ -54,7 +61,7 @@ def figure(rows: pl.DataFrame, dots: pl.DataFrame, control: str, total: int) -> 
     axes.set(yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5), xlim=(-1.02, 1.02))
     axes.set_yticklabels(names, linespacing=1.1)
     axes.tick_params(axis="y", length=0)
-    axes.set(xticks=[-1, -0.5, 0, 0.5, 1], xlabel="mean Spearman within a trace")
+    axes.set(xticks=[-1, -0.5, 0, 0.5, 1], xlabel=scale(rows))
     heading(made, selection(rows, total))
     tick = " · tick: ceiling" if rows["ceiling"].count() else ""
     dot = " · dot: a problem" if len(dots) else ""

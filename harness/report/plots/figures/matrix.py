@@ -10,12 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.figure import Figure
 
+from harness.report.plots.colours import EFFECTS, SIGNED_EFFECTS
 from harness.report.plots.style import (
-    DIVERGING,
     FAINT,
+    INK,
     LINE,
-    RED,
-    SEQUENTIAL,
     Margins,
     caption,
     drawn_on,
@@ -78,14 +77,15 @@ def square(axes: Axes, part: pl.DataFrame) -> None:
     signed = np.nanmin(values) < 0 < np.nanmax(values)
     norm = CenteredNorm() if signed else Normalize()
     image = axes.imshow(
-        values, DIVERGING if signed else SEQUENTIAL, norm, interpolation="nearest", aspect="equal"
+        values, SIGNED_EFFECTS if signed else EFFECTS, norm, interpolation="nearest", aspect="equal"
     )
     true = part.filter("dependent")
-    axes.plot(true["source"], true["target"], "o", ms=2.4, mfc=RED, mec="white", mew=0.4)
+    axes.plot(true["source"], true["target"], "o", ms=2.4, mfc=INK, mec="white", mew=0.4)
     axes.set_facecolor(FAINT)
     axes.spines[:].set_visible(False)
     bar = drawn_on(axes).colorbar(image, cax=axes.inset_axes((1.03, 0.25, 0.03, 0.5)))
     bar.outline.set_visible(False)
+    bar.set_label("effect, in the detector's own unit")
 
 
 def dense(part: pl.DataFrame) -> Float[np.ndarray, "sentences sentences"]:

@@ -7,12 +7,11 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from harness.report.plots.colours import PEAK, SERIES
 from harness.report.plots.style import (
-    BLUE,
     EDGE,
     FAINT,
     LINE,
-    RED,
     Margins,
     caption,
     drawn_on,
@@ -51,9 +50,9 @@ def along(run: Path, sentences: pl.DataFrame, methods: Sequence[str]) -> pl.Data
     names = of_trace["trace_id"].unique()
     for method in methods if len(names) else []:
         path = run / "tokens" / method / f"{slug(names[0])}.parquet"
-        said = read_frame(path, BY_TOKEN) if path.is_file() else pl.DataFrame()
-        if "peak" in said.columns:
-            joined = of_trace.join(said, on=["trace_id", "token"])
+        read = read_frame(path, BY_TOKEN) if path.is_file() else pl.DataFrame()
+        if "peak" in read.columns:
+            joined = of_trace.join(read, on=["trace_id", "token"])
             found.append(joined.with_columns(method=pl.lit(method)).select(*COLUMNS))
     return pl.concat(found).sort("method", "token", maintain_order=True)
 
@@ -79,9 +78,9 @@ def curve(axes: Axes, part: pl.DataFrame) -> None:
     for sentence, left, right in spans.iter_rows():
         if sentence % 2:
             axes.axvspan(left - 0.5, right - 0.5, color=FAINT, lw=0)
-    axes.plot(part["token"], part["value"], color=BLUE, lw=0.7)
+    axes.plot(part["token"], part["value"], color=SERIES, lw=0.7)
     marked = part.filter(pl.col("peak") > 0)
-    axes.plot(marked["token"], marked["value"], "o", ms=2.2, color=RED, mew=0)
+    axes.plot(marked["token"], marked["value"], "o", ms=2.2, color=PEAK, mew=0)
     axes.margins(y=0.12)
     axes.set(xlim=(spans["start"].min(), spans["stop"].max()))
     axes.locator_params(axis="y", nbins=3)

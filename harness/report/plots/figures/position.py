@@ -6,8 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from harness.report.plots.colours import SERIES
 from harness.report.plots.ranks import with_ranks
-from harness.report.plots.style import BLUE, FAINT, GREY, Margins, drawn_on, label, panels, width
+from harness.report.plots.style import FAINT, GREY, Margins, drawn_on, label, panels, width
 
 BINS = 10
 COLUMNS = 3
@@ -44,14 +45,14 @@ def tenths(sentences: pl.DataFrame) -> pl.DataFrame:
 
 
 def figure(curves: pl.DataFrame, detectors: list[str], baselines: list[str]) -> Figure:
-    """One small panel a method, the others faint behind it; detectors blue, baselines grey."""
+    """One small panel a method, the others faint behind it; detectors dark, baselines grey."""
     drawn = {str(name): part for (name,), part in curves.group_by("method")}
     names = [name for name in [*detectors, *baselines] if name in drawn]
     made = panels(len(names), COLUMNS, 0.62, Margins(0.36, 0.08, 0.2, 0.28), 0.2)
     behind = [np.stack([middles(drawn[n]), drawn[n]["mean"]], axis=1) for n in names]
     for axes, name in zip(made, names, strict=True):
         axes.add_collection(LineCollection(behind, colors=FAINT, lw=0.5, zorder=1))
-        curve(axes, drawn[name], BLUE if name in detectors else GREY)
+        curve(axes, drawn[name], SERIES if name in detectors else GREY)
         axes.set_title(label(name, width(axes)))
         axes.set(xlim=(0, 1), ylim=(0, 1), xticks=[0, 1], yticks=[0, 0.5, 1])
     figure = drawn_on(made[0])

@@ -53,6 +53,6 @@ def figure(rows: pl.DataFrame, families: Mapping[str, str]) -> Figure:
     axes.spines["left"].set_visible(False)
     paint(axes.get_yticklabels(), names, families)
     key(made, names, families, EDGE + LINE)
-    dot = " · dot: all controls" if rows[KINDS[1]].count() else ""
+    dot = " · dot: under structure" if rows[KINDS[1]].count() else ""
     caption(made, [f"bar: raw{dot}"])
     return made

@@ -1,12 +1,14 @@
 """Heat map of a self-test: methods by measures, .5 white."""
 
-import matplotlib as mpl
 import polars as pl
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from harness.report.format import decimal
-from harness.report.plots.style import DIVERGING, GAP, INK, ONE_COLUMN, drawable, hatched, places
+from harness.report.plots.colours import CHANCE
+from harness.report.plots.style import GAP, INK, ONE_COLUMN, drawable, hatched, places
 
 CELL = 0.3  # inches
 FOOLS = "against "
@@ -15,7 +17,7 @@ FOOLS = "against "
 def figure(found: pl.DataFrame) -> Figure:
     """AUROCs and correlations on the left; planted against one kind of sentence on the right.
 
-    Red finds the planted sentences, blue is fooled: it ranks the others above them.
+    Blue finds the planted sentences, orange is fooled: it ranks the others above them.
     """
     names = found["method"].unique(maintain_order=True).to_list()
     measures = found["measure"].unique(maintain_order=True).to_list()
@@ -33,7 +35,7 @@ def figure(found: pl.DataFrame) -> Figure:
             continue
         # A correlation of 0 is as little as an AUROC of one half.
         shade = (value + 1) / 2 if row["measure"].startswith("spearman") else value
-        face = mpl.colormaps[DIVERGING](shade)
+        face = CHANCE(shade)
         axes.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor="white", lw=0.8))
         ink = "white" if abs(shade - 0.5) > 0.3 else INK
         axes.text(x + 0.5, y + 0.5, decimal(value), ha="center", va="center", color=ink)
@@ -45,5 +47,8 @@ def figure(found: pl.DataFrame) -> Figure:
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     axes.set(xlim=(0, len(across) + GAP), ylim=(len(names), 0))
     axes.spines[:].set_visible(False)
+    scale = ScalarMappable(Normalize(0, 1), CHANCE)
+    name = "AUROC from 0 to 1; of a correlation from −1 to 1"
+    made.colorbar(scale, ax=axes, location="bottom", shrink=0.4, aspect=30, label=name)
     axes.set_xlabel("AUROC of planted and important sentences; right of the gap against one kind")
     return made

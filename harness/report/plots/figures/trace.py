@@ -2,19 +2,18 @@
 
 from collections.abc import Mapping
 
-import matplotlib as mpl
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.core import UserError
+from harness.report.plots.colours import RANKS, colour_bar
 from harness.report.plots.ranks import with_ranks
 from harness.report.plots.style import (
     EDGE,
     GREY,
     LINE,
     ONE_COLUMN,
-    SEQUENTIAL,
     Margins,
     canvas,
     caption,
@@ -32,19 +31,24 @@ SHORT_SENTENCES = 40
 MOST_SENTENCES, MOST_METHODS = 200, 20
 # Inches: the number of a sentence, one method, one sentence.
 NUMBER, COLUMN, ROW = 0.2, 0.088, 0.105
-NOTE = "darker: higher · dot: top tenth · hatched: undefined"
+NOTE = "dot: top tenth · hatched: undefined"
+BAR = 0.2  # inches of the colour bar
 
 
 def choose(sentences: pl.DataFrame, scores: pl.DataFrame, wanted: str | None) -> list[str]:
     """Scored traces, one a problem, the one to draw first: `wanted`, else the longest below 40.
 
-    Lengths in sentences. Raises UserError if there is no such trace.
+    Traces whose truth is known come before others. Lengths in sentences. Raises UserError if there
+    is no such trace.
     """
+    kinds = sentences.drop_nulls("kind") if "kind" in sentences.columns else sentences.clear()
+    truth = kinds["trace_id"].unique().to_list()
     scored = scores.filter(pl.col("score").is_not_null()).select("trace_id", "problem_id").unique()
     n, long = pl.col("len"), pl.col("len") >= SHORT_SENTENCES
     sizes = sentences.group_by("trace_id").len().join(scored, on="trace_id")
     order = sizes.sort(
         pl.col("trace_id") != pl.lit(wanted),
+        ~pl.col("trace_id").is_in(truth),
         long,
         pl.when(long).then(n).otherwise(-n.cast(pl.Int64)),
         "trace_id",
@@ -76,7 +80,7 @@ def figure(strip: pl.DataFrame, detectors: list[str], baselines: list[str], titl
     end = max(at.values(), default=0) + 1
     names = [label(name) for name in at]
     notes = [NOTE, *left_out(len(wanted) - len(kept), len(texts) - len(shown))]
-    bottom = 2 * EDGE + LINE * len(notes)
+    bottom = 2 * EDGE + LINE * len(notes) + BAR
     margins = Margins(ONE_COLUMN - COLUMN * end - EDGE, EDGE, inches(names) + 0.2, bottom)
     made, axes = canvas(ROW * len(shown), margins)
     row_of = {s: float(i) for i, s in enumerate(shown["sentence"])}
@@ -90,6 +94,8 @@ def figure(strip: pl.DataFrame, detectors: list[str], baselines: list[str], titl
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
     heading(made, shorten(title, 50))
     caption(made, notes)
+    place = (3 * EDGE, 2 * EDGE + LINE * (len(notes) + 1), 0.9)
+    colour_bar(made, RANKS, {0: "0", 1: "1"}, place, "rank of the sentence within the trace")
     return made
 
 
@@ -109,7 +115,7 @@ def cells(
         return [(at[method] + 0.5, row_of[sentence] + 0.5) for method, sentence in pairs]
 
     ranked = strip.drop_nulls("rank")
-    shades = mpl.colormaps[SEQUENTIAL](ranked["rank"].to_numpy())
+    shades = RANKS(ranked["rank"].to_numpy())
     squares(axes, middles(ranked), list(shades), [1.0] * len(ranked))
     hatched(axes, middles(strip.filter(pl.col("rank").is_null())))
     top = middles(strip.filter("top"))

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -14,9 +15,10 @@ import psutil
 import pytest
 
 from harness.core import UserError
-from harness.engines.base import Finished
+from harness.engines.base import Finished, LazyEngine, Request
 from harness.engines.completions import CompletionEngine
 from harness.engines.vllm import VLLM, installed
+from harness.models.conditions import Forbidden
 from harness.store.reading import read_json
 from tests.harness.rolling import alike, answers, hf, scene
 from tests.harness.run.test_kill import recorded
@@ -100,6 +102,54 @@ def test_greedy_rollouts_are_those_of_the_hf_engine(small: CompletionEngine) -> 
     found = sorted(small.sample(todo), key=lambda done: todo.index(done.request))
     ours = HF(64, 4096).start(where.subject, where.stops, "").sample(todo)
     assert found == sorted(ours, key=lambda done: todo.index(done.request))
+
+
+def test_requests_of_one_engine_may_be_drawn_in_different_ways(small: CompletionEngine) -> None:
+    """Greedy ones, free and under Forbidden, are those of the hf engine; hot ones lie between."""
+    from harness.engines.hf import HF
+
+    where = scene()
+    common = Counter(where.written).most_common(8)
+    never = (Forbidden(tuple(token for token, _ in common)),)
+    todo = list[Request]()
+    for cut in where.cuts[:4]:
+        todo += where.requests(cut, 1, temperature=0.0, key=(str(cut), "free"))
+        todo += where.requests(cut, 1, temperature=0.0, under=never, key=(str(cut), "cold"))
+        todo += where.requests(cut, 9, temperature=1.5, under=never, key=(str(cut), "hot"))
+    found = sorted(small.sample(todo), key=lambda done: todo.index(done.request))
+    greedy = [request for request in todo if request.greedy]
+    ours = HF(64, 4096).start(where.subject, where.stops, "").sample(greedy)
+    assert [done for done in found if done.request.greedy] == sorted(
+        ours, key=lambda done: todo.index(done.request)
+    )
+    under = [done for done in found if done.request.under]
+    assert not {*never[0].ids} & {i for done in under for ids in done.token_ids for i in ids}
+    hot = [ids for done in found if not done.request.greedy for ids in done.token_ids]
+    assert len({*hot}) > len(hot) // 2
+
+
+def test_checkpoints_are_sampled_one_after_another() -> None:
+    from harness.engines.hf import HF
+
+    where = scene()
+    lazy = LazyEngine(
+        lambda name: replace(CONF, slots=16).start(where.subject, where.stops, name),
+        lambda name, under: CONF.able(where.subject, name, under),
+    )
+    todo = [
+        replace(where.requests(cut, 1, temperature=0.0)[0], checkpoint=("", "rl")[i % 2])
+        for i, cut in enumerate(where.cuts)
+    ]
+    found = sorted(lazy.sample(todo), key=lambda done: todo.index(done.request))
+    lazy.close()
+    same = HF(64, 4096).start(where.subject, where.stops, "").sample(todo)
+    assert found != sorted(same, key=lambda done: todo.index(done.request))
+    for name in ("", "rl"):
+        alone = HF(64, 4096).start(where.subject, where.stops, name)
+        ours = alone.sample([r for r in todo if r.checkpoint == name])
+        assert [d for d in found if d.request.checkpoint == name] == sorted(
+            ours, key=lambda done: todo.index(done.request)
+        )
 
 
 def test_a_prefix_that_is_too_long_is_named(small: CompletionEngine) -> None:

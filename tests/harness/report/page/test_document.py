@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.core import UserError
 from harness.core.config import build
-from harness.report.findings import findings
+from harness.report.findings import Roles, findings
 from harness.report.page import render
 from harness.report.page.document import Payload
 from harness.report.pairs import pairs, read_under
@@ -60,7 +60,7 @@ class Document(HTMLParser):
 def page(folder: Path) -> str:
     """The page of a run with one figure."""
     (folder / "plots").mkdir()
-    (folder / "plots" / "agreement.svg").write_text(SVG)
+    (folder / "plots" / "by_k.svg").write_text(SVG)
     return render(folder, CONF).read_text(encoding="utf-8")
 
 
@@ -119,11 +119,11 @@ def test_failures_are_told_not_hidden(run: Path):
     assert "model toy has no base checkpoint &lt;b&gt;" in missing
     assert "p99 skipped" in missing
     counts = dict(re.findall(r"<dt>([^<]*)</dt><dd[^>]*>([\d,]+)</dd>", html))
+    sizes = r"5 methods score the same [\d,]+ sentences of 24 traces \(12 correct\) on 12 problems"
+    assert re.search(sizes, html)
     assert counts["methods failed"] == "1"
     assert counts["traces that a method failed on"] == "3"
     assert counts["problems skipped"] == "1"
-    assert counts["problems"] == "12"
-    assert counts["traces, 12 correct"] == "24"
 
 
 def test_a_baseline_without_a_value_has_no_row_of_the_matrix(tmp_path: Path):
@@ -178,7 +178,7 @@ def test_only_the_first_traces_are_shown_if_so_configured(run: Path, tmp_path: P
     html = render(folder, Report(trace=None, dpi=50, example_traces=2)).read_text()
     shown = Document(html).payload[-1]
     assert [t["trace_id"] for t in shown["traces"]] == ["p0-0", "p0-1"]
-    assert "<dd>6</dd>" in html  # the counts are those of the whole run
+    assert "sentences of 6 traces" in html  # the counts are those of the whole run
 
 
 def test_a_run_without_provenance_is_named(tmp_path: Path):
@@ -207,6 +207,10 @@ def agreement(rows: list[dict]) -> pl.DataFrame:
     return pl.DataFrame([full | row for row in rows], schema=schema.AGREEMENT)
 
 
+def found(rows: list[dict], detectors: str, truths=(), given_truth=()) -> list[str]:
+    return findings(agreement(rows), Roles(list(detectors), truths, given_truth))
+
+
 def test_findings_count_intervals_on_one_side_of_zero():
     rows = [
         {"a": "a", "b": "b", "value": 0.5, "low": 0.4, "high": 0.6},
@@ -219,37 +223,38 @@ def test_findings_count_intervals_on_one_side_of_zero():
         {"a": "b", "b": "base", "value": -0.9},
         {"a": "base", "b": "c", "value": None},
     ]
-    said = findings(agreement(rows), ["a", "b", "c"], [])
-    assert said[0].startswith("1 of the 3 pairs of detectors agrees beyond chance with position")
-    assert "1 oppose each other" in said[0]
-    assert "between a and c: Spearman −.70 [−.80, −.60]; with position controlled −.30" in said[1]
-    assert said[2] == "The median pair of detectors has .25 raw and .00 with position controlled."
-    assert said[3] == "1 of the 3 detectors is closer to a baseline than to any detector."
-    assert len(said) == 4
+    lines = found(rows, "abc")
+    assert lines[0].startswith("1 of the 3 pairs of detectors agrees beyond chance under position")
+    assert "1 less than chance" in lines[0]
+    assert "between a and c: Spearman −.70 [−.80, −.60]; under position −.30" in lines[1]
+    assert lines[2] == "The median pair of detectors has .25 raw and .00 under position."
+    assert lines[3] == "1 of the 3 detectors is closer to a baseline than to any detector."
+    assert len(lines) == 4
 
 
-def test_headroom_is_read_where_it_is_known():
+def test_sentences_give_the_top_where_a_run_has_it():
+    rows = [{"a": "a", "b": "b", "value": 0.5}, {"a": "a", "b": "b", "value": 0.2}]
+    rows[1]["statistic"] = "topdown"
+    assert "between a and b: topdown .20" in "".join(found(rows, "ab"))
+
+
+def test_structure_is_read_where_it_is_known():
     position = {"a": "a", "b": "b", "control": "position", "value": 0.5}
-    headroom = position | {"control": "headroom"}
-    assert read_under(pairs(agreement([position, headroom]), "spearman")) == "headroom"
-    assert (
-        read_under(pairs(agreement([position, headroom | {"value": None}]), "spearman"))
-        == "position"
-    )
+    known = position | {"control": "structure"}
+    assert read_under(pairs(agreement([position, known]), "spearman")) == "structure"
+    unknown = known | {"value": None}
+    assert read_under(pairs(agreement([position, unknown]), "spearman")) == "position"
 
 
 def test_a_control_nobody_has_makes_no_claim():
     raw = {"a": "a", "b": "b", "value": 0.5, "low": 0.4, "high": 0.6}
-    assert findings(agreement([raw]), ["a", "b"], [])[0].startswith(
-        "No pair of detectors has an interval"
-    )
+    assert found([raw], "ab")[0].startswith("No pair of detectors has an interval")
 
 
 def test_undefined_pairs_come_last_and_are_counted():
     rows = [{"a": "a", "b": "b", "value": None}, {"a": "a", "b": "c", "value": -0.1}]
-    frame = agreement(rows)
-    assert [p.b for p in pairs(frame, "spearman")] == ["c", "b"]
-    assert findings(frame, "abc", "")[-1] == "1 of the 2 pairs could not be compared at all."
+    assert [p.b for p in pairs(agreement(rows), "spearman")] == ["c", "b"]
+    assert found(rows, "abc")[-1] == "1 of the 2 pairs could not be compared at all."
 
 
 def test_the_verdict_is_that_under_structure_with_the_ceiling_that_decided_it():
@@ -260,59 +265,62 @@ def test_the_verdict_is_that_under_structure_with_the_ceiling_that_decided_it():
         {"a": "a", "b": "b", "control": "structure", "verdict": "overlapping",
          "ceiling": 0.9, "verdict_ceiling": 0.7},
     ]  # fmt: skip
-    found = pairs(agreement(rows), "spearman")[0]
-    assert (found.verdict, found.ceiling) == ("overlapping", 0.7)
+    seen = pairs(agreement(rows), "spearman")[0]
+    assert (seen.verdict, seen.ceiling) == ("overlapping", 0.7)
     assert pairs(agreement(rows[:1]), "spearman")[0].verdict == "same"
 
 
 def test_one_detector_has_nothing_to_agree_with():
-    said = findings(agreement([{"a": "a", "b": "base", "value": 0.5}]), ["a"], [])
-    assert said == [
+    assert found([{"a": "a", "b": "base", "value": 0.5}], "a") == [
         "Fewer than two detectors have scores on the same sentences: nothing to compare."
     ]
 
 
+TRUTH = [
+    {"a": "a", "b": "b", "value": 0.5, "control": "structure", "verdict": "overlapping"},
+    {"a": "a", "b": "b", "value": 0.5},
+    {"a": "a", "b": "truth", "value": 0.9, "low": 0.8, "high": 1.0},
+    {"a": "a", "b": "truth", "value": 0.6, "control": "position"},
+    {"a": "truth", "b": "b", "value": -0.7, "verdict": "opposed"},
+    {"a": "truth", "b": "base", "value": 0.99},
+    {"a": "b", "b": "base", "value": 0.6},
+]
+
+
 def test_the_truth_is_no_detector_and_has_a_sentence_of_its_own():
-    rows = [
-        {"a": "a", "b": "b", "value": 0.5, "control": "all", "verdict": "overlapping",
-         "disattenuated_high": 0.9},
-        {"a": "a", "b": "b", "value": 0.5},
-        {"a": "a", "b": "truth", "value": 0.9, "low": 0.8, "high": 1.0},
-        {"a": "a", "b": "truth", "value": 0.6, "control": "position"},
-        {"a": "truth", "b": "b", "value": -0.7, "verdict": "opposed"},
-        {"a": "truth", "b": "base", "value": 0.99},
-        {"a": "b", "b": "base", "value": 0.6},
-    ]  # fmt: skip
-    said = findings(agreement(rows), "ab", ["truth"])
-    assert "Verdicts on the one pair of detectors, under structure: 1 overlapping." in said[0]
-    assert "1 of the 2 detectors is closer to a baseline than to any detector." in said
-    assert said[-1] == (
-        "Of the detectors a agrees best with the truth: Spearman .90 [.80, 1.00]; with position "
-        "controlled .60 no interval. The median detector has .10 raw and .60 with position "
-        "controlled."
+    lines = found(TRUTH, "ab", ["truth"])
+    assert "of the one pair of detectors 0 do, 0 do not, 1 overlaps, 0 are open." in lines[0]
+    assert "1 of the 2 detectors is closer to a baseline than to any detector." in lines
+    assert lines[-1] == (
+        "Of the detectors a agrees best with the truth: Spearman .90 [.80, 1.00]; under position "
+        ".60 no interval. The median detector has .10 raw and .60 under position."
     )
-    assert not any("truth" in entry for entry in said[:-1])
-    alone = findings(agreement(rows), "a", ["truth"])
+    assert not any("truth" in entry for entry in lines[:-1])
+    alone = found(TRUTH, "a", ["truth"])
     assert alone[0].startswith("Fewer than two detectors")
     assert alone[1].startswith("Of the detectors a agrees best with the truth")
 
 
-def test_pairs_of_which_a_control_takes_one_out_have_no_verdict_and_are_counted_apart():
-    rows = [
-        {"a": "a", "b": "b", "value": 0.5, "control": "all", "verdict": "same"},
-        {"a": "a", "b": "grams", "value": None, "control": "all"},
-        {"a": "b", "b": "grams", "value": None, "control": "all"},
-    ]
-    said = findings(agreement(rows), ["a", "b", "grams"], [])[0]
-    assert said.startswith("These methods select the same sentences. Verdicts on 1 of the 3 pairs")
-    assert said.endswith("Of the other pairs a control takes one method out.")
+def test_a_detector_that_was_told_the_truth_is_never_the_best_and_always_marked():
+    rows = [*TRUTH, {"a": "b", "b": "c", "value": 0.4}, {"a": "c", "b": "truth", "value": 0.2}]
+    lines = found(rows, "abc", ["truth"], ["a"])
+    assert "strongest raw relation is between b and c" in lines[1]
+    assert lines[-1].startswith("Of the detectors that were not told what is planted c agrees best")
+    assert lines[-1].endswith("Those that were told: a† .90.")
+    assert not [line for line in lines if re.search(r"(between|and|detectors) a\b(?!†)", line)]
+    judged = {"a": "b", "b": "c", "control": "structure", "value": 0.1, "verdict": "different"}
+    first = found([*rows, judged], "abc", ["truth"], ["a"])[0]
+    assert "of the one pair of detectors 0 do, 1 does not (1 different)" in first
+    assert first.endswith("a†, told what is planted, does not count.")
 
 
 VERDICTS = [  # of three pairs; what is said first
-    (("same", "same", "same"), "These methods select the same sentences. Verdicts on the 3 pairs"),
-    (("same", "opposed", "unrelated"), "These methods do not all select the same sentences: 2 of"),
-    (("different", "unreliable", "undecided"), "These methods do not select the same sentences:"),
+    (("same", "same", "same"), "These methods select the same sentences: of 3 pairs"),
+    (("same", "opposed", "unrelated"), "These methods do not all select the same sentences: of 3"),
+    (("overlapping", "different", "undecided"), "These methods do not all select the same"),
+    (("overlapping", "unreliable", "undecided"), "These methods select sentences that overlap"),
     (("same", "undecided", "undecided"), "Whether these methods select the same sentences is not"),
+    (("unreliable", "undecided", "too few problems"), "Whether these methods select the same"),
 ]
 
 
@@ -320,23 +328,40 @@ VERDICTS = [  # of three pairs; what is said first
 def test_whether_they_select_the_same_sentences_comes_first(verdicts, first):
     names = [("a", "b"), ("a", "c"), ("b", "c")]
     rows = [
-        {"a": a, "b": b, "control": "all", "value": 0.5, "verdict": verdict,
-         "disattenuated_high": 0.9, "n_problems_needed": 40 if verdict == "undecided" else None}
+        {"a": a, "b": b, "control": "structure", "value": 0.5, "verdict": verdict,
+         "n_problems_needed": 40 if verdict == "undecided" else None}
         for (a, b), verdict in zip(names, verdicts, strict=True)
     ]  # fmt: skip
-    said = findings(agreement(rows), "abc", "")[0]
-    assert said.startswith(first)
-    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
-    assert sorted(counts.split(", ")) == sorted(
-        said.partition("under structure: ")[2].partition(".")[0].split(", ")
+    line = found(rows, "abc")[0]
+    assert line.startswith(first)
+    counts = [verdicts.count("same"), *(sum(v in of for v in verdicts) for of in (
+        ("opposed", "unrelated", "different"),
+        ("overlapping",),
+        ("undecided", "unreliable", "too few problems"),
+    ))]  # fmt: skip
+    seen = re.search(
+        r"(\d) do(?:es)?, (\d) do(?:es)? not.*, (\d) overlaps?, (\d) (?:is|are) open", line
     )
-    decided = "Whether" not in first
-    assert said.endswith(".") if decided else said.endswith("About 40 problems would decide all.")
+    assert seen is not None
+    assert [int(n) for n in seen.groups()] == counts
+    decided = not line.startswith("Whether")
+    assert line.endswith("open." if decided else "About 40 problems would decide all.")
 
 
-def test_an_overlap_that_may_be_the_whole_is_no_difference():
-    row = {"a": "a", "b": "b", "value": 0.5, "verdict": "overlapping", "disattenuated_high": 1.1}
-    assert findings(agreement([row]), "ab", "")[0].startswith("Whether these methods")
+def test_where_every_pair_has_too_few_problems_there_is_no_answer():
+    row = {"a": "a", "b": "b", "value": 0.5, "verdict": "too few problems", "n_problems": 4}
+    assert found([row], "ab")[0].startswith("Too few problems for inference (4)")
+
+
+def test_pairs_of_which_the_control_is_one_have_no_verdict():
+    rows = [
+        {"a": "a", "b": "b", "value": 0.5, "control": "structure", "verdict": "same"},
+        {"a": "a", "b": "c", "control": "structure", "verdict": "the control is the method"},
+    ]
+    assert found(rows, "abc")[0] == (
+        "These methods select the same sentences: of the one pair of detectors 1 does, 0 do not, "
+        "0 overlap, 0 are open."
+    )
 
 
 def test_the_summary_fits_eighty_columns(run: Path):

@@ -1,10 +1,11 @@
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from harness.report.page.citations import bibliography, flat, library, methods_text, stated
+from harness.report.page.citations import PAPER, bibliography, flat, library, methods_text, stated
 from harness.report.page.description import UNKNOWN, Description, described
 from harness.report.page.figures import figures
 from harness.report.page.tables import beside, enrichment, explained, missing, ordered, summary
@@ -43,18 +44,28 @@ def test_each_detector_beside_each_baseline(tmp_path: Path):
 
 def test_frames_that_are_absent_or_empty_make_no_table(tmp_path: Path):
     run = write_run(tmp_path / "run", n_problems=1)
-    assert enrichment(run, ["mi"]) is None
+    assert enrichment(run, ["mi"]) == []
     assert summary(run) == []
     add_frames(run, ("plan", "check"))
-    found = enrichment(run, ["length", "mi", "unheard of"])
-    assert found is not None
-    assert found[0] == ["check", "plan"]
-    assert [row["method"] for row in found[1]] == ["length", "mi"]
-    assert [cell["category"] for cell in found[1][0]["cells"]] == ["check", "plan"]
+    (found,) = enrichment(run, ["length", "mi", "unheard of"])
+    assert found["categories"] == ["check", "plan"]
+    assert [row["method"] for row in found["rows"]] == ["length", "mi"]
+    assert [cell["category"] for cell in found["rows"][0]["cells"]] == ["check", "plan"]
     assert [row["measure"] for row in summary(run)] == ["kendall_w", "krippendorff_alpha"]
     (run / "enrichment.parquet").unlink()
     pl.DataFrame({"method": []}).write_parquet(run / "enrichment.parquet")
-    assert enrichment(run, ["mi"]) is None
+    assert enrichment(run, ["mi"]) == []
+
+
+def test_enrichment_has_a_part_a_control_and_cells_of_which_nothing_is_known(tmp_path: Path):
+    run = tmp_path
+    rows = [("mi", "plan", "none", 1.0), ("mi", "check", "position", None)]
+    columns = ["method", "category", "control", "value"]
+    pl.DataFrame(rows, schema=columns, orient="row").write_parquet(run / "enrichment.parquet")
+    raw, controlled = enrichment(run, ["mi"])
+    assert (raw["control"], controlled["control"]) == ("none", "position")
+    assert [cell["value"] for cell in raw["rows"][0]["cells"]] == [1.0]
+    assert [cell["value"] for cell in controlled["rows"][0]["cells"]] == [None]
 
 
 def test_everything_that_failed_is_listed_with_its_reason(tmp_path: Path):
@@ -82,10 +93,10 @@ def test_everything_that_failed_is_listed_with_its_reason(tmp_path: Path):
 
 def test_figures_come_in_the_order_of_the_captions_others_last(tmp_path: Path):
     (tmp_path / "plots").mkdir()
-    for name in ("trace", "something_new", "agreement", "by_k"):
+    for name in ("trace", "something_new", "forest", "by_k"):
         (tmp_path / "plots" / f"{name}.svg").write_text(f"<svg>{name}</svg>")
     found = figures(tmp_path)
-    assert [name for name, *_ in found] == ["agreement", "by_k", "trace", "something_new"]
+    assert [name for name, *_ in found] == ["by_k", "trace", "something_new"]
     assert found[-1] == ("something_new", "something new", "<svg>something_new</svg>")
 
 
@@ -109,14 +120,28 @@ def test_papers_are_cited_once_and_unknown_ones_by_number():
     assert cited.count("@misc") == 2
     assert cited.startswith("@misc{wang2025emergent,")
     assert "eprint = {9901.00001}" in cited
-    assert bibliography([]) == ""
+    assert cited.index("9901.00001") < cited.index("@article{iman1987measure,")
+    assert "@misc" not in bibliography([])
 
 
 def test_every_entry_of_the_library_has_what_a_citation_needs():
-    for paper, entry in library().items():
+    papers, statistics = library()
+    for entry in (*papers.values(), *statistics):
         assert entry.count("{") == entry.count("}")
-        for field in ("title", "author", "year", "eprint", "archivePrefix"):
-            assert f"  {field} = {{" in entry, paper
+        place = ("journal", "volume", "pages") if entry in statistics else ("eprint",)
+        for field in ("title", "author", "year", *place):
+            assert f"  {field} = {{" in entry, entry
+        assert "and others" not in entry
+
+
+def test_every_paper_that_a_method_or_a_claim_names_is_in_the_library():
+    folders = [Path(str(files(name))) for name in ("methods", "conf", "harness")]
+    paths = [
+        path for folder in folders for kind in ("py", "yaml") for path in folder.rglob(f"*.{kind}")
+    ]
+    named = {paper for path in paths for paper in PAPER.findall(path.read_text(encoding="utf-8"))}
+    assert len(named) > 5
+    assert named <= set(library()[0])
 
 
 def test_methods_are_described_by_their_own_words():

@@ -32,10 +32,10 @@ def test_rollouts_are_grouped_by_answer_at_each_boundary(tmp_path: Path):
         "arm": "resample",
         "at": {
             "0": [
-                {"answer": "7", "correct": True, "n": 4, "said": [("Add.", 3), ("Wait.", 1)]},
-                {"answer": "9", "correct": False, "n": 1, "said": [("Stop.", 1)]},
+                {"answer": "7", "correct": True, "n": 4, "texts": [("Add.", 3), ("Wait.", 1)]},
+                {"answer": "9", "correct": False, "n": 1, "texts": [("Stop.", 1)]},
             ],
-            "1": [{"answer": None, "correct": False, "n": 1, "said": []}],
+            "1": [{"answer": None, "correct": False, "n": 1, "texts": []}],
         },
     }
     assert alternatives(tmp_path, "another") is None
@@ -58,7 +58,7 @@ def test_the_sample_takes_turns_between_answers(sizes: list[list[int]]):
         for _ in range(n)
     ]
     found = {int(r["answer"]): r for r in grouped(drawn(*rows)).iter_rows(named=True)}
-    shown = [len(found[i]["said"]) if i in found else 0 for i in range(len(sizes))]
+    shown = [len(found[i]["text"]) if i in found else 0 for i in range(len(sizes))]
     assert sum(shown) == min(SHOWN, sum(map(len, sizes)))
     left = [n for n, pool in zip(shown, sizes, strict=True) if n < len(pool)]
     assert all(n >= max(shown) - 1 for n in left)  # none that has more is left behind

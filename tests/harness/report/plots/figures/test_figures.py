@@ -273,14 +273,15 @@ def test_the_most_enriched_methods_are_drawn_and_the_infinite_are_null():
     assert found["value"].drop_nulls().is_finite().all()
 
 
-def test_each_category_of_each_method_is_coloured_framed_or_hatched():
+def test_each_category_of_each_method_is_coloured_framed_crossed_or_hatched():
     names = ["a", "b", "c"]
     rows = enrichment.strongest(enrichment_of(names))
     with styled():
         figure = enrichment.figure(rows, [["a"], ["b", "c"]], dict.fromkeys(names, "rl"), 3)
-    hatched, coloured, framed = (list(c.get_paths()) for c in figure.axes[0].collections)
+    hatched, never, coloured, framed = (list(c.get_paths()) for c in figure.axes[0].collections)
     sure = rows.filter((pl.col("low") > 0) | (pl.col("high") < 0)).drop_nulls("value")
-    assert (len(hatched), len(coloured), len(framed)) == (1, len(rows) - 1, len(sure))
+    assert (len(hatched), len(never)) == (0, 1)
+    assert (len(coloured), len(framed)) == (len(rows) - 1, len(sure))
     shown = [t.get_text() for t in figure.axes[0].texts]
     assert sorted(shown) == sorted(map(enrichment.tenths, rows["value"].drop_nulls()))
     assert [enrichment.tenths(v) for v in (-0.04, 0.26, -1.0, 12.0)] == [".0", ".3", "−1.0", "12.0"]

@@ -1,0 +1,103 @@
+"""A claim, the frames its test may look at, and what the test finds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Protocol, runtime_checkable
+
+import polars as pl
+
+from harness.agreement import Agreement
+
+
+@dataclass(frozen=True, eq=False)
+class Frames:
+    """The frames of a run, null = undefined.
+
+    `agreement` as schema.AGREEMENT; `scores` is long: model, problem_id, trace_id, sentence,
+    method, score; `sentences` as schema.SENTENCES. `signed` are the methods whose negative scores
+    mean the opposite of an anchor, `given_truth` those that were told what is planted: these take
+    no part in a claim.
+    """
+
+    agreement: pl.DataFrame
+    scores: pl.DataFrame
+    sentences: pl.DataFrame
+    signed: frozenset[str]
+    given_truth: Mapping[str, str]
+    conf: Agreement
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The methods that have any score."""
+        return frozenset(self.scores.drop_nulls("score")["method"].unique())
+
+
+@dataclass(frozen=True)
+class Part:
+    """An effect with its interval over problems; None = undefined.
+
+    `decides`: the verdict rests on it; of one that does not, the effect stands beside the others.
+    `p` is that of an exact test of an effect above none, `p_below` of one below, where the claim
+    asks for them. `reason` says why nothing can be decided whatever the numbers, `missing` what to
+    add where nothing was tested.
+    """
+
+    name: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n_problems: int = 0
+    decides: bool = True
+    p: float | None = None
+    p_below: float | None = None
+    reason: str = ""
+    missing: str = ""
+
+
+@runtime_checkable
+class Test(Protocol):
+    """How a claim is tested: a frozen dataclass whose fields are the keys of its yaml."""
+
+    @property
+    def unit(self) -> str:
+        """What the effect is measured in."""
+        ...
+
+    def parts(self, frames: Frames) -> Sequence[Part]:
+        """The effects that the claim is about, a pure function of the frames."""
+        ...
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the literature with its test.
+
+    Supported if the interval of every part lies above `supported_from`, contradicted if that of
+    any lies below `contradicted_below`. `worlds` are those, with known truth, in which the test was
+    seen to say what is true.
+    """
+
+    sentence: str
+    source: str
+    supported_from: float
+    contradicted_below: float
+    worlds: tuple[str, ...]
+    test: Test
+
+
+def known(ends: tuple[float, float]) -> tuple[float | None, float | None]:
+    """Interval ends, None where NaN."""
+    low, high = (None if isnan(end) else float(end) for end in ends)
+    return low, high
+
+
+def lacking(methods: Sequence[str], frames: Frames) -> str:
+    """What to add for these methods to take part; empty if nothing is missing."""
+    absent = [name for name in dict.fromkeys(methods) if name not in frames.methods]
+    if absent:
+        return f"add method=[{','.join(absent)}]"
+    informed = [name for name in dict.fromkeys(methods) if name in frames.given_truth]
+    return "; ".join(
+        f"{name} was told what is planted: add {frames.given_truth[name]}" for name in informed
+    )

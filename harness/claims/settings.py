@@ -1,0 +1,32 @@
+"""The claims that are tested: those a run chose, else all that ship."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from harness.claims.claim import Claim
+from harness.core import UserError
+from harness.core.config import build
+
+
+def claims(nodes: Any) -> dict[str, Claim]:
+    """The claims of a group `claim` by name, all of conf/claim where there is none.
+
+    Raises UserError naming the key that is wrong.
+    """
+    found = shipped() if nodes is None else nodes
+    if not isinstance(found, Mapping):
+        raise UserError("claim: expected names and their tests; choose with +claim=[NAME,NAME]")
+    return {str(name): build(Claim, node, f"claim.{name}") for name, node in found.items()}
+
+
+def shipped() -> dict[str, Any]:
+    """The nodes of conf/claim: each yaml holds one key, its own name; in the order they state."""
+    folder = files("conf") / "claim"
+    names = sorted(path.name for path in folder.iterdir() if path.name.endswith(".yaml"))
+    nodes: dict[str, Any] = {}
+    for name in names:
+        nodes |= yaml.safe_load((folder / name).read_text(encoding="utf-8"))
+    return nodes

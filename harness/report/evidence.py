@@ -1,0 +1,53 @@
+"""What the claims of a run are tested on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from harness.agreement import Agreement
+from harness.analysis.given_truth import given_truth
+from harness.claims import Frames
+from harness.report.source import table
+from harness.store import schema
+from harness.store.reading import read_yaml
+
+SCORES = {
+    "model": pl.String,
+    "problem_id": pl.String,
+    "trace_id": pl.String,
+    "sentence": schema.SCORES["sentence"],
+    "method": pl.String,
+    "score": pl.Float64,
+}
+
+
+def tested_on(
+    run: Path,
+    scores: Mapping[str, pl.LazyFrame],
+    status: Mapping[str, Mapping[str, Any]],
+    agreement: pl.DataFrame,
+    conf: Agreement,
+) -> Frames:
+    """The frames of a run for its claims; `scores` by method, of which those with a status count.
+
+    These are the detectors: a baseline is no side of a claim.
+    """
+    parts = [scores[name].select(*SCORES) for name in scores if name in status]
+    sentences = table(run, "sentences")
+    return Frames(
+        agreement.fill_nan(None),
+        pl.concat([pl.LazyFrame(schema=SCORES), *parts]).fill_nan(None).collect(),
+        sentences,
+        frozenset(name for name, of in status.items() if of["signed"]),
+        given(run, sentences),
+        conf,
+    )
+
+
+def given(run: Path, sentences: pl.DataFrame) -> dict[str, str]:
+    """The methods that were told what is planted, and how to undo it."""
+    path = run / "run.yaml"
+    values = read_yaml(path) if path.is_file() else {}
+    return given_truth(values, known="kind" in sentences.columns)
