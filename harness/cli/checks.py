@@ -201,9 +201,9 @@ def _check_alone(job: Settings) -> None:
     if job.overwrite or untraced(job.folder, of_run(job.folder, problems).evaluate):
         job.run.engine.check(who)
     _check_conditions(job, who)
-    check_architecture(job, who)
     _check_detectors(job, who)
     warnings(job, problems)
+    check_architecture(job, who)
     most = who.context - sampling.max_tokens - sampling.answer_tokens
     prompts = (len(who.prompt_ids(p, job.run.problems.instruction)) for p in problems)
     if all(size > most for size in prompts):

@@ -16,8 +16,8 @@ from harness.core import (
     Steer,
     Suppress,
     Trace,
-    UserError,
 )
+from harness.evidence.draws.checkpoints import handed_over, same_meaning
 from harness.evidence.wants import PASSES, conditions
 from harness.models.conditions import check_steer
 from harness.models.edits import Resolved, resolved
@@ -192,34 +192,6 @@ def as_read(subject: Subject, name: str, trace: Trace) -> tuple[Subject, Trace]:
     return who, replace(
         trace, prompt_ids=handed_over(subject, who, trace.prompt_ids), token_ids=ids
     )
-
-
-def same_meaning(subject: Subject, name: str, owner: str, ids: Sequence[int]) -> None:
-    """Raises UserError for the first id that a checkpoint's tokenizer decodes differently."""
-    who = subject.checkpoint(name)
-    other = _foreign(subject, who, ids)
-    if other is not None:
-        here, there = (s.tokenizer.decode([other]) for s in (subject, who))
-        raise UserError(
-            f"model.checkpoints.{name}: token {other} of {owner} is {there!r} to its "
-            f"tokenizer and {here!r} to the model's; only checkpoints of one tokenizer compare"
-        )
-
-
-def handed_over(subject: Subject, who: Subject, ids: Sequence[int]) -> tuple[int, ...]:
-    """The ids themselves, or their text in the ids of a checkpoint that means others by it."""
-    if _foreign(subject, who, ids) is None:
-        return tuple(ids)
-    return who.encode(str(subject.tokenizer.decode(list(ids))))
-
-
-def _foreign(subject: Subject, who: Subject, ids: Sequence[int]) -> int | None:
-    """The first id that two tokenizers decode differently."""
-    if who is subject:
-        return None
-    tokenizers = (subject.tokenizer, who.tokenizer)
-    pairs = ((i, [t.decode([i]) for t in tokenizers]) for i in dict.fromkeys(ids))
-    return next((i for i, (here, there) in pairs if here != there), None)
 
 
 def filled(

@@ -8,7 +8,8 @@ import numpy as np
 
 from harness.core import Condition, Evidence, ReadRollouts, Rollouts, Steer, Trace, UserError
 from harness.evidence.draws.arms import FILE
-from harness.evidence.passes import as_read, handed_over, resolve, same_meaning
+from harness.evidence.draws.checkpoints import handed_over, same_meaning
+from harness.evidence.passes import as_read, resolve
 from harness.models.edits import Resolved
 from harness.models.likelihood import Asked, Continuation, Score, scores
 from harness.models.model import Subject

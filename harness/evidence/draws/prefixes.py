@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core import Draw, Forbid, Mask, Recycle, Steer, UserError
-from harness.evidence.passes import handed_over, same_meaning
+from harness.evidence.draws.checkpoints import handed_over, same_meaning
 from harness.evidence.recorder import Start
 from harness.models.conditions import Forbidden, Intervention, Recycled, Steered, token_ids
 from harness.models.edits import NOWHERE, Edited, edited

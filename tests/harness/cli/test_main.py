@@ -241,9 +241,9 @@ def test_a_run_without_any_trace_leaves_no_folder(
     harness: Line, capfd: pytest.CaptureFixture[str], sweep: list[str]
 ) -> None:
     more = ["sampling.screen.draws=2", "sampling.screen.low=1", "sampling.screen.high=1"]
-    assert harness("method=mi", "run=a", *more, "problems.pattern='nothing(.)'", *sweep) == 2
+    assert harness("method=mi", "run=a", *more, *sweep) == 2
     err = capfd.readouterr().err
-    assert "error: mi: no problem yields a trace (q0: screened out: 0.00 of 2 draws" in err
+    assert "error: mi: no problem yields a trace (q0: screened out: " in err
     assert not list(Path().glob("results/*"))
 
 
