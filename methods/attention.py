@@ -68,7 +68,8 @@ class Attention:
 
     heads           how many are chosen; at most half of those there are, the rest being the control
     gap             sentences between a sentence and the first that counts
-    depth_control   ranks within a row instead of weights
+    depth_control   ranks within a row instead of weights: a correction of our own, which leaves no
+                    bias of the row; not the published number
     skip_layers     first layers that are never chosen from
     min_traces      fewer calibration traces: no heads are chosen
     min_sentences   calibration traces with fewer defined v are left out: of three values the

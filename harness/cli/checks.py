@@ -13,6 +13,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
 
+from harness.cli.architecture import check_architecture
 from harness.cli.hydra import arguments, composed, hydra_session
 from harness.cli.settings import Settings, settings
 from harness.core import PLAIN, Draw, Evidence, Likelihood, Steer, UserError
@@ -185,6 +186,7 @@ def _check_alone(job: Settings) -> None:
     if job.overwrite or not (job.folder / "traces.parquet").exists():
         job.run.engine.check(who)
     _check_conditions(job, who)
+    check_architecture(job, who)
     most = who.context - sampling.max_tokens - sampling.answer_tokens
     prompts = (len(who.prompt_ids(p, job.run.problems.instruction)) for p in problems)
     if all(size > most for size in prompts):

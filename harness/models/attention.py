@@ -13,13 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from harness.core import Attend, Trace
+from harness.core import Attend, Trace, UserError
+from harness.models.architectures.layers import (
+    attending_layers,
+    capped,
+    decoder,
+    kinds,
+    number,
+    softmax,
+)
 
 NAME = "harness_attending"
 ROWS = 256  # queries at once where the weights are written out
@@ -39,20 +47,49 @@ def attending(
     found: dict[Attend, Float[np.ndarray, "layers heads sentences"]] = {}
     first = len(trace.prompt_ids)
     spans = [(first + s.start, first + s.stop) for s in trace.sentences]
-    pooling = Pooling(spans, {want: [] for want in wants})
+    pooling = Pooling(spans, {want: {} for want in wants})
 
     def hand_over(_module: Any, args: Any, kwargs: Any) -> Any:
         return args, {**kwargs, "pooling": pooling}
 
     before = model.config._attn_implementation
-    hook = model.get_decoder().register_forward_pre_hook(hand_over, with_kwargs=True)
+    hook = decoder(model).register_forward_pre_hook(hand_over, with_kwargs=True)
     model.set_attn_implementation(NAME)
     try:
         yield found
     finally:
         hook.remove()
         model.set_attn_implementation(before)
-    found |= {want: np.stack(layers) for want, layers in pooling.layers.items()}
+    found |= {want: _stacked(model.config, layers) for want, layers in pooling.layers.items()}
+
+
+def _stacked(
+    config: Any, by_layer: Mapping[int, Shaped[np.ndarray, "_ ..."]]
+) -> Shaped[np.ndarray, "layers _ ..."]:
+    """The summaries numbered by the model's layers, NaN for a layer without attention.
+
+    Raises UserError where a layer with attention has none, or another number of heads.
+    """
+    missing = attending_layers(config) - set(by_layer)
+    shapes = {summary.shape for summary in by_layer.values()}
+    if missing or not shapes:
+        raise UserError(f"model: the attention of {len(missing)} of its layers is out of reach")
+    if len(shapes) > 1:
+        raise UserError("model: its layers differ in their number of heads")
+    without = np.full(shapes.pop(), np.nan, dtype=np.float32)
+    return np.stack([by_layer.get(layer, without) for layer in range(len(kinds(config)))])
+
+
+def use_exact(model: Any) -> None:
+    """Make a model compute the attention that its config says, in every pass the same.
+
+    That is sdpa, which knows no soft cap and no sinks; these are written out. A model that does not
+    take an attention from outside keeps its own.
+    """
+    if model._can_set_attn_implementation():
+        cap = getattr(model.config.get_text_config(), "attn_logit_softcapping", None)
+        fused = model._supports_sdpa and cap is None
+        model.set_attn_implementation("sdpa" if fused else NAME)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +97,7 @@ class Pooling:
     """Where the sentences stand in the pass, and the summaries of the layers passed so far."""
 
     spans: Sequence[tuple[int, int]]
-    layers: Mapping[Attend, list[np.ndarray]]
+    layers: Mapping[Attend, dict[int, np.ndarray]]
 
     def indicators(self, value: Tensor) -> Sequence[Float[Tensor, "1 groups tokens out"]]:
         """1 where a token belongs to a sentence, in place of the values and as wide, 0 beyond."""
@@ -77,13 +114,15 @@ class Pooling:
         means = [out[0, start:stop].mean(0, dtype=torch.float32) for start, stop in self.spans]
         return torch.stack(means, dim=1)
 
-    def keep(self, parts: Sequence[Float[Tensor, "heads sentences columns"]]) -> None:
+    def keep(self, layer: int, parts: Sequence[Float[Tensor, "heads sentences columns"]]) -> None:
         """Reduce a layer's weights, summed over the tokens of their columns."""
         weights = torch.cat([*parts], dim=-1)[..., : len(self.spans)]
         lengths = torch.tensor([stop - start for start, stop in self.spans], device=weights.device)
         mean = (weights / lengths).numpy(force=True)
+        if any(layer in layers for layers in self.layers.values()):
+            raise UserError("model: its layers attend more than once; which attention is meant?")
         for want, layers in self.layers.items():
-            layers.append(want.summary(mean))
+            layers[layer] = want.summary(mean)
 
 
 def attend(
@@ -94,14 +133,15 @@ def attend(
     attention_mask: Bool[Tensor, "1 _ tokens tokens"] | None,
     **given: Any,
 ) -> tuple[Float[Tensor, "1 tokens heads out"], None]:
-    """A layer's attention output as sdpa gives it, its weights handed to `given["pooling"]`."""
-    pooling: Pooling = given.pop("pooling")
+    """A layer's attention output, its weights handed to `given["pooling"]` if there is one."""
+    pooling: Pooling | None = given.pop("pooling", None)
     given["scaling"] = given.get("scaling") or query.shape[-1] ** -0.5
-    parts = [
-        pooling.rows(_attended(module, query, key, columns, attention_mask, given))
-        for columns in pooling.indicators(value)
-    ]
-    pooling.keep(parts)
+    if pooling is not None:
+        parts = [
+            pooling.rows(_attended(module, query, key, columns, attention_mask, given))
+            for columns in pooling.indicators(value)
+        ]
+        pooling.keep(number(module), parts)
     return _attended(module, query, key, value, attention_mask, given), None
 
 
@@ -118,20 +158,27 @@ def _attended(
     if cap is None and sinks is None:
         return sdpa_attention_forward(module, query, key, value, mask, **given)[0]
     blocks = [
-        _weights(query[:, :, at : at + ROWS] * given["scaling"], key, _seen(mask, query, at), given)
+        _weights(
+            query[:, :, at : at + ROWS] * given["scaling"],
+            key,
+            _seen(mask, query, key.shape[2], at),
+            given,
+        )
         @ value[:, :, None]
         for at in range(0, query.shape[2], ROWS)
     ]
     return torch.cat(blocks, dim=3).flatten(1, 2).transpose(1, 2)
 
 
-def _seen(mask: Tensor | None, query: Tensor, at: int) -> Bool[Tensor, "1 _ rows tokens"]:
-    """The keys that some queries may see; no mask means all up to their own."""
-    tokens = query.shape[2]
+def _seen(
+    mask: Tensor | None, query: Tensor, keys: int, at: int
+) -> Bool[Tensor, "1 _ rows tokens"]:
+    """The keys that some queries, the last of them, may see; no mask means all up to their own."""
     if mask is not None:
         return mask[:, :, at : at + ROWS]
-    places = torch.arange(tokens, device=query.device)
-    return (places <= places[at : at + ROWS, None])[None, None]
+    places = torch.arange(keys, device=query.device)
+    own = places[keys - query.shape[2] :]
+    return (places <= own[at : at + ROWS, None])[None, None]
 
 
 def _weights(
@@ -142,14 +189,8 @@ def _weights(
 ) -> Float[Tensor, "1 groups share rows tokens"]:
     """Attention weights of some scaled queries, with a soft cap or sinks or both."""
     cap, sinks = given.get("softcap"), given.get("s_aux")
-    scores = query.unflatten(1, (key.shape[1], -1)) @ key[:, :, None].mT
-    scores = scores if cap is None else torch.tanh(scores / cap) * cap
-    scores = scores.masked_fill(~seen[:, :, None], -torch.inf)
-    if sinks is not None:
-        sink = sinks.view(1, *scores.shape[1:3], 1, 1).expand(*scores.shape[:4], 1)
-        scores = torch.cat([scores, sink.to(scores.dtype)], dim=-1)
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32)
-    return weights[..., : key.shape[2]].to(query.dtype)
+    scores = capped(query.unflatten(1, (key.shape[1], -1)) @ key[:, :, None].mT, cap)
+    return softmax(scores.masked_fill(~seen[:, :, None], -torch.inf), sinks)
 
 
 AttentionInterface.register(NAME, attend)

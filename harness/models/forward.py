@@ -18,10 +18,11 @@ from torch.nn.functional import linear
 from transformers.cache_utils import DynamicCache
 
 from harness.core import Attend, Comparison, Read, Reading, ReadText, Trace, UserError
-from harness.models.attention import attending
+from harness.models.architectures.layers import decoder, empty_cache
+from harness.models.attention import attending, use_exact
 from harness.models.edits import Resolved, untouched
 from harness.models.hooks import captured
-from harness.models.model import Subject
+from harness.models.model import Subject, Weights
 from harness.models.packing import Stretch, check, grouped, packed
 from harness.statistics.distributions import (
     as_sampled,
@@ -62,7 +63,7 @@ def read(subject: Subject, trace: Trace, want: Read) -> Reading:
 
 
 def passes(
-    subject: Subject,
+    subject: Subject | Weights,
     trace: Trace,
     resolved: Sequence[Resolved],
     layers: Sequence[int] = (),
@@ -75,7 +76,7 @@ def passes(
     model whose attention is not full or sliding softmax attention.
     """
     plain, *others = resolved
-    cache = DynamicCache() if others else None
+    cache = empty_cache(subject.model.config) if others else None
     final, states, attention = _plain(subject, trace, plain, layers, attends, cache)
     yield 0, _pass(subject, trace, plain, final, states, attention)
     if cache is not None:
@@ -89,7 +90,7 @@ def passes(
 
 @torch.inference_mode()
 def _plain(
-    subject: Subject,
+    subject: Subject | Weights,
     trace: Trace,
     plain: Resolved,
     layers: Sequence[int],
@@ -98,12 +99,12 @@ def _plain(
 ) -> tuple[Tensor, States, Mapping[Attend, np.ndarray]]:
     """Final states and those of blocks by position, and the attention; the cache is filled."""
     model = subject.model
-    model.set_attn_implementation("sdpa")
+    use_exact(model)
     ids = torch.tensor([plain.ids], device=model.device)
     with ExitStack() as held:
         attention = held.enter_context(attending(model, trace, attends)) if attends else {}
         blocks = held.enter_context(captured(model, layers))
-        out = model.get_decoder()(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
+        out = decoder(model)(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
     return out.last_hidden_state[0], {n: blocks[n][0] for n in layers}, attention
 
 
@@ -127,7 +128,7 @@ def _behind(
 
 @torch.inference_mode()
 def _pass(
-    subject: Subject,
+    subject: Subject | Weights,
     trace: Trace,
     resolved: Resolved,
     final: Tensor,
@@ -202,10 +203,10 @@ def comparison(of: Pass, to: Pass, tokens: int) -> Comparison:
 def read_text(subject: Subject, want: ReadText) -> np.ndarray:
     """The state of a text's last token after block `want.layer`, the text standing alone."""
     ids = subject.encode(want.text, special=True)[-subject.context :]
-    subject.model.set_attn_implementation("sdpa")
+    use_exact(subject.model)
     tokens = torch.tensor([ids], device=subject.model.device)
     with captured(subject.model, (want.layer,)) as blocks:
-        subject.model.get_decoder()(input_ids=tokens, use_cache=False)
+        decoder(subject.model)(input_ids=tokens, use_cache=False)
     return float32(blocks[want.layer][0, -1])
 
 
@@ -214,9 +215,9 @@ def prefilled(
     model: Any, ids: Int[Tensor, " tokens"]
 ) -> tuple[Float[Tensor, "tokens width"], DynamicCache]:
     """Final hidden states after the last norm, and the keys and values of all layers."""
-    model.set_attn_implementation("sdpa")
-    cache = DynamicCache()
-    out = model.get_decoder()(input_ids=ids[None], past_key_values=cache, use_cache=True)
+    use_exact(model)
+    cache = empty_cache(model.config)
+    out = decoder(model)(input_ids=ids[None], past_key_values=cache, use_cache=True)
     return out.last_hidden_state[0], cache
 
 

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from harness.core import UserError
+from harness.models.architectures.layers import blocks_of
 from harness.models.conditions import check_layer, check_width
 
 
@@ -61,7 +63,7 @@ def _adding(model: Any, addition: Addition) -> Any:
 
 def block(model: Any, layer: int) -> Any:
     """A block of a model, -1 being its last; raises UserError for one that it does not have."""
-    blocks = model.get_decoder().layers
+    blocks = blocks_of(model)
     check_layer(layer, len(blocks))
     return blocks[layer]
 
@@ -73,7 +75,10 @@ def captured(model: Any, layers: Sequence[int]) -> Generator[dict[int, Tensor]]:
 
     def keep(layer: int) -> Any:
         def hook(_module: Any, _inputs: Any, output: Any) -> None:
-            found[layer] = output[0] if isinstance(output, tuple) else output
+            state: Tensor = output[0] if isinstance(output, tuple) else output
+            if state.dim() != 3:
+                raise UserError("model: its blocks give several states a token; none can be read")
+            found[layer] = state
 
         return hook
 

@@ -18,7 +18,7 @@ from transformers.cache_utils import DynamicCache
 from harness.models.conditions import Steered
 from harness.models.edits import NOWHERE, Resolved
 from harness.models.forward import ROWS, float32, logits, prefilled
-from harness.models.model import Subject
+from harness.models.model import Subject, Weights
 from harness.models.packing import Stretch, check, grouped, packed
 from harness.statistics.distributions import as_sampled, entropy_and_logprob
 
@@ -57,7 +57,7 @@ class Asked:
 
 
 def scores(
-    subject: Subject, trace_ids: Sequence[int], asked: Sequence[Asked]
+    subject: Subject | Weights, trace_ids: Sequence[int], asked: Sequence[Asked]
 ) -> Iterator[tuple[int, Continuation, Score]]:
     """The score of each continuation that has a token and fits, with the number of its condition.
 

@@ -16,7 +16,7 @@ from torch.nn.functional import log_softmax
 from harness.core import Suppress, Trace
 from harness.models.conditions import Hidden
 from harness.models.forward import logits, prefilled
-from harness.models.model import Subject
+from harness.models.model import Subject, Weights
 from harness.models.packing import Stretch, check, grouped, packed
 from harness.statistics.distributions import kl
 
@@ -30,7 +30,7 @@ Rows = Float[Tensor, "rows vocab"]
 
 @torch.inference_mode()
 def suppress(
-    subject: Subject, trace: Trace, want: Suppress
+    subject: Subject | Weights, trace: Trace, want: Suppress
 ) -> Float[np.ndarray, "tokens sentences"]:
     """KL(plain || masked) in nats of every token (row) when a sentence (column) is masked.
 

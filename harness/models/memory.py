@@ -20,12 +20,14 @@ def memory(subject: Subject) -> Memory:
     import torch  # takes seconds: not before a command line is known to be right
     from transformers import AutoModelForCausalLM
 
+    from harness.models.architectures.layers import value
+
     size, config = BYTES[subject.conf.dtype], subject.config
     trust = subject.conf.trust_remote_code
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
     text = config.get_text_config()
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    heads = value(text, "num_key_value_heads") or text.num_attention_heads
+    width = value(text, "head_dim") or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * heads * width * size
     return Memory(size * sum(p.numel() for p in model.parameters()), cache)

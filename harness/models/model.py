@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.core import Problem, UserError
+from harness.models.architectures.rotary import steady
 from harness.models.weights import loaded, located
 from harness.text.masking import printable
 
@@ -135,9 +136,13 @@ class Subject:
 
     @property
     def context(self) -> int:
-        """The longest sequence the model takes, in tokens."""
+        """The longest sequence the model takes, in tokens.
+
+        It ends where a rotary table would change with the length of the longest sequence of a pass.
+        """
         text = self.config.get_text_config()
-        return int(getattr(text, "max_position_embeddings", 0) or 2**31)
+        most = int(getattr(text, "max_position_embeddings", 0) or 2**31)
+        return min(most, steady(self.config) or most)
 
     @property
     def eos(self) -> frozenset[int]:
@@ -180,6 +185,14 @@ class Subject:
             # A character cut in two decodes to a replacement mark until its last token.
             length = max(length, len(self.decode(ids[:stop]).rstrip("\ufffd")))
         return pieces
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A model without a tokenizer, which is all that a pass over tokens needs, and its context."""
+
+    model: Any
+    context: int
 
 
 @lru_cache(maxsize=4)

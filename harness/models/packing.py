@@ -4,7 +4,7 @@ Many stretches lie one behind the other in one sequence of a pass. Nothing is pa
 sees another, and the cache they continue is never copied.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -17,11 +17,17 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import DynamicCache
 
 from harness.core import UserError
+from harness.models.architectures.layers import (
+    capped,
+    decoder,
+    handed,
+    softmax,
+    uncached,
+)
 from harness.models.conditions import Hidden, Steered
 from harness.models.hooks import Addition, captured, steering
 
 NAME = "harness_packs"
-KINDS = {"full_attention", "sliding_attention"}  # of layers whose keys can be cached and hidden
 TILE = 256  # queries that attend at once, to no more keys than the last of them sees
 
 
@@ -124,11 +130,8 @@ def _unseen(
 
 def check(model: Any) -> None:
     """Raises UserError for a model whose attention is not full or sliding softmax attention."""
-    kinds = set(getattr(model.config.get_text_config(), "layer_types", None) or ()) - KINDS
-    if kinds:
-        raise UserError(
-            f"model: it has {min(kinds)} layers; no sentence can be masked or replaced there"
-        )
+    if why := uncached(model.config):
+        raise UserError(f"model: {why}; no sentence can be masked or replaced there")
 
 
 def grouped(stretches: Sequence[Stretch], tokens: int) -> Iterator[list[Stretch]]:
@@ -164,7 +167,7 @@ def packed(
     _grow(cache, max(stretch.stop for stretch in stretches))
     pack = Pack(stretches, cache, positions, model.dtype, kept)
     with steering(model, _additions(pack)), captured(model, layers) as blocks:
-        out = model.get_decoder()(
+        out = decoder(model)(
             input_ids=tokens[None], position_ids=positions[None], use_cache=False, pack=pack
         )
     final = out.last_hidden_state[0]
@@ -209,19 +212,13 @@ def attend(
     `given` is what transformers passes through: `pack`, and the module's scaling, sliding window,
     soft cap and sinks.
     """
-    if given.get("softcap") is not None or given.get("s_aux") is not None:
-        raise UserError(
-            "model: its attention has soft caps or sinks; no sentence can be masked or replaced"
-        )
-    pack: Pack = given["pack"]
+    pack: Pack = handed("pack", given)
     out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
     for stretch, rows in pack.placed():
         own = (key[0, :, rows], value[0, :, rows])
         with pack.written(stretch, own, module.layer_idx) as (keys, values):
             for at, seen, mask in pack.tiles(stretch, rows, given.get("sliding_window")):
-                out[0, at] = _mixed(
-                    query[0, :, at], keys[:, seen], values[:, seen], mask, given["scaling"]
-                )
+                out[0, at] = _mixed(query[0, :, at], keys[:, seen], values[:, seen], mask, given)
     return out, None
 
 
@@ -230,12 +227,18 @@ def _mixed(
     key: Float[Tensor, "groups keys dims"],
     value: Float[Tensor, "groups keys out"],
     mask: Float[Tensor, "queries keys"],
-    scaling: float,
+    given: Mapping[str, Any],
 ) -> Float[Tensor, "queries heads out"]:
     """Softmax attention; the queries that share a key and value are a batch of views of them."""
     q = query.unflatten(0, (len(key), -1)).transpose(0, 1)
-    k, v = key.expand(len(q), -1, -1, -1), value.expand(len(q), -1, -1, -1)
-    mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+    cap, sinks = given.get("softcap"), given.get("s_aux")
+    if cap is sinks is None:
+        k, v = key.expand(len(q), -1, -1, -1), value.expand(len(q), -1, -1, -1)
+        mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=given["scaling"])
+    else:
+        scores = capped(given["scaling"] * q.transpose(0, 1) @ key[:, None].mT, cap) + mask
+        weights = softmax(scores[None], sinks)[0]
+        mixed = (weights @ value[:, None]).transpose(0, 1)
     return mixed.permute(2, 1, 0, 3).flatten(1, 2)
 
 

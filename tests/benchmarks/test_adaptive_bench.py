@@ -170,3 +170,21 @@ def test_simulated_answers(end: float, benchmark: object) -> None:
     rng = np.random.default_rng(1)
     found = measured([simulated(rng, 30, SIZES[-1], end) for _ in range(48)], benchmark)
     assert found["adaptive"] < (0.5 if end < 1 else 0.65)
+
+
+@pytest.mark.parametrize("p", [0.9, 0.95, 0.99])
+def test_what_settling_biases(p: float) -> None:
+    """The probability of the likelier of two answers, and the total variation of equal boundaries.
+
+    The first is known exactly: with s draws of n settled, p^s (1 - p) (n - s) / n more, less what
+    the other answer gains in the same way.
+    """
+    rng, settled, draws, times = np.random.default_rng(0), 25, 100, 200_000
+    first, rest = (rng.binomial(n, p, (2, times)) for n in (settled, draws - settled))
+    plain = (first + rest) / draws
+    early = np.where(first == settled, 1.0, np.where(first == 0, 0.0, plain))
+    gain = p**settled * (1 - p) - (1 - p) ** settled * p
+    bias = gain * (draws - settled) / draws
+    apart = [np.abs(each[0] - each[1]).mean() for each in (plain, early)]
+    print(f"\np {p}: adaptive {early.mean() - p:+.4f}; null TV {apart[0]:.3f} -> {apart[1]:.3f}")
+    np.testing.assert_allclose(early.mean() - p, bias, atol=5e-4)

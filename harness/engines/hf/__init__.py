@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.core import UserError
 from harness.engines.base import Interventions, Running
+from harness.engines.hf.preflight import faults
 from harness.engines.stopping import Stops
 from harness.models.conditions import Forbidden, Recycled, Steered, check_layer, check_width
 from harness.models.model import Subject
@@ -23,11 +24,21 @@ class HF:
                 raise UserError(f"engine.{key}: must be at least 1, got {getattr(self, key)}")
 
     def check(self, subject: Subject) -> None:
-        """Nothing to be checked: transformers runs anywhere."""
+        """Raise UserError for a model that the sampler does not compute right."""
+        self.able(subject, "", ())
 
     def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
-        """Raise UserError for a checkpoint that is not declared, and for what does not fit it."""
-        check_fits(subject.checkpoint(checkpoint).config, under)
+        """Raise UserError for a checkpoint that is not declared, and for what does not fit it.
+
+        So it does for a model that the sampler does not compute right.
+        """
+        config = subject.checkpoint(checkpoint).config
+        check_fits(config, under)
+        if why := faults(config, ["rollouts"]):
+            raise UserError(
+                f"engine=hf: its rollouts of a {config.model_type} model would be wrong "
+                f"({why['rollouts']}); choose engine=vllm or engine=server"
+            )
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine on a checkpoint's weights."""

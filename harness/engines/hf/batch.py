@@ -12,6 +12,8 @@ from harness.core import UserError
 from harness.engines.hf.blocks import Blocks, Spot, changed, changes
 from harness.engines.hf.rows import Base, Row
 from harness.engines.hf.slots import GROW, NAME, STEP, SlotLayer, View
+from harness.models.architectures.layers import empty_cache, uncached
+from harness.models.attention import use_exact
 
 
 class Batch:
@@ -106,12 +108,13 @@ class Batch:
 
     @torch.inference_mode()
     def _admit(self, base: Base) -> None:
+        if why := uncached(self.model.config):
+            raise UserError(f"engine=hf: {why}, which its sampler lacks")
         cache = self._prefilled(base)
         if not self.layers:
             self.layers = [SlotLayer() for _ in cache.layers]
         for layer, prefill in zip(self.layers, cache.layers, strict=True):
-            if not isinstance(prefill, DynamicLayer):
-                raise UserError("engine=hf: this model has layers without a key-value cache")
+            assert isinstance(prefill, DynamicLayer)
             if not layer.is_initialized:
                 layer.start(prefill)
             layer.admit(prefill)
@@ -119,8 +122,8 @@ class Batch:
 
     def _prefilled(self, base: Base) -> DynamicCache:
         """The keys and values of a base, and in it the logits behind its cuts."""
-        self.model.set_attn_implementation("sdpa")
-        cache, tokens = DynamicCache(), base.tokens[: base.size]
+        use_exact(self.model)
+        cache, tokens = empty_cache(self.model.config), base.tokens[: base.size]
         base.blocks = Blocks(self.model, base.under) if base.under else None
         for start, stop in base.blocks.chunks(tokens) if base.blocks else [(0, len(tokens))]:
             cuts = [cut for cut in base.cuts if start < cut <= stop]

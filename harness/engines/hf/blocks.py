@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from harness.core import UserError
+from harness.models.architectures.layers import blocks_of
 from harness.models.conditions import Forbidden, Intervention, Recycled, Steered
 
 NEVER = 2**62  # a position that no token has
@@ -45,7 +46,7 @@ class Blocks:
     """What the rollouts of one base have done to the blocks of a model, counted from 0."""
 
     def __init__(self, model: Any, under: Sequence[Steered | Recycled]) -> None:
-        n = len(model.get_decoder().layers)
+        n = len(blocks_of(model))
         self.vectors = [
             Vector(
                 each.layer % n,
@@ -117,7 +118,7 @@ def changed(model: Any, by_block: Mapping[int, Change], prefill: Cache | None) -
     was given, so that it writes the same keys and values. Vectors are added to what comes of it.
     `prefill` is the cache of a prefix: what the pass has added to it gives way to the second time.
     """
-    blocks = model.get_decoder().layers
+    blocks = blocks_of(model)
     with ExitStack() as hooks:
         for number, change in by_block.items():
             hook = _hook(number, change, prefill)

@@ -31,7 +31,7 @@ class HFEngine:
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete."""
         batch = Batch(self.model, self.slots, self.pool)
-        waiting = _rows(requests)
+        waiting = rows_of(requests)
         following = next(waiting, None)
         while following or batch.running:
             batch.retire()
@@ -90,7 +90,7 @@ def _alike(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], how: How) -
     return draw_tokens(logits, how.temperature, how.top_p, uniform).tolist()
 
 
-def _rows(requests: Iterable[Request]) -> Iterator[Row]:
+def rows_of(requests: Iterable[Request]) -> Iterator[Row]:
     """The rollouts of all requests, those that share keys and values together."""
     grouped = groupby(requests, key=lambda r: (r.base, acting(r.under), _last(r)))
     for number, ((tokens, under, last), group) in zip(count(), grouped, strict=False):

@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
-from harness.core import UserError
+from harness.models.architectures.layers import capped, handed, softmax
 
 NAME = "harness_slots"
 GROW = 64  # columns by which slots grow: small enough to keep the padding low
@@ -172,19 +172,16 @@ def attend(
     """One decode step's attention of every row to its base's prefix and to its own slot.
 
     `given` is what transformers passes through: `view` and `layers` of the batch, and the module's
-    scaling, sliding window and soft cap.
+    scaling, sliding window, soft cap and sinks.
     """
-    if given.get("s_aux") is not None:
-        raise UserError("engine=hf: this model has attention sinks, which the sampler lacks")
-    view: View = given["view"]
+    view: View = handed("view", given)
     layer: SlotLayer = given["layers"][module.layer_idx]
     rows, heads, _one, dims = query.shape
     q = query.view(rows, key.shape[1], -1, dims) * given["scaling"]
-    scores = layer.products(q, view.width)
-    cap = given.get("softcap")
-    scores = scores if cap is None else torch.tanh(scores / cap) * cap
+    scores = capped(layer.products(q, view.width), given.get("softcap"))
     scores = scores + view.mask(given.get("sliding_window"))
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(q.dtype)
+    sinks = given.get("s_aux")
+    weights = softmax(scores[..., None, :], sinks)[..., 0, :]
     return layer.mix(weights, view.width).reshape(rows, 1, heads, -1), None
 
 
