@@ -29,7 +29,12 @@ class Frames:
 
     @property
     def methods(self) -> frozenset[str]:
-        """The methods that have any score."""
+        """The methods that have any score, defined or not."""
+        return frozenset(self.scores["method"].unique())
+
+    @property
+    def defined(self) -> frozenset[str]:
+        """The methods that have a defined score."""
         return frozenset(self.scores.drop_nulls("score")["method"].unique())
 
 
@@ -93,10 +98,12 @@ def known(ends: tuple[float, float]) -> tuple[float | None, float | None]:
 
 
 def lacking(methods: Sequence[str], frames: Frames) -> str:
-    """What to add for these methods to take part; empty if nothing is missing."""
+    """What it takes for these methods to take part; empty if nothing is missing."""
     absent = [name for name in dict.fromkeys(methods) if name not in frames.methods]
     if absent:
         return f"add method=[{','.join(absent)}]"
+    if empty := [name for name in dict.fromkeys(methods) if name not in frames.defined]:
+        return f"{' and '.join(empty)}: defined on no sentence of this run"
     informed = [name for name in dict.fromkeys(methods) if name in frames.given_truth]
     return "; ".join(
         f"{name} was told what is planted: add {frames.given_truth[name]}" for name in informed

@@ -10,6 +10,7 @@ from harness.claims.claim import Claim, Part
 
 SUPPORTED, CONTRADICTED = "supported", "contradicted"
 UNDECIDED, NOT_TESTED = "undecided", "not tested"
+UNDEFINED = "the effect is undefined"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def judged(part: Part, claim: Claim, conf: Agreement) -> Judged:
     if part.missing:
         return Judged(NOT_TESTED, None, part.missing)
     if part.effect is None or part.low is None or part.high is None:
-        return Judged(UNDECIDED, None, part.reason or _too_few(part, conf))
+        return Judged(UNDECIDED, None, _too_few(part, conf) or part.reason or UNDEFINED)
     above = beyond(part, claim.supported_from, conf)
     if part.p is not None:
         above = max(above, part.p)
@@ -94,7 +95,7 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
 def _too_few(part: Part, conf: Agreement) -> str:
     if part.n_problems < conf.min_problems_interval:
         return f"{part.n_problems} problems: at least {conf.min_problems_interval} are needed"
-    return "the effect is undefined"
+    return ""
 
 
 def _needed(part: Part, claim: Claim, conf: Agreement) -> str:

@@ -16,14 +16,18 @@ from hydra.core.override_parser.types import Override, ValueType
 from harness.cli.architecture import check_architecture
 from harness.cli.hydra import arguments, composed, hydra_session
 from harness.cli.settings import Settings, settings
+from harness.cli.stub import Shape, try_out
+from harness.cli.warnings import warnings
 from harness.core import PLAIN, Draw, Evidence, Likelihood, Steer, UserError
 from harness.core.config import flat
+from harness.core.errors import meant
 from harness.evidence.draws.prefixes import everywhere
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.wants import conditions
 from harness.models.conditions import check_steer
 from harness.models.embedder import findable
 from harness.models.model import Subject, subject
+from harness.run.growth import of_run, untraced
 from harness.store import folder
 
 
@@ -79,6 +83,9 @@ def _check_choices(overrides: Sequence[Override], groups: Sequence[str]) -> None
             names = value if isinstance(value, list) else [value]
             if not all(isinstance(name, str) for name in names):
                 raise UserError(f"{override.input_line}: choose by name; --help lists them")
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                raise UserError(f"{override.input_line}: {twice} is named twice")
 
 
 def _no_sweep(overrides: Sequence[Override]) -> None:
@@ -122,8 +129,8 @@ def _check_options(jobs: Sequence[Settings], overrides: Sequence[Override]) -> N
         option = _option(override)
         if option and option[0] not in names:
             raise UserError(
-                f"{override.input_line}: {option[0]} is not among the methods of this run "
-                f"({', '.join(names)})"
+                f"{override.input_line}: {option[0]} is not among the methods of this run; "
+                f"{meant(option[0], names)}there are {', '.join(names)}"
             )
 
 
@@ -168,6 +175,14 @@ def _check_conditions(job: Settings, who: Subject) -> None:
                 check_steer(who.checkpoint(condition.checkpoint), steer)
 
 
+def _check_detectors(job: Settings, who: Subject) -> None:
+    """What a detector's own code does wrong, as far as a sample trace shows it."""
+    config = who.config.get_text_config()
+    shape = Shape(config.num_hidden_layers, config.num_attention_heads, config.hidden_size)
+    for name, detector in job.run.detectors.items():
+        try_out(name, detector, job.run.model.force, shape)
+
+
 def _check_alone(job: Settings) -> None:
     """What one job needs: a place, problems, a model with room for one of them, an engine."""
     folder.check_place(job.folder)
@@ -183,10 +198,12 @@ def _check_alone(job: Settings) -> None:
         who.checkpoint(name)
     for name in job.embedders:
         findable(name)
-    if job.overwrite or not (job.folder / "traces.parquet").exists():
+    if job.overwrite or untraced(job.folder, of_run(job.folder, problems).evaluate):
         job.run.engine.check(who)
     _check_conditions(job, who)
     check_architecture(job, who)
+    _check_detectors(job, who)
+    warnings(job, problems)
     most = who.context - sampling.max_tokens - sampling.answer_tokens
     prompts = (len(who.prompt_ids(p, job.run.problems.instruction)) for p in problems)
     if all(size > most for size in prompts):

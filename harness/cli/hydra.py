@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from harness.core import UserError
+from harness.core.errors import meant
 
 # A path, not pkg://conf: another package conf in the working directory would be taken for it.
 CONF = Path(__file__).parents[2] / "conf"
@@ -98,7 +99,10 @@ def _no_choice(error: MissingConfigException) -> UserError:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if not error.options:
         return UserError(_one_line(error))
-    return UserError(f"{group}={name}: no such {group}; there are {', '.join(error.options)}")
+    there = ", ".join(error.options)
+    return UserError(
+        f"{group}={name}: no such {group}; {meant(name, error.options)}there are {there}"
+    )
 
 
 def _one_line(error: BaseException) -> str:
@@ -136,7 +140,7 @@ def _no_key(key: str, config: Any) -> UserError:
         if part not in node:
             there = ", ".join(sorted({*node} - {"options", "_target_"}))
             known = f"there are {there}" if there else f"a new one needs a plus: +{key}=VALUE"
-            return UserError(f"{name}: no such key; {known}")
+            return UserError(f"{name}: no such key; {meant(part, map(str, node))}{known}")
         node, before = node[part], name
     return UserError(f"{key}: cannot be set where another part of the line removes it")
 
@@ -150,7 +154,9 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     except argparse.ArgumentError as error:
         raise UserError(f"{error}; see --help") from None
     if unknown:
-        raise UserError(f"{unknown[0]}: no such option; see --help")
+        bare = unknown[0].lstrip("-")
+        hint = f"keys have no dashes: {bare}" if "=" in bare else "see --help"
+        raise UserError(f"{unknown[0]}: no such option; {hint}")
     for name in ("config_path", "config_name", "experimental_rerun"):
         if getattr(args, name) is not None:
             flag = "--" + name.replace("_", "-")

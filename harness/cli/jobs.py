@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from harness.cli.settings import Settings, settings
 from harness.core import UserError
 from harness.run.progress import console
-from harness.store.folder import set_aside
+from harness.store.folder import FILE, set_aside
 from harness.store.reading import read_json
 from harness.store.scores import fail, status_file
 
@@ -41,6 +41,8 @@ def attempt(config: Any) -> None:
 
 
 def _failed(todo: Settings, error: str, *, by_user: bool) -> None:
+    if not (todo.folder / FILE).exists():  # refused before there was a run
+        return
     try:
         for name in todo.run.entries:
             fail(todo.folder, name, error, by_user=by_user)
@@ -80,4 +82,5 @@ def finish(jobs: Sequence[Settings]) -> int:
             console.print(f"{folder}: once all parts are drawn, the command without shard goes on")
     statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.run.entries]
     failed = [s for s in statuses if s.get("state", "failed") == "failed"]
-    return 0 if not failed else 2 if all(s.get("by_user") for s in failed) else 1
+    # Without any status the job was refused before there was a run to keep one in.
+    return 0 if not failed else 2 if all(s.get("by_user", not s) for s in failed) else 1

@@ -16,6 +16,7 @@ from harness.claims import Claim, claims
 from harness.cli.assumptions import Assumptions
 from harness.core import Detector, Embed, Evidence, Fittable, ProblemSet, UserError, Want
 from harness.core.config import build, check, flat, plain, serving, shown
+from harness.core.errors import in_words, meant
 from harness.engines.base import EngineConf
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.sampling import Sampling
@@ -77,7 +78,8 @@ def settings(config: Any) -> Settings:
     values = merged(config)
     for key in values:
         if key not in _KNOWN:
-            raise UserError(f"{key}: no such key; there are {', '.join(sorted(_KNOWN))}")
+            there = ", ".join(sorted(_KNOWN))
+            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
     for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim"}):
         if values.get(key) is None:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
@@ -86,7 +88,7 @@ def settings(config: Any) -> Settings:
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
     model = build(Model, values["model"], "model")
     have = Evidence(sampling.draws, model.force, REFERENCES)
-    want = {n: wanted(d, have) for n, d in detectors.items()}
+    want = {n: _wanted(n, d, have) for n, d in detectors.items()}
     read = {n: _read(n, wants, model) for n, wants in want.items()}
     calibration = build(Calibration, values["calibration"], "calibration")
     more = {n: _more(d, read[n], calibration) for n, d in detectors.items()}
@@ -117,6 +119,16 @@ def settings(config: Any) -> Settings:
         selftest=build(Selftest, values["selftest"], "selftest"),
         plan=build(Assumptions, values["plan"], "plan"),
     )
+
+
+def _wanted(name: str, detector: Detector, have: Evidence) -> list[Want[Any]]:
+    """What a detector wants of a sample; raises UserError naming it if it cannot say."""
+    try:
+        return wanted(detector, have)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"method.{name}: wants() fails with {in_words(error)}") from error
 
 
 def _methods(nodes: Any) -> Mapping[str, Any]:
@@ -177,6 +189,7 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     nodes = {k: values[k] for k in ("problems", "segmentation")}
     found = flat({"model": model, **nodes, "sampling": fixed})
     del found["model.device"]
+    found.pop("problems.limit", None)  # problems only extend a run, as draws do
     # what a schedule does not use; a fixed one is as in runs made before there was another
     idle = {"fixed": ("schedule", "stretch", "settled"), "coupled": ("settled",), "adaptive": ()}
     for key in ("draws", "chunk", *idle[sampling.schedule]):

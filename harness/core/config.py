@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from harness.core.errors import UserError
+from harness.core.errors import UserError, meant
 
 T = TypeVar("T")
 
@@ -54,7 +54,9 @@ def build(cls: type[T], node: Any, where: str) -> T:
     known = {f.name: kinds[f.name] for f in fields(cls)}
     for key in values:
         if key not in known:
-            raise UserError(f"{where}.{key}: no such key; there are {', '.join(known)}")
+            raise UserError(
+                f"{where}.{key}: no such key; {meant(str(key), known)}there are {', '.join(known)}"
+            )
     for key in known:
         if key not in values:
             raise UserError(f"{where}.{key}: missing; add it to conf or to the command line")

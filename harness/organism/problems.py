@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 from harness.core import Problem, Role, Trace, UserError
+from harness.core.seeds import derive
 from harness.core.truth import Truth
 from harness.organism.checkpoints import decisions, name_of_weights, verify
 from harness.organism.program import START, Option, State, options, write
@@ -18,7 +19,8 @@ from harness.text.answers import same
 class Organism:
     """Problems that the checkpoints were not trained on, solved by the program's ideal trace.
 
-    `limit` problems are evaluated and the next `reference` are references; which, `seed` decides.
+    `seed` orders them: the first `limit` are evaluated, the last `reference` are references, and
+    what a problem says depends on `seed` and its digits and operations alone.
     """
 
     name: str
@@ -34,18 +36,20 @@ class Organism:
     def load(self) -> list[Problem]:
         """All problems to evaluate, then the references; raises UserError if there are too few."""
         verify()
-        rng, pool = Random(self.seed), list(puzzles_of_split(held_out=True))
+        pool = list(puzzles_of_split(held_out=True))
         count = self.limit + self.reference
         if self.limit < 1 or self.reference < 0 or count > len(pool):
             raise UserError(
                 f"problems.limit: at least 1, and at most {len(pool)} with problems.reference, "
                 f"got {self.limit} and {self.reference}"
             )
-        chosen = [with_random_name(puzzle, rng) for puzzle in rng.sample(pool, count)]
-        return [
-            _problem(self.name, puzzle, "evaluate" if i < self.limit else "reference")
-            for i, puzzle in enumerate(chosen)
-        ]
+        order = sorted(pool, key=lambda p: derive("order", self.seed, *_key(p)))
+        first, last = order[: self.limit], order[len(order) - self.reference :]
+        found = [_problem(self.name, self._named(puzzle), "evaluate") for puzzle in first]
+        return found + [_problem(self.name, self._named(puzzle), "reference") for puzzle in last]
+
+    def _named(self, puzzle: Puzzle) -> Puzzle:
+        return with_random_name(puzzle, Random(derive("name", self.seed, *_key(puzzle))))
 
     def correct(self, problem: Problem, answer: str) -> bool:
         """Whether a canonical answer equals the gold answer."""
@@ -59,6 +63,10 @@ class Organism:
         if (temperature, top_p) != (1.0, 1.0):
             return "known at temperature 1 and top-p 1 only"
         return trace_truth(trace, decisions(name))
+
+
+def _key(puzzle: Puzzle) -> tuple[str, ...]:
+    return (*map(str, puzzle.counts), *puzzle.operations)
 
 
 def _problem(name: str, puzzle: Puzzle, role: Role) -> Problem:

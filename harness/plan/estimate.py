@@ -17,8 +17,8 @@ from harness.models.memory import memory
 from harness.models.model import subject
 from harness.plan.forecast import Forecast, Load, Work, forecast
 from harness.plan.speed import measured
-from harness.problems.roles import by_role
 from harness.run import traces
+from harness.run.growth import of_run
 
 COLUMNS = ("work", "requests", "rollouts", "tokens written", "passes", "tokens read")
 
@@ -38,7 +38,8 @@ def show(job: Settings, console: Console) -> None:
 def worked(job: Settings) -> Work:
     """What the forecast needs of a job; loads no weights unless it is to measure."""
     run, conf = job.run, job.plan
-    roles, who, sampling = by_role(run.problems.load()), subject(run.model), run.sampling
+    roles, who = of_run(run.folder, run.problems.load()), subject(run.model)
+    sampling = run.sampling
     segmenter = run.segmentation.segmenter
     # What coupled boundaries save shows only as they are drawn: a plan is the most that it can be.
     plain = replace(sampling, schedule="fixed")

@@ -28,6 +28,7 @@ from harness.evidence.recorder import Recorder, Start, start_of
 from harness.evidence.requests import requests
 from harness.evidence.wants import conditions
 from harness.run import traces
+from harness.run.growth import untraced
 from harness.store.scores import scored
 
 ROLLOUT, WRITTEN, READ, SCORE, HALF = 20, 2, 22, 40, 8  # bytes on disk, rather too many
@@ -89,12 +90,12 @@ class Forecast:
 
 def forecast(work: Work) -> Forecast:
     """What is still to do; raises UserError if a stored trace belongs to no problem."""
-    stored = (work.recorder.run / traces.COMPLETE).exists()
-    loads: dict[str, Load] = defaultdict(Load)
-    if not stored:
-        for name, load in _writing(work):
-            loads[name] += load
-    every = traces.load(work.recorder.run, work.problems) if stored else _imagined(work)
+    run, loads = work.recorder.run, defaultdict[str, Load](Load)
+    todo = replace(work, problems=untraced(run, work.problems))
+    for name, load in _writing(todo):
+        loads[name] += load
+    stored = traces.load(run, work.problems) if (run / traces.COMPLETE).exists() else []
+    every = [*stored, *_imagined(todo)]
     done = {n: scored(work.recorder.run, n, h) for n, h in work.hashes.items()}
     texts: set[ReadText] = set()
     for trace in every:
@@ -108,7 +109,9 @@ def forecast(work: Work) -> Forecast:
         loads["texts read alone"] = Load(passes=len(texts), read=read)
     whole = sum(loads.values(), Load())
     disk = ROLLOUT * whole.rollouts + WRITTEN * whole.written
-    return Forecast(dict(loads), every, stored, disk + sum(_kept(work, t) for t in every))
+    return Forecast(
+        dict(loads), every, not todo.problems, disk + sum(_kept(work, t) for t in every)
+    )
 
 
 def _writing(work: Work) -> Iterator[tuple[str, Load]]:

@@ -14,7 +14,7 @@ class Gsm8k:
     """Rows {question, answer} whose answer is a worked solution ending in `#### number`.
 
     From the file `path`, or from the hub's openai/gsm8k where it is null. `limit` problems are
-    evaluated (null: all) and `reference` further ones are references, in the order of the file or
+    evaluated (null: all) and the last `reference` are references, in the order of the file or
     shuffled by `seed`. `instruction` follows the question in the prompt; `pattern` finds an answer
     that is in no box, as its group 1.
     """

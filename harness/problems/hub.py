@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ssl import SSLError
 from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 from harness.core import Problem, UserError
 from harness.problems.jsonl import Row, assign_roles, check_counts, check_pattern, read
 from harness.text.answers import same
+
+WAIT = 5.0  # seconds that the hub may take to say that it is there
 
 
 @dataclass(frozen=True)
@@ -14,8 +19,8 @@ class Hub:
     """Rows of the hub's `dataset`, or of the file of JSON lines `path`, a copy of it.
 
     `question`, `answer` and `solution` (null: none) name the columns; only rows whose columns have
-    the values of `where` are taken. `limit` problems are evaluated (null: all) and `reference`
-    further ones are references, in the order of the rows or shuffled by `seed`. `instruction`
+    the values of `where` are taken. `limit` problems are evaluated (null: all) and the `reference`
+    last are references, in the order of the rows or shuffled by `seed`. `instruction`
     follows the question in the prompt; `pattern` finds an answer in no box, as its group 1.
     """
 
@@ -64,16 +69,39 @@ class Hub:
 
 def hub(dataset: str, subset: str | None, split: str) -> list[Row]:
     """The rows of a set of the hub; raises UserError if it cannot be had."""
-    from datasets import load_dataset
+    from datasets import config, load_dataset
+    from huggingface_hub import constants
 
+    there = reachable()
+    if not there:  # what is in the cache is taken from there, and nothing is tried eleven times
+        constants.HF_HUB_OFFLINE = config.HF_HUB_OFFLINE = True
     try:
         rows = load_dataset(dataset, subset, split=split)
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
+        if not there:
+            reason = f"{constants.ENDPOINT} cannot be reached, and the cache does not have it"
         raise UserError(
             f"problems: cannot load {dataset} ({reason}); give a local copy, problems.path=FILE"
         ) from None
     return [Row(f"{dataset} {split} row {i}", dict(row)) for i, row in enumerate(rows)]
+
+
+def reachable() -> bool:
+    """Whether something answers at the hub's address within a few seconds, whatever it says."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=WAIT).close()
+    except HTTPError:
+        return True
+    except URLError as error:
+        return isinstance(error.reason, SSLError)
+    except OSError:
+        return False
+    return True
 
 
 def _has(row: Row, values: Mapping[str, Any]) -> bool:

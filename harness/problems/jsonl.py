@@ -16,7 +16,7 @@ from harness.text.patterns import compiled
 class Jsonl:
     """Rows {question, answer} with optional id and solution; answers are compared by `same`.
 
-    `limit` problems are evaluated (null: all) and `reference` further ones are references, in the
+    `limit` problems are evaluated (null: all) and the last `reference` are references, in the
     order of the file or shuffled by `seed`. `instruction` follows the question in the prompt;
     `pattern` finds an answer that is in no box, as its group 1.
     """
@@ -48,6 +48,11 @@ class Jsonl:
         id = row.text("id") if row.has("id") else f"{self.name}/{index}"
         solution = row.text("solution") if row.has("solution") else None
         question, answer = row.text("question"), row.text("answer")
+        if "####" in answer:
+            raise UserError(
+                f"{row.where}: the answer holds '####', as GSM8K's worked solutions do; "
+                f"read the file with problems=gsm8k problems.path={self.path}"
+            )
         return Problem(id, question, answer, solution, self.name, "evaluate")
 
 
@@ -128,12 +133,16 @@ def _row(where: str, line: str) -> Row:
 def assign_roles(
     problems: Iterable[Problem], limit: int | None, reference: int, seed: int | None
 ) -> list[Problem]:
-    """The first `limit` problems (null: all) and `reference` more, after a shuffle by `seed`."""
+    """The first `limit` problems (null: all) and the last `reference`, after a shuffle by `seed`.
+
+    So neither depends on how many of the other there are; where they would meet there are fewer
+    references.
+    """
     order = list(problems)
     if seed is not None:
         random.Random(seed).shuffle(order)
     stop = len(order) if limit is None else limit
-    return order[:stop] + as_reference(order[stop : stop + reference])
+    return order[:stop] + as_reference(order[max(stop, len(order) - reference) :])
 
 
 def as_reference(problems: Sequence[Problem]) -> list[Problem]:

@@ -1,5 +1,6 @@
 """Problems made by procedure (reasoning-gym, arXiv 2505.24760)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -9,14 +10,16 @@ from harness.core import NO_ANSWER, Problem, UserError
 from harness.problems.jsonl import as_reference, check_counts, check_pattern
 from harness.text.answers import same, value
 
+REFERENCES = 1_000_003  # added to the seed, so that no limit makes a reference a problem
+
 
 @dataclass(frozen=True)
 class ReasoningGym:
     """Any dataset of reasoning-gym, generated from `seed`, with its own scorer.
 
     `options` are the dataset's own, but for its seed and size. The first `limit` problems are
-    evaluated, the next `reference` are references. `instruction` follows the question in the
-    prompt; `pattern` finds an answer that is in no box, as its group 1.
+    evaluated; `reference` more are generated from a seed of their own. `instruction` follows the
+    question in the prompt; `pattern` finds an answer that is in no box, as its group 1.
     """
 
     name: str
@@ -37,8 +40,10 @@ class ReasoningGym:
 
         Raises UserError if the dataset is unknown, refuses its options or has no gold answers.
         """
-        problems = [self._problem(index) for index in range(self.limit + self.reference)]
-        return problems[: self.limit] + as_reference(problems[self.limit :])
+        problems = [self._problem(index, self._entries[index], "") for index in range(self.limit)]
+        others = self._create(self.seed + REFERENCES, self.reference)
+        made = [self._problem(i, others[i], "reference-") for i in range(self.reference)]
+        return problems + as_reference(made)
 
     def correct(self, problem: Problem, answer: str) -> bool:
         """Whether a canonical answer is the gold answer or gets the full score."""
@@ -49,17 +54,19 @@ class ReasoningGym:
         entry = self._entries[int(problem.id.rpartition("/")[2])]
         return not _misread(answer, problem.answer) and abs(self._score(answer, entry) - 1) < 1e-6
 
-    def _problem(self, index: int) -> Problem:
-        entry = self._entries[index]
+    def _problem(self, index: int, entry: Mapping[str, Any], prefix: str) -> Problem:
         if not isinstance(entry["answer"], str):
             raise UserError(f"problems.dataset: {self.dataset} has no gold answers; choose another")
         source = f"{self.name}/{self.dataset}"
         solution = entry["metadata"].get("answer_cot")
         question, answer = entry["question"], entry["answer"]
-        return Problem(f"{source}/{index}", question, answer, solution, source, "evaluate")
+        return Problem(f"{source}/{prefix}{index}", question, answer, solution, source, "evaluate")
 
     @cached_property
     def _generated(self) -> Any:
+        return self._create(self.seed, self.limit)
+
+    def _create(self, seed: int, size: int) -> Any:
         names, create = _package()
         if self.dataset not in names:
             close = get_close_matches(self.dataset, names, n=3, cutoff=0.4)
@@ -69,15 +76,14 @@ class ReasoningGym:
             raise UserError(
                 f"problems.options.{reserved[0]}: give problems.seed and problems.limit"
             )
-        size = self.limit + self.reference
         try:
-            return create(self.dataset, seed=self.seed, size=size, **self.options)
+            return create(self.dataset, seed=seed, size=max(1, size), **self.options)
         except (TypeError, AssertionError, ValueError) as error:
             raise UserError(f"problems.options: {self.dataset} refuses them ({error})") from None
 
     @cached_property
     def _entries(self) -> list[dict[str, Any]]:
-        return [self._generated[index] for index in range(self.limit + self.reference)]
+        return [self._generated[index] for index in range(self.limit)]
 
     def _score(self, answer: str, entry: dict[str, Any]) -> float:
         """0 where the scorer cannot read the answer: some raise on text they did not expect."""

@@ -21,6 +21,7 @@ from harness.report.page import render
 from harness.report.plots import draw
 from harness.report.settings import Report
 from harness.report.source import read, table
+from harness.report.spent import charged
 from harness.store import schema
 from harness.store.files import rows, write_frame
 from harness.store.leases import lock
@@ -107,11 +108,11 @@ def _describe(
     signed = {name: bool(s["signed"]) for name, s in status.items()}
     kinds, informed = _kinds(sentences), given(run, sentences)
     traces = table(run, "traces").select(TRACE)
-    found: list[dict[str, Any]] = []
+    found, spent = list[dict[str, Any]](), charged(run, status)
     for name, frame in scores.items():
         placed = frame.collect()
         if len(placed):
-            row = _method(name, placed, status.get(name, {}), kinds)
+            row = _method(name, placed, status.get(name, {}), spent.get(name, {}), kinds)
             found.append(row | {"given_truth": name in informed})
     write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
@@ -169,7 +170,11 @@ def _kinds(sentences: pl.DataFrame) -> pl.DataFrame | None:
 
 
 def _method(
-    name: str, scores: pl.DataFrame, row: Mapping[str, Any], kinds: pl.DataFrame | None
+    name: str,
+    scores: pl.DataFrame,
+    row: Mapping[str, Any],
+    spent: Mapping[str, Any],
+    kinds: pl.DataFrame | None,
 ) -> dict[str, Any]:
     """The row of a method, with what its status says; its cost is null where nobody measured it."""
     signed = [name] if row.get("signed") else []
@@ -179,8 +184,9 @@ def _method(
         "family": row.get("family", BASELINE),
         "coverage": scores["score"].is_not_nan().mean(),
         "arms": ", ".join(row.get("arms", [])),
-        "seconds": row.get("seconds"),
-        "tokens": int(row.get("tokens", 0)) if "seconds" in row else None,
+        "shared": spent.get("shared", ""),
+        "seconds": spent.get("seconds"),
+        "tokens": spent.get("tokens"),
         "auroc_planted": planted.get(name),
         "status": row.get("state"),
     }

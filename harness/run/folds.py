@@ -20,9 +20,11 @@ class Calibration:
 
 
 def folds(problems: Iterable[str], n: int) -> dict[str, int]:
-    """The fold of each problem: dealt out in the order of a hash, so that none stays empty."""
-    order = sorted(set(problems), key=lambda name: (derive("fold", name), name))
-    return {name: rank % n for rank, name in enumerate(order)}
+    """The fold of each problem, by a hash of its id: more problems move none to another fold.
+
+    Of few problems a fold may be empty.
+    """
+    return {name: derive("calibration fold", name) % n for name in sorted(set(problems))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,11 @@ class Learner:
         copies: dict[int, Detector] = {}
         for fold in sorted(set(fold_of.values())):
             others = [k for k in self.kept.values() if fold_of[k[0].problem.id] != fold]
+            if not others:
+                raise UserError(
+                    f"calibration.folds: all {len(fold_of)} problems are in one fold, so there is "
+                    "none to learn from; raise problems.limit"
+                )
             traces, evidence = [t for t, _ in others], [e for _, e in others]
             copies[fold] = self.detector.fit(traces, evidence)
         return copies

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -25,6 +26,7 @@ class Meter:
     def __init__(self, name: str, bar: Progress | None) -> None:
         self.name, self.bar = name, bar
         self.total, self.done, self.tokens = 0, 0, 0
+        self.arms = Counter[str]()  # tokens by arm
         self.start = self.spoken = time.monotonic()
         self.task: TaskID | None = bar.add_task(name, total=None, rate="") if bar else None
 
@@ -44,8 +46,9 @@ class Meter:
         if self.bar and self.task is not None:
             self.bar.update(self.task, total=self.total)
 
-    def add(self, pieces: int, tokens: int = 0) -> None:
-        """So many pieces are done."""
+    def add(self, pieces: int, tokens: int = 0, arm: str = "") -> None:
+        """So many pieces are done; tokens of rollouts are those of an arm."""
+        self.arms[arm] += tokens
         self.done, self.tokens = self.done + pieces, self.tokens + tokens
         if self.bar and self.task is not None:
             self.bar.update(self.task, completed=self.done, rate=self.rate)

@@ -61,7 +61,7 @@ def gather(
             whole = done.request.key[:2] in behind
             made = list(recorder.rows(start, done, whole=whole))
             finished += chain(made, recorder.inherited(start, made, free[start.owner]))
-            meter.add(len(done.request.draws), done.n_tokens)
+            meter.add(len(done.request.draws), done.n_tokens, done.request.key[1])
             if time.monotonic() - since > FLUSH:
                 keep()
                 since = time.monotonic()

@@ -12,12 +12,14 @@ from harness.engines.base import Engine
 from harness.evidence.recorder import Recorder, Start
 from harness.evidence.requests import requests
 from harness.run import truth
+from harness.run.growth import stored, untraced
 from harness.run.progress import Meter, metered
 from harness.run.sampling import sample
 from harness.run.work import POLL, Leases
 from harness.store import schema
 from harness.store.files import parts, write_frame, write_json
 from harness.store.leases import lock
+from harness.store.reading import read_json
 from harness.store.traces import COMPLETE, load, sentence_frame, trace_frame
 from harness.text.categories import Labels
 from harness.text.segmentation import reasoning_span, sentences
@@ -25,17 +27,23 @@ from harness.text.segmentation import reasoning_span, sentences
 ARM, SCREEN = "trace", "screen"
 
 
+class NoTracesError(UserError):
+    """No problem of the run yields a trace with a sentence."""
+
+
 def write(
     recorder: Recorder, engine: Engine, problems: Sequence[Problem], labels: Labels
 ) -> list[Trace]:
-    """The run's traces, written now unless they exist; skipped problems go to skipped.json."""
-    if not (recorder.run / COMPLETE).exists():
-        traces, skipped = made(recorder, engine, problems)
+    """The run's traces, written now where they are not there; skipped problems in skipped.json."""
+    if todo := untraced(recorder.run, problems):
+        traces, skipped = made(recorder, engine, todo)
         traces = [labelled(trace, labels) for trace in traces]
         with lock(recorder.run, "traces"):
-            if not (recorder.run / COMPLETE).exists():
-                _save(recorder, traces, skipped)
-    return load(recorder.run, problems)
+            left = {problem.id for problem in untraced(recorder.run, todo)}
+            if left:
+                new = [trace for trace in traces if trace.problem.id in left]
+                _add(recorder, problems, new, skipped)
+    return load(recorder.run, [*stored(recorder.run), *problems])
 
 
 def made(
@@ -137,11 +145,16 @@ def _trace(recorder: Recorder, start: Start, row: dict[str, Any]) -> Trace:
     )
 
 
-def _save(recorder: Recorder, traces: Sequence[Trace], skipped: dict[str, str]) -> None:
-    """Sentences before traces: traces.parquet says that this stage is complete."""
+def _add(
+    recorder: Recorder, problems: Sequence[Problem], new: Sequence[Trace], skipped: dict[str, str]
+) -> None:
+    """Sentences before traces: traces.parquet says which problems are done, skipped.json, too."""
+    run = recorder.run
+    old = load(run, [*stored(run), *problems]) if (run / COMPLETE).exists() else []
+    traces, skipped = [*old, *new], {**(read_json(run / "skipped.json") if old else {}), **skipped}
     if not traces:
         reasons = "; ".join(f"{k}: {v}" for k, v in list(skipped.items())[:3])
-        raise UserError(f"no problem yields a trace ({reasons})")
+        raise NoTracesError(f"no problem yields a trace ({reasons})")
     if skipped:
         write_json(recorder.run / "skipped.json", skipped)
     cut = truth.export(recorder, traces, sentence_frame(traces))

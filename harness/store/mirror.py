@@ -13,6 +13,7 @@ import yaml
 from harness.core import UserError
 from harness.core.config import check
 from harness.store.files import write_bytes
+from harness.store.folder import GROWING
 from harness.text.masking import masked, printable
 
 EVERY = 30.0  # seconds of finished files at risk
@@ -47,7 +48,8 @@ class Mirror:
         if overwrite:
             raise UserError(f"overwrite: {masked(self.url)} keeps {run}; choose another run=NAME")
         before = yaml.safe_load(there)["identity"]
-        keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        every = {*before, *now} - set(GROWING)
+        keys = sorted(key for key in every if before.get(key) != now.get(key))
         if keys:
             raise UserError(
                 f"mirror: {run} there was made with another {', '.join(keys[:5])}; choose another "

@@ -191,6 +191,7 @@ METHODS = {
     "reliability_controlled": pl.Float64,
     "coverage": pl.Float64,
     "arms": pl.String,
+    "shared": pl.String,  # of these arms, those that other methods rest on, too
     "seconds": pl.Float64,
     "tokens": pl.Int64,
     "auroc_planted": pl.Float64,

@@ -1,8 +1,9 @@
 """The scores of one detector, trace by trace, and its status, as files that grow."""
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ class ScoreFile:
     reasons: Counter[str] = field(default_factory=Counter)
     seen: tuple[int, int] | None = None  # the file as it was last read or written
     replaces: str | None = None  # option hash of older scores that the first ones replace
+    stale: tuple[int, int] | None = None  # the file that they lie in
 
     def add(self, trace: Trace, scored: Scored, seconds: float) -> None:
         """Take a trace's scores; its matrix and what it has by token are on disk before them."""
@@ -86,7 +88,11 @@ class ScoreFile:
         To be called with the lock. Raises UserError if another process has changed the options.
         """
         path, status = file(self.run, self.method), read_json(status_file(self.run, self.method))
-        if not path.exists() or status.get("option_hash") == self.replaces:
+        if not path.exists() or _stamp(path) == self.stale:
+            return {}
+        if self.replaces not in (None, self.option_hash) and (
+            status.get("option_hash") == self.replaces
+        ):
             return {}
         if status.get("option_hash") != self.option_hash:
             raise UserError(
@@ -141,17 +147,30 @@ class ScoreFile:
         return found | ({"undefined": dict(reasons)} if reasons else {})
 
 
-def score_file_of(run: Path, method: str, option_hash: str) -> ScoreFile:
+def score_file_of(
+    run: Path, method: str, option_hash: str, learns_of: Collection[str] | None = None
+) -> ScoreFile:
     """The scores as they stand.
 
     None where the detector's options have changed since, or a file that they rest on is gone: they
-    are made again, with what is missing.
+    are made again, with what is missing. So are those of a detector that learns of other traces
+    than `learns_of`, which is said on stderr.
     """
     score_file = ScoreFile(run, method, option_hash, {}, {})
     with lock(run, f"scores/{method}"):
         before = read_json(status_file(run, method)).get("option_hash")
         anew = before != option_hash or method in lacking(run)
+        if not anew and learns_of is not None:
+            learnt = scored(run, method, option_hash)
+            anew = bool(learnt) and learnt != set(learns_of)
+            if anew:
+                print(
+                    f"{method}: learnt from {len({*learnt})} traces and there are now "
+                    f"{len(learns_of)}; its scores are made anew",
+                    file=sys.stderr,
+                )
         score_file.replaces = before if anew else None
+        score_file.stale = _stamp(file(run, method)) if anew else None
         score_file.read()
     return score_file
 

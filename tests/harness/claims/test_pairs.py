@@ -47,6 +47,11 @@ def test_what_is_missing_is_named_as_an_override():
     assert uncontrolled.name == "x ~ y beyond wording"
 
 
+def test_a_method_that_is_defined_nowhere_is_not_asked_for_again():
+    (part,) = TEST.parts(frames(SCORES | {"y": {"p0-0": [None, None]}}, [row()]))
+    assert part.missing == "y: defined on no sentence of this run"
+
+
 def test_a_method_that_was_told_what_is_planted_takes_no_part():
     told = {"y": "options.y.lexicon=null"}
     (part,) = TEST.parts(frames(SCORES, [row()], given_truth=told))

@@ -2,12 +2,14 @@
 
 import os
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.cli.checks import plan
-from harness.core import UserError
+from harness.cli.warnings import repeated
+from harness.core import Problem, UserError
 
 pytestmark = pytest.mark.slow
 
@@ -279,3 +281,34 @@ def test_places_that_cannot_be_a_run(line: list[str], tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"^{message}"):
             plan([*line, *more.split()])
     assert sorted(os.listdir()) == ["file", "results"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("method=resamplign", "method=resamplign: no such method; did you mean resampling? there"),
+        ("sampling.drawz=3", "sampling.drawz: no such key; did you mean draws? there are"),
+        ("sampling.screen.hihg=1", "sampling.screen.hihg: no such key; did you mean high? there"),
+        ("samplng.draws=3", "samplng: no such key; did you mean sampling? there are"),
+        ("+problems.limits=3", "problems.limits: no such key; did you mean limit? there are"),
+        ("method=mi method.mi.sigm=3", "method.mi.sigm: no such key; did you mean sigma? there"),
+        ("method=mi method.mii.sigma=3", "method.mii.sigma=3: mii is not among the methods of"),
+        ("--model=organism", "--model=organism: no such option; keys have no dashes: model="),
+        ("method=[mi,mi]", "method=[mi,mi]: mi is named twice"),
+        ("sampling.temperature=0", "sampling.temperature: 0 writes one rollout "),
+    ],
+)
+def test_a_slip_is_named_with_what_was_meant(line: list[str], more: str, message: str) -> None:
+    assert refused(line, more).startswith(message)
+
+
+def test_at_temperature_0_what_draws_nothing_runs(line: list[str]) -> None:
+    assert plan([*line, "method=mi", "sampling.temperature=0"]).jobs
+
+
+def test_questions_asked_twice_are_said() -> None:
+    one = Problem("a", "How  many?", "1", None, "s", "evaluate")
+    every = [one, replace(one, id="b", question="How many?"), replace(one, id="c", question="Why?")]
+    (line,) = repeated(every)
+    assert line.startswith("problems: 1 of 3 ask what another one asks (How many?")
+    assert list(repeated(every[1:])) == []

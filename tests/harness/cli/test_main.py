@@ -213,3 +213,45 @@ def test_an_interrupt_is_one_line_and_the_run_goes_on(
     assert harness(*command) == 0
     assert traces.read_bytes() == before
     assert (tmp_path / "results" / "a" / "report.html").exists()
+
+
+def test_a_detector_that_fails_leaves_the_others_reported_and_exit_code_1(
+    harness: Line, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more" / "method").mkdir(parents=True)
+    for name in ("Late", "Typo"):
+        yaml = tmp_path / "more" / "method" / f"{name.lower()}.yaml"
+        node = f"  _target_: tests.harness.run.detecting.test_faults.{name}\n"
+        node += "  family: test\n  signed: false\n"
+        yaml.write_text(f"{name.lower()}:\n{node}")
+    more = ["--config-dir", "more", "run=a"]
+    assert harness("method=[typo,mi]", *more) == 2
+    assert "method.typo: fails on a sample trace with AttributeError" in capfd.readouterr().err
+    assert not Path("results").exists()
+    assert harness("method=[late,mi]", *more) == 1
+    assert "error: late: ZeroDivisionError: division by zero" in capfd.readouterr().err
+    states = {f.stem: read_json(f)["state"] for f in Path("results/a/status").iterdir()}
+    assert states == {"late": "failed", "mi": "done"}
+    assert Path("results/a/report.html").exists()
+    assert harness("method=late", *more) == 1
+
+
+@pytest.mark.parametrize("sweep", [[], ["--multirun"]])
+def test_a_run_without_any_trace_leaves_no_folder(
+    harness: Line, capfd: pytest.CaptureFixture[str], sweep: list[str]
+) -> None:
+    more = ["sampling.screen.draws=2", "sampling.screen.low=1", "sampling.screen.high=1"]
+    assert harness("method=mi", "run=a", *more, "problems.pattern='nothing(.)'", *sweep) == 2
+    err = capfd.readouterr().err
+    assert "error: mi: no problem yields a trace (q0: screened out: 0.00 of 2 draws" in err
+    assert not list(Path().glob("results/*"))
+
+
+def test_fewer_draws_than_are_recorded_are_said(
+    harness: Line, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert harness("method=forced_answer", "run=a") == 0
+    capfd.readouterr()
+    assert harness("method=forced_answer", "run=a", "sampling.draws=2") == 0
+    said = "sampling.draws: 2 rollouts of arm forced are asked for and 4 are recorded"
+    assert said in capfd.readouterr().err

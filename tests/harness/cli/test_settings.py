@@ -115,8 +115,9 @@ def test_merging_changes_nothing_the_second_time(config: Any) -> None:
 def test_identity(config: Any) -> None:
     before = settings(config)
     same = {"sampling.draws": 7, "sampling.chunk": 3, "model.device": "cpu", "engine.slots": 9}
+    same |= {"problems.limit": 99}
     assert changed(config, same).run.identity == before.run.identity
-    for key in ("sampling.seed", "model.path", "problems.limit", "segmentation.min_chars"):
+    for key in ("sampling.seed", "model.path", "problems.seed", "segmentation.min_chars"):
         value = 99 if key != "model.path" else "x"
         other = changed(config, {key: value}).run.identity
         assert {k for k in other if other[k] != before.run.identity[k]} == {key}

@@ -30,8 +30,8 @@ from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder, start_of
 from harness.evidence.requests import _extra, _request, requests
 from harness.models.conditions import Forbidden, Recycled, Steered
-from harness.run.job import Job
 from harness.run.progress import Meter
+from harness.run.rounds import Job
 from harness.run.sampling import gather
 from harness.store import rollouts as recorded
 from harness.store.files import add_part, parts

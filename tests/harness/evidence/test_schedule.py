@@ -14,8 +14,8 @@ from harness.evidence.recorder import start_of
 from harness.evidence.requests import Recorder
 from harness.evidence.schedule import boundaries_reached, couples, needed, to_draw
 from harness.evidence.wants import answered
-from harness.run.job import Job
 from harness.run.progress import Meter
+from harness.run.rounds import Job
 from harness.run.sampling import gather
 from harness.run.scoring import halves
 from harness.store import rollouts as recorded

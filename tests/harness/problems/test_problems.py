@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from harness import NO_ANSWER, UserError
 from harness.core import ProblemSet
 from harness.core.config import target
+from harness.problems import Jsonl
 from harness.text.answers import canonical, extract
 
 ROOT = Path(__file__).parents[3]
@@ -106,7 +107,7 @@ def test_line_separators_inside_a_string_do_not_cut_it(tmp_path):
 def test_limit_and_references(tmp_path):
     path = numbered(tmp_path, 10)
     problems = made("jsonl", path=path, limit=3, reference=4).load()
-    assert [p.answer for p in problems] == list("0123456")
+    assert [p.answer for p in problems] == list("0126789")  # the last ones, whatever the limit
     assert [p.role for p in problems] == ["evaluate"] * 3 + ["reference"] * 4
     assert {p.role for p in made("jsonl", path=path, limit=None).load()} == {"evaluate"}
     assert len(made("jsonl", path=path, limit=8, reference=20).load()) == 10
@@ -243,11 +244,12 @@ def test_no_hub_is_one_line_that_says_what_to_do(tmp_path):
 @needs_gym
 def test_reasoning_gym_problems_are_the_seeds():
     problems = made("reasoning_gym", limit=3, reference=2).load()
-    assert [p.id for p in problems] == [f"reasoning_gym/gsm_symbolic/{i}" for i in range(5)]
+    names = ["0", "1", "2", "reference-0", "reference-1"]
+    assert [p.id for p in problems] == [f"reasoning_gym/gsm_symbolic/{name}" for name in names]
     assert [p.role for p in problems] == ["evaluate"] * 3 + ["reference"] * 2
     assert all(p.solution and p.answer in p.solution for p in problems)
     assert made("reasoning_gym", limit=3, reference=2).load() == problems
-    assert made("reasoning_gym", limit=5, reference=0).load()[4].question == problems[4].question
+    assert made("reasoning_gym", limit=5, reference=0).load()[2].question == problems[2].question
     assert made("reasoning_gym", limit=3, reference=2, seed=9).load() != problems
 
 
@@ -324,3 +326,31 @@ def test_a_missing_reasoning_gym_says_how_to_get_it(monkeypatch):
 def test_a_procedural_set_has_no_end():
     with pytest.raises(UserError, match=r"problems\.limit"):
         made("reasoning_gym", limit=None)
+
+
+def test_a_hub_that_cannot_be_reached_is_one_line_at_once(tmp_path: Path) -> None:
+    code = (
+        "import time; from harness.core import UserError; from harness.problems.hub import hub\n"
+        "start = time.monotonic()\n"
+        "try: hub('openai/gsm8k', 'main', 'test')\n"
+        "except UserError as error: print(error, round(time.monotonic() - start), sep='|')"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    said, _, seconds = done.stdout.strip().partition("|")
+    assert float(seconds) < 20
+    assert said == (
+        "problems: cannot load openai/gsm8k (http://127.0.0.1:9 cannot be reached, and the cache "
+        "does not have it); give a local copy, problems.path=FILE"
+    )
+    assert "Retry" not in done.stderr
+
+
+def test_a_gsm8k_file_is_not_read_as_plain_rows(tmp_path: Path) -> None:
+    path = tmp_path / "test.jsonl"
+    path.write_text('{"question": "How many?", "answer": "One and one. #### 2"}\n')
+    problems = Jsonl("q", str(path), None, 0, None, "", "")
+    with pytest.raises(UserError, match=r"line 1: the answer holds '####'.*problems=gsm8k prob"):
+        problems.load()

@@ -24,12 +24,13 @@ from harness.core import (
     SentenceScores,
     Suppress,
     Trace,
+    UserError,
 )
 from harness.evidence.gather import Gatherer
 from harness.evidence.requests import Recorder
 from harness.evidence.wants import restricted
 from harness.run.folds import Learner, facts, folds
-from harness.run.job import Job
+from harness.run.rounds import Job
 from harness.store import schema
 from harness.store.reading import read_json
 from harness.store.scores import ScoreFile, score_file_of
@@ -39,12 +40,16 @@ BASE = Condition("base")
 
 
 @settings(max_examples=30)
-@given(st.sets(st.text("ab/0", min_size=1), max_size=20), st.integers(2, 5))
-def test_folds_are_as_equal_as_can_be_and_do_not_hang_on_order(names: set[str], n: int) -> None:
+@given(st.sets(st.text("ab/0", min_size=1), min_size=1, max_size=20), st.integers(2, 5))
+def test_a_problems_fold_is_its_own_whatever_others_there_are(names: set[str], n: int) -> None:
     found = folds(sorted(names), n)
-    assert found == folds(sorted(names, reverse=True), n)
-    sizes = np.bincount(list(found.values()), minlength=n)
-    assert sizes.max() - sizes.min() <= 1
+    assert found == {k: v for name in names for k, v in folds([name], n).items()}
+    assert set(found.values()) <= set(range(n))
+
+
+def test_where_all_problems_are_in_one_fold_that_is_said() -> None:
+    with pytest.raises(UserError, match=r"calibration\.folds: all 1 problems are in one fold"):
+        Learner(Memory()).fitted({"q0": 1})
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from harness.models.forward import read, read_text
 from harness.models.model import Subject
 from harness.problems.roles import by_role
 from harness.run import sampling, traces
-from harness.run.job import Job
 from harness.run.progress import Meter
+from harness.run.rounds import Job
 from harness.run.sampling import gather
 from harness.run.scoring import halves, score
 from harness.store import rollouts as recorded

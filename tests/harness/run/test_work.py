@@ -14,7 +14,7 @@ import pytest
 from harness.cli.checks import plan
 from harness.core import Draw, Problem, UserError
 from harness.evidence.recorder import Recorder, Start
-from harness.run import job as running
+from harness.run import rounds as running
 from harness.run import sampling
 from harness.run import traces as writing
 from harness.run.job import job

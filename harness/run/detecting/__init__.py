@@ -1,0 +1,1 @@
+"""What becomes of the detectors of a job: their costs, their faults."""
