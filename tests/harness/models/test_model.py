@@ -64,7 +64,9 @@ def test_without_a_template_a_prompt_does(copy: Path) -> None:
 
 def test_a_template_that_refuses_is_named(copy: Path) -> None:
     (copy / "chat_template.jinja").write_text("{{ raise_exception('roles must alternate') }}")
-    with pytest.raises(UserError, match=r"template fails \(TemplateError: roles must alternate\); set model"):
+    with pytest.raises(
+        UserError, match=r"template fails \(TemplateError: roles must alternate\); set model"
+    ):
         Subject(conf(copy)).prompt_ids(PROBLEM, "")
 
 
