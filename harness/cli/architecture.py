@@ -8,7 +8,6 @@ from harness.core import (
     Attend,
     Compare,
     Condition,
-    Draw,
     Evidence,
     Likelihood,
     Read,
@@ -26,12 +25,10 @@ from harness.models.model import Subject
 def check_architecture(job: Settings, who: Subject) -> None:
     """Raise UserError for detectors that read what a model of this architecture gives wrongly.
 
-    What draws rollouts asks the engine. The line names the detectors of the job that run.
+    What draws rollouts asks the engine, once it samples. The line names the detectors that run.
     """
     have = Evidence(job.run.sampling.draws, job.run.model.force, REFERENCES)
     wants = {name: wanted(detector, have) for name, detector in job.run.detectors.items()}
-    if any(isinstance(want, Draw) for some in wants.values() for want in some):
-        job.run.engine.able(who, "", ())
     needed = {name: _paths(some) for name, some in wants.items()}
     wrong: dict[str, str] = {}
     for checkpoint in sorted({c for some in needed.values() for c in some}):

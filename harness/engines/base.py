@@ -159,7 +159,7 @@ class LazyEngine:
 
     def _checked(self, requests: Iterable[Request]) -> Iterator[Request]:
         """The requests, once it is known that their engine can do what is asked of it."""
-        known: set[tuple[str, tuple[Intervention, ...]]] = {("", ())}
+        known = set[tuple[str, tuple[Intervention, ...]]]()
         for request in requests:
             asked = (request.checkpoint, request.under)
             if asked not in known:

@@ -9,16 +9,16 @@ from harness.problems.roles import Roles, by_role
 from harness.store import schema
 from harness.store.files import write_frame
 from harness.store.leases import lock
-from harness.store.reading import read_frame, read_json
+from harness.store.reading import damaged, read_frame, read_json
 from harness.store.traces import COMPLETE, problem_frame
 
 FILE = "problems.parquet"
 
 
 def stored(run: Path) -> list[Problem]:
-    """The problems that a run has, none where there is no run."""
+    """The problems that a run has, none where there is no run or they are to be made again."""
     path = run / FILE
-    if not path.exists():
+    if not path.exists() or damaged(path):
         return []
     rows = read_frame(path, schema.PROBLEMS).select(*schema.PROBLEMS).iter_rows(named=True)
     return [Problem(id=row.pop("problem_id"), **row) for row in rows]
@@ -60,7 +60,7 @@ def grown(run: Path, asked: Sequence[Problem]) -> Roles:
 def untraced(run: Path, problems: Sequence[Problem]) -> list[Problem]:
     """The problems that have no trace yet and were not skipped."""
     path = run / COMPLETE
-    if not path.exists():
+    if not path.exists() or damaged(path):
         return [*problems]
     done = set(read_frame(path, {"problem_id": schema.TRACES["problem_id"]})["problem_id"])
     done |= set(read_json(run / "skipped.json"))

@@ -53,7 +53,7 @@ def test_an_unknown_choice_comes_with_what_there_is(
 
 
 GROUPS = {
-    "": "agreement, calibration, claim, engine",
+    "": "agreement, calibration, ",
     "problems.": "limit",
     "segmentation.": "min_chars",
     "sampling.": "temperature",

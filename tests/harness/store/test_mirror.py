@@ -112,10 +112,10 @@ def test_a_store_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_another_run_of_that_name_is_refused(tmp_path: Path) -> None:
-    work(tmp_path / "a", "problems.limit=1", "shard=0/1")
-    with pytest.raises(UserError, match=r"^mirror: r there was made with another problems\.limit;"):
+    work(tmp_path / "a", "problems.limit=1", "sampling.seed=9", "shard=0/1")
+    with pytest.raises(UserError, match=r"^mirror: r there was made with another sampling\.seed;"):
         plan(line(tmp_path / "b", "mirror=memory://store"))
-    more = ("problems.limit=1", "overwrite=true", "mirror=memory://store")
+    more = ("sampling.seed=9", "overwrite=true", "mirror=memory://store")
     with pytest.raises(UserError, match=r"^overwrite: memory://store keeps r; choose another run"):
         plan(line(tmp_path / "b", *more))
     assert not (tmp_path / "b").exists()

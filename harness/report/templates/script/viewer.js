@@ -170,6 +170,7 @@ function drawRows(fast = FAST) {
   if (!view.fast) typeset();
   for (const { element } of [...view.idle, ...view.blank]) element.hidden = true;
   showCurrent(Math.min(view.rows.length - 1, Math.round(top)));
+  nameChosen();
   clearTimeout(view.rest);
   view.rest = setTimeout(settle, RESTS);
 }
@@ -362,6 +363,14 @@ function nextSentence(wanted, direction) {
   return at;
 }
 
+/* Only a row that is drawn can be named as the chosen one. */
+function nameChosen() {
+  const list = byId("list");
+  const row = document.getElementById(`row-${view.at}`);
+  if (row) list.setAttribute("aria-activedescendant", row.id);
+  else list.removeAttribute("aria-activedescendant");
+}
+
 function select(at) {
   if (!view.rows[at]) return;
   const list = byId("list");
@@ -373,7 +382,7 @@ function select(at) {
   view.at = at;
   drawRows();
   view.drawn.forEach(describe);
-  list.setAttribute("aria-activedescendant", `row-${at}`);
+  nameChosen();
   if (byId("order").value === "chosen") view.core(view.rows[at][0]).promise.then(rearranged, complain);
   if (!byId("panel").hidden) openPanel(at);
 }

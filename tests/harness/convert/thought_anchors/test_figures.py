@@ -68,7 +68,7 @@ def test_published_figures(run: Path) -> None:
         assert found[name] == pytest.approx(values[treatment], abs=0.002), name
     if run.name == "zero":
         for name, value in OTHERS.items():
-            assert found[name] == pytest.approx(value, abs=0.02), name
+            assert found[name] == pytest.approx(value, abs=0.03), name
         for name, value in COARSE.items():
             assert found[name] == pytest.approx(value, abs=0.05), name
         assert "Too few problems for inference (5)" in (run / "report.html").read_text()
