@@ -217,7 +217,7 @@ def workers(run: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def begun(run: subprocess.Popen[str], folder: Path) -> None:
     """Wait until rollouts of a trace's own are recorded."""
-    while not list(folder.glob("rollouts/*-0-*/*")):
+    while not list(folder.glob("rollouts/*-0-*/*.parquet")):
         assert run.poll() is None
         time.sleep(0.1)
 
