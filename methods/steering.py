@@ -22,7 +22,8 @@ class Steering:
     over its sentences of their beginning less the mean of those about as long (in the same quarter
     of lengths), made a unit vector; learnt on the calibration folds. Score: the largest projection
     of the beginning, less the mean of all, on one of the vectors. Higher = more of an anchor. It
-    classifies kinds of sentences: compare it with `by_category`, which knows the category alone.
+    classifies kinds of sentences: methods.parquet says beside it (by_category) how far the category
+    alone would rank alike.
 
     categories   whose vectors count
     least        fewer sentences of a category in the calibration folds: no vector

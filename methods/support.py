@@ -112,7 +112,9 @@ class Support:
             return np.array([-mean(rollouts.least[base]) for rollouts in every])
         logprob = evidence.readings[base].logprob
         assert logprob is not None
-        return -pool(logprob.astype(np.float64), trace.sentences, np.min)
+        least = -pool(logprob.astype(np.float64), trace.sentences, np.min)
+        drawn = [len(evidence.rollouts[OF_BASE, k]) > 0 for k in range(len(least))]
+        return np.where(drawn, least, np.nan)
 
     def _weights(self, rollouts: Rollouts) -> Draws:
         """p_rl / p_base of what each draw says; NaN where it says nothing."""

@@ -102,6 +102,7 @@ METHODS = {
     "seconds": pl.Float64,
     "tokens": pl.Int64,
     "auroc_planted": pl.Float64,
+    "by_category": pl.Float64,  # rank correlation with what the sentence's category alone tells
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
     "given_truth": pl.Boolean,  # the detector was told what is planted
