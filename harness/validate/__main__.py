@@ -28,14 +28,14 @@ def run(argv: Sequence[str]) -> int:
 
     settings = validation(argv)
     from harness.interventions.validation.job import validate  # imports torch
-    from harness.interventions.validation.table import table
+    from harness.interventions.validation.table import show
     from harness.report.build import report
     from harness.report.settings import configured
     from harness.run.progress import console
 
     outcomes = validate(settings)
     report(settings.folder, *configured(settings.folder, []))
-    console.print(table(outcomes))
+    show(outcomes, console)
     failed = [outcome for outcome in outcomes if outcome.failed]
     return 0 if not failed else 2 if all(outcome.by_user for outcome in failed) else 1
 

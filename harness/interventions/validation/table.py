@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.interventions.validation.job import Outcome
 
 MOST = 24  # rows of one validation
+WIDE = 160  # characters, where nobody says how many
+
+
+def show(outcomes: Sequence[Outcome], console: Console) -> None:
+    """Print the table."""
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table(outcomes))
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:
