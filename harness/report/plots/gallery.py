@@ -19,6 +19,7 @@ from harness.report.plots.figures import (
     reliability,
     trace,
 )
+from harness.report.plots.figures.validations import effects
 from harness.report.plots.selection import among, informative, pairs, selection
 from harness.report.source import Source
 
@@ -26,7 +27,7 @@ Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
@@ -40,6 +41,9 @@ def figures(source: Source, shown: str | None) -> Iterator[Drawn]:
     yield from of_pairs(source, detectors)
     yield from of_methods(source, detectors)
     yield from of_trace(source, detectors, shown)
+    found = effects.known(source.run)
+    if len(found):
+        yield "validations", effects.figure(found), found
 
 
 def of_agreement(source: Source, detectors: list[str]) -> Iterator[Drawn]:
