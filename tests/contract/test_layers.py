@@ -28,7 +28,7 @@ ORDER = (
     ("claims",),
     ("report",),
     ("cli",),
-    ("methods", "organism", "plan", "selftest", "convert", "compare"),  # the commands
+    ("methods", "organism", "plan", "selftest", "convert", "compare", "dynamics"),  # the commands
 )
 FLOOR = {name: floor for floor, name in enumerate(name for line in ORDER for name in line)}
 MOST_FILES = 12
