@@ -1,4 +1,4 @@
-"""A series followed: every checkpoint writes and reads, then all is measured with the same grams."""
+"""A series followed: every checkpoint writes and reads, then all is measured alike."""
 
 import sys
 import traceback

@@ -21,8 +21,14 @@ from harness.run.settings import RunSettings
 from harness.series.checkpoints import Checkpoint
 from harness.store.files import slug, write_frame, write_json
 from harness.store.reading import damaged, read_json
-from harness.store.traces import COMPLETE, keep_tokens, kept_tokens, load
-from harness.store.traces import sentence_frame, trace_frame
+from harness.store.traces import (
+    COMPLETE,
+    keep_tokens,
+    kept_tokens,
+    load,
+    sentence_frame,
+    trace_frame,
+)
 
 FOLDER, STATUS = "dynamics", "status.json"
 

@@ -1,6 +1,6 @@
 """The frames of a series: each measure by problem, and over problems with its interval."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,7 @@ def _mean(values: np.ndarray, conf: Agreement, *, geometric: bool) -> dict[str, 
         return n
     if geometric:
         values = np.log(values)
-    ends: Sequence[float] = (float(values.mean()), *interval(values, conf))
-    back = [float(np.exp(end)) if geometric else end for end in ends]
-    return n | {k: None if np.isnan(v) else v for k, v in zip(("value", "low", "high"), back)}
+    low, high = interval(values, conf)
+    ends = {"value": float(values.mean()), "low": low, "high": high}
+    back = {key: float(np.exp(end)) if geometric else end for key, end in ends.items()}
+    return n | {key: None if np.isnan(end) else end for key, end in back.items()}

@@ -28,7 +28,11 @@ from harness.store.reading import read_frame
 COLUMNS = 2
 NAME = "dynamics"
 INK_OF = {"planning": EFFECT, "execution": SERIES, "all": GREY}  # classes of tokens
-KEY = "● planning tokens  ■ execution tokens  ▲ whole traces; bars: intervals over problems"
+KEY = (
+    "● planning tokens   ■ execution tokens   ▲ whole traces",
+    "entropies in nats; perplexity relative to the first checkpoint",
+    "bars: intervals over problems",
+)
 MARKS = {"planning": "o", "execution": "s", "all": "^"}
 
 
@@ -47,16 +51,20 @@ def figure(rows: pl.DataFrame) -> Figure:
         for key in PANELS
         if len(part := rows.filter(measure=key[0], traces=key[1]).drop_nulls("value"))
     ]
-    made = panels(len(there), COLUMNS, 0.8, Margins(0.32, 0.08, 0.2, 0.62), 0.26)
-    for axes, (key, part) in zip(made, there, strict=True):
+    made = panels(len(there), COLUMNS, 0.8, Margins(0.34, 0.34, 0.2, 0.85), 0.26)
+    for number, (axes, (key, part)) in enumerate(zip(made, there, strict=True)):
         for (kind,), line in part.group_by("class", maintain_order=True):
             if kind != "all" or part["class"].n_unique() == 1:
                 _line(axes, line, str(kind), order)
+        if number % COLUMNS:  # each panel has a scale of its own
+            axes.yaxis.tick_right()
+            axes.spines["left"].set_visible(False)
+            axes.spines["right"].set_visible(True)
         axes.set_title(fitted(named(*key), width(axes)))
         axes.set(xlim=(-0.3, len(order) - 0.7), xticks=range(len(order)))
         axes.set_xticklabels([drawable(name)[:14] for name in order], rotation=45, ha="right")
     drawn = drawn_on(made[0])
-    caption(drawn, [KEY])
+    caption(drawn, KEY)
     return drawn
 
 

@@ -13,12 +13,12 @@ from harness.store.files import slug
 from harness.store.reading import read_frame, read_json
 
 PANELS = {  # measure and whose traces, in words
-    ("entropy", "own"): "entropy, nats",
-    ("entropy", "base"): "entropy on the first one's traces, nats",
-    ("relative_perplexity", "own"): "perplexity over the first one's, each on its own",
-    ("relative_perplexity", "base"): "perplexity over the first one's, on its traces",
-    ("semantic_entropy", "own"): "entropy of which gram is used, nats",
-    ("conditional_entropy", "own"): "entropy of what follows a gram, nats",
+    ("entropy", "own"): "entropy, own traces",
+    ("entropy", "base"): "entropy, first one's traces",
+    ("relative_perplexity", "own"): "perplexity, own traces",
+    ("relative_perplexity", "base"): "perplexity, first one's traces",
+    ("semantic_entropy", "own"): "entropy of the grams used",
+    ("conditional_entropy", "own"): "entropy of what follows them",
     ("accuracy", "own"): "accuracy",
     ("tokens", "own"): "tokens of a trace",
 }
