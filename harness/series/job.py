@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def check(
     prompts = {i for p in asked for i in main.prompt_ids(p, run.problems.instruction)}
     for checkpoint in every:
         try:
-            other = Subject(checkpoint.model)
+            other = Subject(replace(checkpoint.model, prompt="{question}"))  # needs no template
         except UserError:
             continue  # it is named when its turn comes; the others do without it
         check_tokenizer(main, other, checkpoint.name, prompts)

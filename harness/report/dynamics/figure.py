@@ -58,6 +58,7 @@ def figure(rows: pl.DataFrame) -> Figure:
                 _line(axes, line, str(kind), order)
         if number % COLUMNS:  # each panel has a scale of its own
             axes.yaxis.tick_right()
+            axes.tick_params(axis="y", labelright=True)
             axes.spines["left"].set_visible(False)
             axes.spines["right"].set_visible(True)
         axes.set_title(fitted(named(*key), width(axes)))
