@@ -1,9 +1,10 @@
 """Series of a tiny real model: followed, stopped, gone on with, and what cannot be followed."""
 
+import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 import harness
 from harness.cli.checks import composed_jobs
@@ -52,7 +53,8 @@ def line(results: Path, places: list[str], questions: Path, *more: str) -> list[
         f"problems.path={questions}", "problems.limit=3", "problems.reference=1",
         "problems.pattern='total is (\\d)'", "segmentation.min_chars=5", "sampling.max_tokens=40",
         "sampling.answer_tokens=8", "sampling.temperature=1.0", "sampling.top_p=1.0",
-        "sampling.chunk=1", "engine=hf", "engine.slots=32", "engine.pool=1024", f"dynamics.rollouts={ROLLOUTS}",
+        "sampling.chunk=1", "engine=hf", "engine.slots=32", "engine.pool=1024",
+        f"dynamics.rollouts={ROLLOUTS}",
         "dynamics.lexicon=[the,so]", "run=r", f"results={results}", *more,
     ]  # fmt: skip
 
@@ -166,11 +168,15 @@ def test_all_are_given_the_same_prompts(followed: Path, places: list[str]):
 
 @dataclass(frozen=True)
 class Stopping:
-    """The real engine, cut off in the given checkpoint as by a kill; counts what it is asked."""
+    """The real engine, cut off in the given checkpoint as by a kill.
+
+    Keeps which checkpoints it was started for, and how many models were loaded before each.
+    """
 
     real: EngineConf
     at: int
     starts: list[str]
+    loaded: list[int] = field(default_factory=list)
 
     def check(self, subject: Subject) -> None:
         self.real.check(subject)
@@ -180,6 +186,7 @@ class Stopping:
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Any:
         self.starts.append(subject.path)
+        self.loaded.append(sum(type(o) is LlamaForCausalLM for o in gc.get_objects()))
         running = self.real.start(subject, stops, checkpoint)
         return Cut(running) if len(self.starts) == self.at else running
 
@@ -209,6 +216,7 @@ def test_it_goes_on_where_it_was_stopped(
     again = Stopping(todo.run.engine, 0, [])
     assert follow(replace(todo.run, engine=again), todo.dynamics, todo.agreement) == {}
     assert again.starts == places[1:]  # the first was done
+    assert len(set(stopping.loaded + again.loaded)) == 1  # each is gone before the next comes
     assert {path: path.read_bytes() for path in first.glob("**/*.parquet")} == kept
     a, b = (harness.load(folder).dynamics for folder in (todo.folder, followed))
     assert a.equals(b, null_equal=True)
