@@ -78,13 +78,7 @@ def merged(config: Any) -> dict[str, Any]:
 def settings(config: Any) -> Settings:
     """Typed settings of a composed config; raises UserError naming the first key that is wrong."""
     values = merged(config)
-    for key in values:
-        if key not in _KNOWN:
-            there = ", ".join(sorted(_KNOWN))
-            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
-    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim"}):
-        if values.get(key) is None:
-            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
+    _check_keys(values)
     sampling = build(Sampling, values["sampling"], "sampling")
     methods = _methods(values["method"])
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
@@ -122,6 +116,17 @@ def settings(config: Any) -> Settings:
         dynamics=build(Dynamics, values["dynamics"], "dynamics"),
         plan=build(Assumptions, values["plan"], "plan"),
     )
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    """Raise UserError for a key at the top that nobody knows, or one that is missing."""
+    for key in values:
+        if key not in _KNOWN:
+            there = ", ".join(sorted(_KNOWN))
+            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
+    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim"}):
+        if values.get(key) is None:
+            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
 
 
 def _wanted(name: str, detector: Detector, have: Evidence) -> list[Want[Any]]:

@@ -27,7 +27,7 @@ from harness.store.files import rows, write_frame
 from harness.store.leases import lock
 from harness.store.reading import scan_frames, unchecked
 from harness.store.score_files import SOUND, score_files, statuses
-from harness.store.scores import file, status_file
+from harness.store.status import file, status_file
 
 
 def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]) -> Path:
