@@ -17,8 +17,10 @@ class Frames:
     `agreement` as schema.AGREEMENT; `scores` is long: model, problem_id, trace_id, sentence,
     method, score; `sentences` as schema.SENTENCES. `diagnostics` are the score files by method,
     with what else a method says of a sentence. `dynamics` as schema.DYNAMICS_BY_PROBLEM, empty
-    where no series was followed. `signed` are the methods whose negative scores mean the opposite
-    of an anchor, `given_truth` those that were told what is planted: these take no part in a claim.
+    where no series was followed, `effects` as schema.VALIDATION_SUMMARY, empty where nothing was
+    validated; `run` is the folder as a command line names it. `signed` are the methods whose
+    negative scores mean the opposite of an anchor, `given_truth` those that were told what is
+    planted: these take no part in a claim.
     """
 
     agreement: pl.DataFrame
@@ -26,6 +28,8 @@ class Frames:
     sentences: pl.DataFrame
     diagnostics: Mapping[str, pl.LazyFrame]
     dynamics: pl.DataFrame
+    effects: pl.DataFrame
+    run: str
     signed: frozenset[str]
     given_truth: Mapping[str, str]
     conf: Agreement

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
@@ -39,7 +40,7 @@ class TwoPhases:
         """The difference of the slopes in the second half, and what the two phases are made of."""
         name = "planning − execution, second half"
         if frames.dynamics.is_empty():
-            return [Part(name, missing=ADD)]
+            return [Part(name, missing=ADD.format(Path(frames.run).name))]
         rows = frames.dynamics.filter(measure="entropy", traces=self.traces)
         steps = rows.select("checkpoint", "step").unique().sort("step")
         if len(steps) < LEAST:
@@ -59,10 +60,7 @@ class TwoPhases:
         ]
 
 
-ADD = (
-    "add a series of three checkpoints or more (model.series): python -m harness.dynamics with the "
-    "run's own line"
-)
+ADD = "add a series: python -m harness.dynamics run={}, as the run was made, with model.series"
 
 
 def curves(rows: pl.DataFrame, order: Sequence[str]) -> tuple[Curves, Curves]:

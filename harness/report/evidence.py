@@ -11,6 +11,7 @@ from harness.analysis.given_truth import given_truth
 from harness.claims import Frames
 from harness.report.source import table
 from harness.store import schema
+from harness.store.load import Run
 from harness.store.reading import read_frame, read_yaml
 from harness.store.scores import file
 
@@ -43,6 +44,8 @@ def tested_on(
         sentences,
         {name: pl.scan_parquet(file(run, name)) for name in scores if name in status},
         _series(run),
+        Run(run).effects,
+        str(run),
         frozenset(name for name, of in status.items() if of["signed"]),
         given(run, sentences),
         conf,

@@ -36,7 +36,8 @@ def frames(
         for i in range(n)
     ]
     given: dict[str, Any] = {"signed": frozenset(), "given_truth": {}, "conf": CONF}
-    given |= {"diagnostics": {}, "dynamics": pl.DataFrame(schema=schema.DYNAMICS_BY_PROBLEM)} | more
+    given |= {"diagnostics": {}, "dynamics": pl.DataFrame(schema=schema.DYNAMICS_BY_PROBLEM)}
+    given |= {"effects": pl.DataFrame(schema=schema.VALIDATION_SUMMARY), "run": "results/r"} | more
     agreement = [
         {"model": "toy", "statistic": "topdown", "control": "structure"} | p for p in pairs
     ]

@@ -86,7 +86,7 @@ def test_a_series_that_is_too_short_or_missing_is_named():
     )
     none = judged(pl.DataFrame(schema=schema.DYNAMICS_BY_PROBLEM))
     assert none["verdict"][0] == "not tested"
-    assert none["missing"][0].startswith("add a series of three checkpoints or more")
+    assert none["missing"][0].startswith("add a series: python -m harness.dynamics run=r, as")
 
 
 def test_a_problem_without_planning_somewhere_is_left_out():
