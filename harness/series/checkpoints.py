@@ -48,8 +48,9 @@ def steps(names: Sequence[str]) -> list[float]:
 
     The first may lack a number and is then step 0.
     """
-    last = [numbers[-1] if (numbers := _NUMBER.findall(name)) else None for name in names]
-    known = [float(0 if n is None and not i else n) for i, n in enumerate(last) if n or not i]
+    numbers = [_NUMBER.findall(name) for name in names]
+    first = numbers[:1] if names and numbers[0] else [["0"]]
+    known = [float(found[-1]) for found in [*first, *numbers[1:]] if found]
     rising = len(known) == len(names) and all(a < b for a, b in pairwise(known))
     return known if rising else [float(i) for i in range(len(names))]
 

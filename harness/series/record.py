@@ -30,7 +30,7 @@ from harness.store.traces import (
     trace_frame,
 )
 
-FOLDER, STATUS = "dynamics", "status.json"
+FOLDER, STATUS, SENTENCES = "dynamics", "status.json", "sentences.parquet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,18 +84,19 @@ def recorded(
         )
     try:
         write_json(place / STATUS, {**before, "revision": who.revision, "state": "running"})
-        there = {key: before.get(key) for key in state} == state and (place / COMPLETE).exists()
+        there = {key: before.get(key) for key in state} == state
+        there &= (place / SENTENCES).exists() and (place / COMPLETE).exists()
         made = load(place, problems) if there else _made(run, who, place, problems, rollouts)
         own = Written(place, made, who.revision)
         n = sum(_read(who, place, each) for each in (own, first) if each is not None)
     finally:
         who.release()
     write_json(place / STATUS, {**state, "state": "done"})
-    written = sum(len(trace.token_ids) for trace in made)
-    seconds = max(time.monotonic() - began, 1e-9)
+    written = 0 if there else sum(len(trace.token_ids) for trace in made)
+    speed = (n + written) / max(time.monotonic() - began, 1e-9)
+    new = f"{written:,} tokens written, {n:,} read, {speed:,.0f} tokens/s"
     console.print(
-        f"{checkpoint.name}: {len(made)} traces, {written:,} tokens written, {n:,} read, "
-        f"{(n + (0 if there else written)) / seconds:,.0f} tokens/s",
+        f"{checkpoint.name}: {len(made)} traces, {new if n + written else 'as they were'}",
         highlight=False,
     )
     return own
@@ -117,7 +118,7 @@ def _made(
     if not made:
         reasons = "; ".join(f"{k}: {v}" for k, v in list(skipped.items())[:3])
         raise UserError(f"no problem yields a trace ({reasons})")
-    write_frame(place / "sentences.parquet", sentence_frame(made))
+    write_frame(place / SENTENCES, sentence_frame(made))
     write_frame(place / COMPLETE, trace_frame(made))
     return made
 
@@ -146,4 +147,6 @@ def _reading(who: Subject, trace: Trace) -> Reading:
     found = read(who, seen, Read(entropy=True, logprob=True))
     assert found.entropy is not None
     assert found.logprob is not None
-    return Reading(*(np.concatenate([v, nothing]) for v in (found.entropy, found.logprob)))
+    return Reading(
+        np.concatenate([found.entropy, nothing]), np.concatenate([found.logprob, nothing])
+    )
