@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.report.dynamics.tables import PANELS, named
-from harness.report.plots.colours import EFFECT, SERIES
+from harness.report.plots.colours import SERIES
 from harness.report.plots.saving import save
 from harness.report.plots.style import (
     FAINT,
@@ -27,7 +27,7 @@ from harness.store.reading import read_frame
 
 COLUMNS = 2
 NAME = "dynamics"
-INK_OF = {"planning": EFFECT, "execution": SERIES, "all": GREY}  # classes of tokens
+INK_OF = {"planning": SERIES, "execution": GREY, "all": SERIES}  # classes of tokens
 KEY = (
     "● planning tokens   ■ execution tokens   ▲ whole traces",
     "entropies in nats; perplexity relative to the first checkpoint",
