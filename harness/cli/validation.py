@@ -82,9 +82,10 @@ def _composed(
 ) -> dict[str, Any]:
     """The config of the line, with what the run was made with where the line says nothing."""
     named = {_group(override) for override in given if "." not in override.key_or_group}
-    lines = [_line(override) for override in given]
+    lines, there = [_line(override) for override in given], loader.get_group_options(GROUP)
+    _check_names(given, there)
     if GROUP not in named:
-        lines.insert(0, f"+{GROUP}=[{','.join(loader.get_group_options(GROUP))}]")
+        lines.insert(0, f"+{GROUP}=[{','.join(there)}]")
     if "model" not in named and "model" in made_with:
         lines.insert(0, f"model={_model(run, made_with, loader)}")
     methods = [n for n in statuses(run) if n in loader.get_group_options("method")]
@@ -108,6 +109,17 @@ def _composed(
 def _chosen(line: str) -> str:
     """A choice of validations as Hydra wants it: the group is not in the defaults."""
     return f"+{line}" if line.startswith(f"{GROUP}=") else line
+
+
+def _check_names(given: Sequence[Override], there: Sequence[str]) -> None:
+    """Raise UserError for a validation that is not there."""
+    for override in given:
+        if override.key_or_group == GROUP and not override.is_delete():
+            value: Any = override.value()
+            for name in value if isinstance(value, list) else [value]:
+                if name not in there:
+                    known = f"{meant(str(name), there)}there are {', '.join(there)}"
+                    raise UserError(f"{GROUP}={name}: no such {GROUP}; {known}")
 
 
 def _line(override: Override) -> str:
