@@ -17,7 +17,8 @@ class About:
 
     `model` is None where a run was imported without one; `blocks` are its layers. `detectors` are
     those that the run has scores of and that are configured here, `signed` the methods whose
-    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text.
+    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text,
+    `vocabulary` the words, with a letter, that are one token each; none without a model.
     """
 
     model: Model | None
@@ -27,6 +28,7 @@ class About:
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
+    vocabulary: Callable[[], tuple[str, ...]] = tuple
 
     def with_checkpoint(self, name: str) -> Model:
         """The model, if that is one of its checkpoints beside itself; else raises UserError."""
