@@ -58,10 +58,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run has still to do, by kind of work, over `traces`: `stored` of them are, then as
-    many as there may be of assumed length.
+    """What a run has still to do, by kind of work, over some traces.
 
-    `disk` is what the run folder grows by, in bytes, figures aside.
+    The first `stored` of `traces` are recorded, the others of assumed length. `disk` is what the
+    run folder grows by, in bytes, figures aside.
     """
 
     loads: Mapping[str, Load]

@@ -203,7 +203,7 @@ def test_what_stops_a_run_stops_no_plan(
 
 def test_what_no_plan_can_do_without_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="plan.configs can say what its config.json says"):
+    with pytest.raises(UserError, match=r"plan\.configs can say what its config\.json says"):
         plan.run(["method=mi", "model=local", "model.path=nobody/nothing", "problems=organism"])
 
 

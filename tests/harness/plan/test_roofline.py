@@ -139,7 +139,8 @@ def test_what_was_published_of_qwen3_14b_lies_in_the_range():
         / (prefill(there, work, end) + work.written / written_per_second(there, work, end))
         for end in ends(PLAN, how)
     )
-    assert low < 5_800 < 10_600 < high
+    assert low < 5_800
+    assert high > 10_600
 
 
 # Two cores: SmolLM2 in float32 wrote 120-360 tokens/s, the organism up to 13,500.
@@ -212,9 +213,9 @@ def test_speeds_that_are_known_give_hours_without_a_range():
 def test_an_unknown_card_is_met_with_what_was_meant():
     with pytest.raises(UserError, match=r"plan.card: no such card h10; did you mean h100\?"):
         build(Assumptions, NODE | {"card": ["l40s", "h10"]}, "plan")
-    with pytest.raises(UserError, match="plan.cards.mine.gpu: missing"):
-        build(Assumptions, NODE | {"cards": {"mine": {
-            "memory": 1, "bandwidth": 1, "tflops": NODE["cards"]["h100"]["tflops"]}}}, "plan")  # fmt: skip
+    mine = {"memory": 1, "bandwidth": 1, "tflops": NODE["cards"]["h100"]["tflops"]}
+    with pytest.raises(UserError, match=r"plan\.cards\.mine\.gpu: missing"):
+        build(Assumptions, NODE | {"cards": {"mine": mine}}, "plan")
 
 
 def test_lengths_are_by_problem_set_and_the_command_line_goes_before():
