@@ -57,7 +57,7 @@ class Settings:
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
-    *("shard", "mirror", "worker", "claim"),
+    *("shard", "mirror", "worker", "claim", "validate"),
 }
 
 
@@ -76,13 +76,7 @@ def merged(config: Any) -> dict[str, Any]:
 def settings(config: Any) -> Settings:
     """Typed settings of a composed config; raises UserError naming the first key that is wrong."""
     values = merged(config)
-    for key in values:
-        if key not in _KNOWN:
-            there = ", ".join(sorted(_KNOWN))
-            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
-    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim"}):
-        if values.get(key) is None:
-            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
+    _check_keys(values)
     sampling = build(Sampling, values["sampling"], "sampling")
     methods = _methods(values["method"])
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
@@ -119,6 +113,17 @@ def settings(config: Any) -> Settings:
         selftest=build(Selftest, values["selftest"], "selftest"),
         plan=build(Assumptions, values["plan"], "plan"),
     )
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    """Raise UserError for a key at the top that nobody knows, or one that is missing."""
+    for key in values:
+        if key not in _KNOWN:
+            there = ", ".join(sorted(_KNOWN))
+            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
+    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim", "validate"}):
+        if values.get(key) is None:
+            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
 
 
 def _wanted(name: str, detector: Detector, have: Evidence) -> list[Want[Any]]:
