@@ -49,7 +49,7 @@ def plan(argv: Sequence[str]) -> Plan:
 
 
 def composed_jobs(argv: Sequence[str]) -> Plan:
-    """The same, as far as the line itself goes: nothing that it names was looked at."""
+    """The jobs of a command line as it says them, before anything is asked of model and machine."""
     args = arguments(argv)
     with hydra_session(args.config_dir) as loader:
         parser = OverridesParser.create(config_loader=loader)

@@ -7,8 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import polars as pl
 
 from harness.agreement import Agreement
-from harness.core import Detector, Evidence, Problem, Trace, Want
-from harness.models.model import Model
+from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
+from harness.models.model import Model, declare
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,8 @@ class About:
 
     `model` is None where a run was imported without one; `blocks` are its layers. `detectors` are
     those that the run has scores of and that are configured here, `signed` the methods whose
-    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text.
+    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text,
+    `vocabulary` the words, with a letter, that are one token each; none without a model.
     """
 
     model: Model | None
@@ -27,6 +28,15 @@ class About:
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
+    vocabulary: Callable[[], tuple[str, ...]] = tuple
+
+    def with_checkpoint(self, name: str) -> Model:
+        """The model, if that is one of its checkpoints beside itself; else raises UserError."""
+        if self.model is None or name not in self.model.checkpoints:
+            raise UserError(f"needs model.checkpoints.{name}; {declare(name)}")
+        if self.model.checkpoints[name] == self.model.path:
+            raise UserError(f"model.checkpoints.{name} is the model itself; another one is needed")
+        return self.model
 
 
 @dataclass(frozen=True)

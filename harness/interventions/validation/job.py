@@ -12,6 +12,7 @@ import polars as pl
 
 from harness.core import Evidence, Trace, UserError
 from harness.core.errors import in_words
+from harness.interventions.thinking.vocabulary import vocabulary
 from harness.interventions.validation.fitting import fitted, ready
 from harness.interventions.validation.gathering import Asked, Gathering
 from harness.interventions.validation.intervention import (
@@ -76,7 +77,8 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     detectors = {n: d for n, d in settings.run.detectors.items() if n in status}
     blocks = int(who.config.get_text_config().num_hidden_layers)
     model = settings.run.model
-    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode)
+    words = partial(vocabulary, len(who.tokenizer), who.encode, who.decode)
+    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode, words)
 
 
 def prepared(settings: ValidationSettings, known: About) -> tuple[dict[str, object], list[Outcome]]:
