@@ -57,7 +57,7 @@ class Settings:
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
-    *("shard", "mirror", "worker", "claim"),
+    *("shard", "mirror", "worker", "claim", "validate"),
 }
 
 
@@ -121,7 +121,7 @@ def _check_keys(values: Mapping[str, Any]) -> None:
         if key not in _KNOWN:
             there = ", ".join(sorted(_KNOWN))
             raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
-    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim"}):
+    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim", "validate"}):
         if values.get(key) is None:
             raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
 

@@ -13,6 +13,7 @@ from harness.core import UserError
 from harness.store import schema
 from harness.store.files import slug
 from harness.store.reading import read_frame, read_json, scan_frames
+from harness.store.validations import summaries
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,18 @@ class Run:
     def status(self) -> dict[str, dict[str, Any]]:
         """What became of each detector's job, by name."""
         return {path.stem: read_json(path) for path in sorted(self.path.glob("status/*.json"))}
+
+    @cached_property
+    def effects(self) -> pl.DataFrame:
+        """What validations found over problems, those of all below one another."""
+        empty = pl.DataFrame(schema=dict(schema.VALIDATION_SUMMARY))
+        needs = schema.VALIDATION_SUMMARY
+        found = [read_frame(p, needs).select(*needs) for p in summaries(self.path).values()]
+        return pl.concat([empty, *found]).fill_nan(None)
+
+    def validation(self, name: str) -> pl.DataFrame:
+        """What a validation found of single traces."""
+        return self._frame(f"validate/{name}", schema.VALIDATION)
 
     def diagnostics(self, method: str) -> pl.DataFrame:
         """Everything a method left of each sentence, scores on halves of the draws included."""

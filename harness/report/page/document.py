@@ -22,6 +22,7 @@ from harness.report.page.families import families
 from harness.report.page.figures import figures
 from harness.report.page.latex import latex
 from harness.report.page.matrix import matrix
+from harness.report.page.validations import validations
 from harness.report.page.viewer.index import index
 from harness.report.page.viewer.payload import Payload
 from harness.report.pairs import controls, pairs, read_under
@@ -84,6 +85,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "beside": tables.beside(every, source),
         "claims": tested,
         "families": families(run),
+        "validations": validations(run),
         "given_truth": source.given_truth,
         "subject": subject(values),
         "control": source.control,

@@ -28,6 +28,7 @@ from harness.store.schema.reported import (
     SELFTEST,
     SUMMARY,
 )
+from harness.store.schema.validated import VALIDATION, VALIDATION_SUMMARY
 
 __all__ = [
     "AGREEMENT",
@@ -54,4 +55,6 @@ __all__ = [
     "TOKENS",
     "TRACES",
     "TRUTH",
+    "VALIDATION",
+    "VALIDATION_SUMMARY",
 ]
