@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from harness.core import Steer, UserError
+from harness.core import Route, Steer, UserError
 from harness.models.model import Subject
 
 
@@ -45,7 +45,7 @@ class Recycled:
     ids: tuple[int, ...]
 
 
-Intervention = Forbidden | Steered | Recycled
+Intervention = Forbidden | Steered | Recycled | Route
 
 
 def check_layer(layer: int, blocks: int) -> None:
