@@ -125,15 +125,15 @@ def _values(rows: Sequence[Row | None], own: Logits, other: Logits, states: Stat
 
 
 def _probed(row: Row, i: int, states: States) -> float:
-    """The probe's value where a sentence may begin, -inf elsewhere."""
-    request, route = row.work.request, row.work.route
+    """What the probe says where a sentence may begin, and elsewhere what it last said."""
+    request, route, side = row.work.request, row.work.route, row.side
     assert route
-    assert row.side
+    assert side
     whole = row.fed == len(request.extra)
-    if not (whole and row.side.sentences.may_begin([*request.extra, *row.tokens])):
-        return -inf
-    state = states[route.layer][i].float().cpu()
-    return float(state @ torch.tensor(route.vector)) + route.bias
+    if whole and side.sentences.may_begin([*request.extra, *row.tokens]):
+        state = states[route.layer][i].float().cpu()
+        side.value = float(state @ torch.tensor(route.vector)) + route.bias
+    return side.value
 
 
 def _apart(router: Router, own: Logits, other: Logits) -> Float[Tensor, " rows"]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -76,10 +77,11 @@ class Work:
 
 @dataclass(eq=False)
 class Side:
-    """What a router keeps of a rollout: noise of its own, and where sentences may begin."""
+    """What a router keeps of a rollout: its noise, where sentences may begin, what a probe said."""
 
     rng: np.random.Generator
     sentences: Sentences
+    value: float = -inf
 
 
 @dataclass(eq=False)

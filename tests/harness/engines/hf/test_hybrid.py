@@ -115,14 +115,15 @@ def slow(
 
 def slow_probe(model: torch.nn.Module, route: Route, ids: Sequence[int], todo: Request) -> float:
     """Sentences of the tiny tokenizer begin behind marks and blank lines, long ones apart."""
-    written = ids[todo.cut :]
-    text = tokenizer().decode(written)
-    *_, last = [0, *(start for start, _ in STOPS.segmenter(text + " and more of it"))]
-    if written and last < len(text):
-        return ALWAYS
-    with captured(model, [route.layer]) as states:
-        model(torch.tensor([[*ids]]), use_cache=False)
-    return float(states[route.layer][0, -1] @ torch.tensor(route.vector)) + route.bias
+    for stop in range(len(ids), len(todo.prefix) - 1, -1):
+        text = tokenizer().decode(ids[todo.cut : stop])
+        *_, last = [0, *(start for start, _ in STOPS.segmenter(text + " and more of it"))]
+        if text and last < len(text):
+            continue
+        with captured(model, [route.layer]) as states:
+            model(torch.tensor([[*ids[:stop]]]), use_cache=False)
+        return float(states[route.layer][0, -1] @ torch.tensor(route.vector)) + route.bias
+    return ALWAYS
 
 
 STEMS = [
