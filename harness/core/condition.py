@@ -69,9 +69,9 @@ class Route:
 
     Of the two next-token distributions at T = 1, in nats: `kl` is KL(other || own), `disagreement`
     1 where their likeliest tokens differ, else 0, `entropy` that of the own one. `random` is noise
-    in [0, 1): a threshold of 1 - r takes a share r. `probe` is `vector` · state + `bias` for a whole
-    sentence, by the own state behind block `layer` that predicts its first token; -inf before one
-    begins.
+    in [0, 1): a threshold of 1 - r takes a share r. `probe` is `vector` · state + `bias` for a
+    whole sentence, by the own state behind block `layer` that predicts its first token; -inf before
+    one begins.
     What else is done to the model is done to the own checkpoint alone, but for forbidden words.
     Raises UserError for a threshold that is no number, and a vector without or beside `probe`.
     """

@@ -1,4 +1,4 @@
-"""Where a router's threshold lies for a wanted share of tokens, and probes for detectors' scores."""
+"""Thresholds for a wanted share, and linear probes that carry scores to new states."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

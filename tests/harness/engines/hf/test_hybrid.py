@@ -184,10 +184,9 @@ def test_batch_mates_do_not_matter(pair: tuple[torch.nn.Module, torch.nn.Module]
     together, few = sampled(pair, todo), sampled(pair, todo, slots=3, pool=24)
     alone = [sampled(pair, [each], slots=1)[0] for each in todo]
     for found in (few, alone):
-        assert [(d.token_ids, d.routed) for d in found] == [
-            (d.token_ids, d.routed) for d in together
-        ]
-    assert len({d.token_ids for d in together}) == len(todo)
+        for one, other in zip(found, together, strict=True):
+            assert (one.token_ids, one.routed) == (other.token_ids, other.routed)
+    assert len({d.token_ids for d in together}) > 4 * len(MANY)
 
 
 def test_neither_reads_a_token_twice(pair: tuple[torch.nn.Module, torch.nn.Module]) -> None:
@@ -215,7 +214,7 @@ def test_random_routing_meets_its_rate(pair: tuple[torch.nn.Module, torch.nn.Mod
     for rate in (0.02, 0.3):
         (done,) = sampled(pair, [routed(todo, Route("rl", "random", 1 - rate))])
         n = done.n_tokens
-        assert n > 1500
+        assert n > 1000
         assert abs(sum(done.routed) / n - rate) < 4 * np.sqrt(rate * (1 - rate) / n)
 
 
