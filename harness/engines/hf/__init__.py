@@ -80,7 +80,7 @@ def check_fits(config: Any, under: Interventions) -> None:
     for each in under:
         probes = isinstance(each, Route) and each.router == "probe"
         if probes or isinstance(each, Steered):
-            check_width(each.vector, config)
+            check_width(each.vector, config, "probe" if probes else "steering vector")
         if probes or isinstance(each, Steered | Recycled):
             check_layer(each.layer, text.num_hidden_layers)
         if isinstance(each, Forbidden | Recycled):

@@ -10,15 +10,14 @@ import pytest
 
 from harness import UserError
 from harness.agreement import Agreement
-from harness.cli.hydra import composed, hydra_session
 from harness.core import Comparison, Evidence, Reading, Rollouts, Route, Trace
-from harness.core.config import build
 from harness.evidence.example import TRACE
 from harness.interventions.hybrid import Hybrid, Unfitted
 from harness.interventions.routed import ALONE, FIT, PROBE, Routed
 from harness.interventions.validation.intervention import About
 from harness.models.model import Model
 from harness.store import schema
+from tests.harness import comparing
 
 CONF = Hybrid("", "rl", ("kl", "disagreement", "entropy", "random"), ("m",), (0.1, 0.5), 4, 1, 1e-6)
 TOKENS, SENTENCES = len(TRACE.token_ids), len(TRACE.sentences)
@@ -26,8 +25,7 @@ TOKENS, SENTENCES = len(TRACE.token_ids), len(TRACE.sentences)
 
 @pytest.fixture(scope="module")
 def conf() -> Agreement:
-    with hydra_session(None) as loader:
-        return build(Agreement, composed([], loader)["agreement"], "agreement")
+    return comparing.load()
 
 
 def seen(number: int) -> tuple[Trace, Evidence]:
