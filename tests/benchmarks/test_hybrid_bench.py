@@ -24,7 +24,7 @@ ROUTES = {
 
 def requests() -> list[Request]:
     """One rollout of each of 64 problems from its prompt, as long as the model writes."""
-    problems = Organism(limit=ROWS, seed=0).load()[:ROWS]
+    problems = Organism("organism", ROWS, 0, 0, "", "").load()
     prompts = [SUBJECT.prompt_ids(problem, "") for problem in problems]
     return [
         Request((str(i),), ids, len(ids), (), (0,), i, "end", len(ids) + TOKENS, 1.0, 1.0)
@@ -34,11 +34,9 @@ def requests() -> list[Request]:
 
 def model() -> Model:
     """The organism with its second checkpoint of RL."""
-    rl = {"rl": str(ROOT / "rl-2")}
+    path, others = str(ROOT / "base"), {"rl": str(ROOT / "rl-2")}
     marks = ("<think>", "</think>", "</think>\n\n\\boxed{")
-    return Model(
-        "organism", str(ROOT / "base"), None, "float32", "cpu", None, *marks, False, rl, ()
-    )
+    return Model("organism", path, None, "float32", "cpu", None, *marks, False, others, ())
 
 
 SUBJECT = Subject(model())
