@@ -19,7 +19,7 @@ from harness.report.plots.figures import (
     reliability,
     trace,
 )
-from harness.report.plots.figures.validations import hybrid
+from harness.report.plots.figures.validations import effects, hybrid
 from harness.report.plots.selection import among, informative, pairs, selection
 from harness.report.source import Source
 from harness.store import schema
@@ -30,7 +30,7 @@ Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace", "hybrid",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations", "hybrid",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
@@ -116,7 +116,10 @@ def of_trace(source: Source, detectors: list[str], wanted: str | None) -> Iterat
 
 
 def of_validations(source: Source) -> Iterator[Drawn]:
-    """What validations found, of those whose effects are a curve."""
+    """What validations found together, and of those whose effects are a curve."""
+    found = effects.known(source.run)
+    if len(found):
+        yield "validations", effects.figure(found), found
     if path := summaries(source.run).get("hybrid"):
         rows = hybrid.curves(read_frame(path, schema.VALIDATION_SUMMARY).fill_nan(None))
         if len(rows):

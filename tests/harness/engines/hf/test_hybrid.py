@@ -199,7 +199,9 @@ def test_neither_reads_a_token_twice(pair: tuple[torch.nn.Module, torch.nn.Modul
         return pair[number].register_forward_pre_hook(hook, with_kwargs=True)
 
     handles = [counting(number) for number in (0, 1)]
-    todo = routed(request(BASE, 12, n=4, temperature=1.0, max_length=40), Route("rl", "random", 0.5))
+    todo = routed(
+        request(BASE, 12, n=4, temperature=1.0, max_length=40), Route("rl", "random", 0.5)
+    )
     (done,) = sampled(pair, [replace(todo, under=(*todo.under, Forbidden((2,))))])
     for handle in handles:
         handle.remove()

@@ -1,1 +1,1 @@
-"""The figures of validations, one a file."""
+"""Figures of what validations found."""
