@@ -1,6 +1,6 @@
 """The nouns of the harness: what flows from stage to stage, as frozen dataclasses."""
 
-from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Steer
+from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Route, Steer
 from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants, Worded
 from harness.core.errors import UserError
 from harness.core.evidence import Derived, Donor, Evidence
@@ -54,6 +54,7 @@ __all__ = [
     "RolloutReading",
     "RolloutText",
     "Rollouts",
+    "Route",
     "Sentence",
     "SentenceScores",
     "Sentences",
