@@ -8,6 +8,7 @@ import polars as pl
 
 from harness.agreement import Agreement
 from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
+from harness.engines.base import Interventions
 from harness.models.model import Model, declare
 
 
@@ -17,7 +18,8 @@ class About:
 
     `model` is None where a run was imported without one; `blocks` are its layers. `detectors` are
     those that the run has scores of and that are configured here, `signed` the methods whose
-    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text.
+    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text. `able`
+    raises UserError where the engine cannot draw from a checkpoint under something.
     """
 
     model: Model | None
@@ -27,6 +29,7 @@ class About:
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
+    able: Callable[[str, Interventions], None]
 
     def with_checkpoint(self, name: str) -> Model:
         """The model, if that is one of its checkpoints beside itself; else raises UserError."""

@@ -12,6 +12,7 @@ import polars as pl
 
 from harness.core import Evidence, Trace, UserError
 from harness.core.errors import in_words
+from harness.engines.base import Interventions
 from harness.interventions.validation.fitting import fitted, ready
 from harness.interventions.validation.gathering import Asked, Gathering
 from harness.interventions.validation.intervention import (
@@ -71,12 +72,17 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     status = statuses(settings.folder)
     signed = frozenset(name for name, s in status.items() if s["signed"])
     if settings.run is None:
-        return About(None, 0, traces, settings.folds, {}, signed, lambda _text: ())
+        return About(None, 0, traces, settings.folds, {}, signed, lambda _text: (), _anything)
     who = subject(settings.run.model)
     detectors = {n: d for n, d in settings.run.detectors.items() if n in status}
     blocks = int(who.config.get_text_config().num_hidden_layers)
     model = settings.run.model
-    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode)
+    able = partial(settings.run.engine.able, who)
+    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode, able)
+
+
+def _anything(_checkpoint: str, _under: Interventions) -> None:
+    """Nothing is drawn without a model."""
 
 
 def prepared(settings: ValidationSettings, known: About) -> tuple[dict[str, object], list[Outcome]]:
