@@ -198,5 +198,5 @@ def test_what_a_run_lacks_is_named():
     def unable(checkpoint: str, under: tuple[Route, ...]) -> None:
         check_under("vllm", under)
 
-    with pytest.raises(UserError, match="^engine=vllm: it cannot sample under routing; choose en"):
+    with pytest.raises(UserError, match=r"^engine=vllm: it cannot sample under routing;"):
         CONF.prepared(replace(about, able=unable))
