@@ -14,6 +14,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from harness.core import UserError
+from harness.problems.hub import reachable
 
 WHEEL = "wheel://"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -35,6 +36,19 @@ def located(path: str) -> str:
     if file.is_absolute() or path.startswith((".", "~", WHEEL)) or path.count("/") > 1:
         raise UserError(f"model.path: {file} does not exist")
     return path
+
+
+def is_place(name: str) -> bool:
+    """Whether a name is that of a place on a disk or in a package, not of a revision."""
+    written = name.startswith((".", "~", WHEEL)) or "/" in name or "\\" in name
+    return written or (Path(name) / "config.json").is_file()
+
+
+def on_hub(path: str) -> bool:
+    """Whether a path can be that of a hub repository, which has revisions."""
+    file = Path(path).expanduser()
+    local = path.startswith((".", "~", WHEEL)) or file.is_absolute() or file.exists()
+    return not local and path.count("/") <= 1 and file.suffix.lower() != ".gguf"
 
 
 def _packaged(path: str) -> Path:
@@ -118,8 +132,14 @@ def _convert(file: Path, folder: Path) -> None:
 
 
 def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
-    """`from_pretrained` of a class of transformers; raises UserError with one line."""
+    """`from_pretrained` of a class of transformers; raises UserError with one line.
+
+    Where the hub does not answer, what is in its cache is taken and nothing is tried again.
+    """
     import transformers  # takes seconds: not before it is needed
+
+    if not Path(path).exists() and not reachable():
+        options = {**options, "local_files_only": True}
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

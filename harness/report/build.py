@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from harness.agreement import Agreed, Agreement, MethodInfo, agreement
 from harness.agreement.panel.notes import REFUSED, lines
 from harness.agreement.panel.panel import BASELINE
 from harness.analysis.baselines import baselines
+from harness.analysis.by_category import by_category
 from harness.analysis.enrichment import enrichment
 from harness.analysis.planted import auroc_planted, unsigned
 from harness.claims import Claim, claims_frame
@@ -40,6 +42,8 @@ def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]
         for line in said_of(unchecked(run)):
             print(line, file=sys.stderr)
         status = statuses(run)
+        worded = [name for name, known in status.items() if known.get("worded")]
+        conf = replace(conf, worded=tuple(dict.fromkeys([*conf.worded, *worded])))
         detectors = score_files(run, status)
         base = _baselines(run, conf)
         every = detectors | score_files(run, base["method"].unique(maintain_order=True))
@@ -113,7 +117,8 @@ def _describe(
         placed = frame.collect()
         if len(placed):
             row = _method(name, placed, status.get(name, {}), spent.get(name, {}), kinds)
-            found.append(row | {"given_truth": name in informed})
+            told = by_category(placed, sentences)
+            found.append(row | {"given_truth": name in informed, "by_category": told})
     write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
     write_frame(run / "methods.parquet", methods)

@@ -12,6 +12,7 @@ CAPTIONS = {
     "matrix": "What each sentence (column) does to each later one (row), in one trace.",
     "validations": "What interventions on the same traces found: means over problems with their "
     "intervals.",
+    "dynamics": "What changes along the series of checkpoints.",
     "hybrid": "One checkpoint writes, and another takes over where a router says so: how much of "
     "the difference between their P(correct) comes back, by the share of the tokens it writes.",
     "selftest": "How well each method finds planted anchors, and which decoys fool it.",

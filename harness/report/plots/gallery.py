@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 from matplotlib.figure import Figure
 
+from harness.report.dynamics import figure as dynamics
 from harness.report.plots.clusters import by_family, clusters
 from harness.report.plots.figures import (
     agreement,
@@ -21,7 +22,7 @@ from harness.report.plots.figures import (
 )
 from harness.report.plots.figures.validations import effects, hybrid
 from harness.report.plots.selection import among, informative, pairs, selection
-from harness.report.source import Source
+from harness.report.source import Source, optional
 from harness.store import schema
 from harness.store.reading import read_frame
 from harness.store.validations import summaries
@@ -30,7 +31,7 @@ Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace", "validations", "hybrid",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations", "hybrid", "dynamics",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
@@ -45,6 +46,9 @@ def figures(source: Source, shown: str | None) -> Iterator[Drawn]:
     yield from of_methods(source, detectors)
     yield from of_trace(source, detectors, shown)
     yield from of_validations(source)
+    series = optional(source.run, "dynamics")
+    if len(series):
+        yield dynamics.NAME, dynamics.figure(series), series
 
 
 def of_agreement(source: Source, detectors: list[str]) -> Iterator[Drawn]:

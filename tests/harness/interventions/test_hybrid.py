@@ -185,7 +185,7 @@ def test_what_a_run_lacks_is_named():
             "prompt": None, "open_tag": "", "close_tag": "", "force": "",
             "trust_remote_code": False, "series": ()}  # fmt: skip
     model = Model(**text, checkpoints=checkpoints)
-    about = About(model, 2, (), 2, {}, frozenset(), lambda _: (), lambda *_: None)
+    about = About(model, 2, (), 2, {}, frozenset(), lambda _: ())
     assert isinstance(CONF.prepared(about), Unfitted)
     for change, words in [
         ({"other": "none"}, "^needs a second checkpoint; declare it"),

@@ -102,7 +102,7 @@ def test_each_side_is_fitted_on_what_its_checkpoint_reads():
 
 
 def test_who_takes_part():
-    about = About(MODEL, 4, (), 2, {"first": First()}, frozenset(), lambda _: (), lambda *_: None)
+    about = About(MODEL, 4, (), 2, {"first": First()}, frozenset(), lambda _: ())
     sides = CONF.prepared(about)
     assert isinstance(sides, Sides)
     (variant,) = sides.variants(trace("p", [None]), have(np.zeros(2)))

@@ -137,7 +137,7 @@ def test_without_a_gap_nothing_is_recovered_and_it_is_said():
 
 
 def test_a_run_must_have_what_it_needs():
-    about = About(MODEL, 4, (), 2, {}, frozenset(), lambda _: (), lambda *_: None)
+    about = About(MODEL, 4, (), 2, {}, frozenset(), lambda _: ())
     assert MADE.prepared(about).layers == (0, 1, 2, 3)
     with pytest.raises(UserError, match="layer 7: the model has blocks 0 to 3"):
         replace(CONF, layers=(7,)).prepared(about)
