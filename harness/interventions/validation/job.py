@@ -80,7 +80,8 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     blocks = int(who.config.get_text_config().num_hidden_layers)
     model = settings.run.model
     words = partial(vocabulary, len(who.tokenizer), who.encode, who.decode)
-    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode, words)
+    able = partial(settings.run.engine.able, who)
+    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode, words, able)
 
 
 def prepared(settings: ValidationSettings, known: About) -> tuple[dict[str, object], list[Outcome]]:
