@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from harness.core import Problem, UserError
 from harness.models.architectures.rotary import steady
-from harness.models.weights import loaded, located, offline, placed
+from harness.models.weights import device, is_place, loaded, located, offline, on_hub, placed
 from harness.problems.hub import reachable
 from harness.text.masking import printable
 
@@ -26,7 +26,7 @@ class Model:
     template ("{question}" stands for the question). `open_tag` and `close_tag` surround the
     reasoning where the model marks it; `force` is what makes it answer at once. `checkpoints` are
     paths by name of what detectors read beside the model itself, which has the name ""; `series`
-    are names of them in the order of training.
+    are names of them in the order of training, folders, or revisions of a hub repository.
     """
 
     name: str
@@ -48,14 +48,22 @@ class Model:
         if self.prompt is not None and "{question}" not in self.prompt:
             raise UserError("model.prompt: must hold {question} where the question goes")
         for name in self.series:
-            if name and name not in self.checkpoints:
-                raise UserError(f"model.series: {name} is not among model.checkpoints")
+            if self.series.count(name) > 1:
+                raise UserError(f"model.series: {name or 'the model itself'} is named twice")
+            if name and name not in self.checkpoints and not (is_place(name) or on_hub(self.path)):
+                raise UserError(
+                    f"model.series: {name} is not among model.checkpoints, and no folder; "
+                    "revisions are those of a hub repository"
+                )
 
 
 class Subject:
-    """A model with its tokenizer; weights are loaded when something first runs them."""
+    """A model with its tokenizer; weights are loaded when something first runs them.
 
-    def __init__(self, model: Model) -> None:
+    `tokenizer` is that of another checkpoint of a series, which then writes the same prompts.
+    """
+
+    def __init__(self, model: Model, tokenizer: Any = None) -> None:
         self.conf = model
         self.path = located(model.path)
         self.local = Path(self.path).is_dir()
@@ -64,8 +72,8 @@ class Subject:
             "revision": self.revision_asked,
             "trust_remote_code": model.trust_remote_code,
         }
-        self.device = _device(model.device)
-        self.tokenizer: Any = loaded("AutoTokenizer", self.path, self._pretrained)
+        self.device = device(model.device)
+        self.tokenizer: Any = tokenizer or loaded("AutoTokenizer", self.path, self._pretrained)
         self.config: Any = loaded("AutoConfig", self.path, self._pretrained)
         if model.prompt is None and not self.tokenizer.chat_template:
             raise UserError(
@@ -222,19 +230,6 @@ def _other(model: Model) -> Subject:
 def declare(checkpoint: str) -> str:
     """How to declare a checkpoint."""
     return f"declare it in conf/model, or add '+model.checkpoints.{checkpoint}=PATH'"
-
-
-def _device(name: str) -> str:
-    """Where the weights go; raises UserError for a GPU that is not there."""
-    import torch  # takes a second: not before the rest is checked
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        return next((gpu for gpu, found in there.items() if found), "cpu")
-    if not there.get(name, True):
-        kind = "GPU" if name == "cuda" else "Apple GPU"
-        raise UserError(f"model.device: torch sees no {kind}; choose auto or cpu")
-    return name
 
 
 def _generation(subject: Subject) -> Any:

@@ -38,6 +38,19 @@ def located(path: str) -> str:
     return path
 
 
+def is_place(name: str) -> bool:
+    """Whether a name is that of a place on a disk or in a package, not of a revision."""
+    written = name.startswith((".", "~", WHEEL)) or "/" in name or "\\" in name
+    return written or (Path(name) / "config.json").is_file()
+
+
+def on_hub(path: str) -> bool:
+    """Whether a path can be that of a hub repository, which has revisions."""
+    file = Path(path).expanduser()
+    local = path.startswith((".", "~", WHEEL)) or file.is_absolute() or file.exists()
+    return not local and path.count("/") <= 1 and file.suffix.lower() != ".gguf"
+
+
 def _packaged(path: str) -> Path:
     """A file that an installed package holds."""
     package, _, name = path.removeprefix(WHEEL).partition("/")
@@ -156,3 +169,16 @@ def placed(model: Any, path: str, device: str) -> Any:
             "readings run on one device: choose model.dtype=bfloat16, model.device=cpu, or only "
             "detectors that draw, with engine=vllm or engine=server"
         ) from None
+
+
+def device(name: str) -> str:
+    """Where the weights go; raises UserError for a GPU that is not there."""
+    import torch  # takes a second: not before the rest is checked
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next((gpu for gpu, found in there.items() if found), "cpu")
+    if not there.get(name, True):
+        kind = "GPU" if name == "cuda" else "Apple GPU"
+        raise UserError(f"model.device: torch sees no {kind}; choose auto or cpu")
+    return name

@@ -11,6 +11,7 @@ from harness.agreement import Agreed, Agreement, MethodInfo, agreement
 from harness.agreement.panel.notes import REFUSED, lines
 from harness.agreement.panel.panel import BASELINE
 from harness.analysis.baselines import baselines
+from harness.analysis.by_category import by_category
 from harness.analysis.enrichment import enrichment
 from harness.analysis.planted import auroc_planted, unsigned
 from harness.claims import Claim, claims_frame
@@ -114,7 +115,8 @@ def _describe(
         placed = frame.collect()
         if len(placed):
             row = _method(name, placed, status.get(name, {}), spent.get(name, {}), kinds)
-            found.append(row | {"given_truth": name in informed})
+            told = by_category(placed, sentences)
+            found.append(row | {"given_truth": name in informed, "by_category": told})
     write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
     write_frame(run / "methods.parquet", methods)

@@ -29,7 +29,7 @@ _ID = 16  # hex digits, behind a colon
 _BLANK = (_MARK + b"0" * _SIZE).decode()
 _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
-_FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices"}
+_FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices", "validate"}
 
 LATER = {"origin", "cut", "value", "peak"}  # columns that older runs, or some files, lack
 REMEDY = "the command that made the run makes it again"

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from harness.core import UserError
-from tests.campaign import damage, kills, lines, pages, texts
+from tests.campaign import damage, kills, lines, texts
+from tests.campaign.page import opening as pages
 
 GOOD = {"named", "told", "made again", "refused", "passed", kills.GOOD, texts.GOOD, pages.GOOD}
 TELL = 30.0  # seconds between lines of progress

@@ -20,6 +20,8 @@ from harness.store.schema.reported import (
     AGREEMENT_BY_K,
     AGREEMENT_BY_PROBLEM,
     CLAIMS,
+    DYNAMICS,
+    DYNAMICS_BY_PROBLEM,
     ENRICHMENT,
     FAMILIES,
     METHODS,
@@ -28,6 +30,7 @@ from harness.store.schema.reported import (
     SELFTEST,
     SUMMARY,
 )
+from harness.store.schema.validated import VALIDATION, VALIDATION_SUMMARY
 
 __all__ = [
     "AGREEMENT",
@@ -36,6 +39,8 @@ __all__ = [
     "AGREEMENT_BY_PROBLEM",
     "BY_TOKEN",
     "CLAIMS",
+    "DYNAMICS",
+    "DYNAMICS_BY_PROBLEM",
     "EDGES",
     "ENRICHMENT",
     "FAMILIES",
@@ -54,4 +59,6 @@ __all__ = [
     "TOKENS",
     "TRACES",
     "TRUTH",
+    "VALIDATION",
+    "VALIDATION_SUMMARY",
 ]

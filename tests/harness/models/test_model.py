@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from tokenizers import AddedToken
 
 from harness.core import Problem, UserError
-from harness.models.model import Model, Subject, _device
-from harness.models.weights import located
+from harness.models.model import Model, Subject
+from harness.models.weights import device, located
 from harness.text.segmentation import reasoning_span
 
 PROBLEM = Problem("p", "we add the apples", "1", None, "test", "evaluate")
@@ -188,10 +188,10 @@ def test_a_device_is_the_one_asked_for_or_named(
     monkeypatch.setattr("torch.cuda.is_available", lambda: "cuda" in there)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: "mps" in there)
     if found:
-        assert _device(asked) == found
+        assert device(asked) == found
         return
     with pytest.raises(UserError, match=r"^model\.device: torch sees no .*; choose auto or cpu$"):
-        _device(asked)
+        device(asked)
 
 
 def test_a_model_that_fits_on_no_one_card_is_one_line(

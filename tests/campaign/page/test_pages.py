@@ -6,8 +6,8 @@ import pytest
 
 from harness.core import UserError
 from tests.browser.opening import launched
-from tests.campaign import pages
-from tests.campaign.hostile import EVERY, texts
+from tests.campaign.page import opening as pages
+from tests.campaign.page.hostile import EVERY, texts
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ from typing import Any
 from harness.report.page import render
 from harness.report.settings import Report
 from tests.browser.opening import Opened, launched, opened
-from tests.campaign.hostile import hostile_run
+from tests.campaign.page.hostile import hostile_run
 
 GOOD = "inert"
 CONF = Report(trace=None, dpi=20, example_traces=500)
