@@ -26,6 +26,7 @@ FIELD = "digest"
 _MARK = b"anchor-harness:blake2b:"
 _SIZE = 32  # hex digits
 _ID = 16  # hex digits, behind a colon
+_DEEPEST = 4  # folders between a file and its run, that one included
 _BLANK = (_MARK + b"0" * _SIZE).decode()
 _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
@@ -176,8 +177,8 @@ def _alike(found: Any, kind: Any) -> bool:
 
 def run_id(path: Path) -> str:
     """The id of the run whose file this is, "" where its run.yaml carries none."""
-    first = path.parents[_place_in_run(path).count("/")] / "run.yaml"
-    return marked(first)[1] if first.is_file() else ""
+    above = (folder / "run.yaml" for folder in path.parents[:_DEEPEST])
+    return next((marked(first)[1] for first in above if first.is_file()), "")
 
 
 def blank(own: str) -> str:

@@ -1,4 +1,4 @@
-"""The campaign's command: parts by name and size, a row each, and what is not good is not passed."""
+"""The campaign's command: parts by name and size, a row each, and only what is good passes."""
 
 from pathlib import Path
 

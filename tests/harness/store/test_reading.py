@@ -127,6 +127,7 @@ def test_a_run_is_known_by_what_it_is_and_older_files_are_listed(tmp_path: Path)
     a, again, grown, b = (run_id(tmp_path / n / "x.json") for n in ("a", "again", "grown", "b"))
     assert a == again == grown != b
     assert run_id(tmp_path / "none" / "x.json") == ""
+    assert run_id(tmp_path / "b" / "selftest" / "x" / "y.parquet") == b
     write_frame(tmp_path / "old.parquet", SENTENCES)  # of a run that had no id
     (tmp_path / "old.parquet").rename(tmp_path / "a" / "old.parquet")
     write_frame(tmp_path / "a" / "new.parquet", SENTENCES)
