@@ -137,13 +137,16 @@ def offline(*, away: bool) -> dict[str, bool]:
 
 
 def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
-    """`from_pretrained` of a class of transformers; raises UserError with one line."""
+    """`from_pretrained` of a class of transformers; raises UserError with one line.
+
+    Where the hub does not answer, what is in its cache is taken and nothing is tried again.
+    """
     import transformers  # takes seconds: not before it is needed
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     away = not Path(path).exists() and not reachable()
-    try:  # of a hub that does not answer the cache is asked, and nothing again and again
+    try:
         return getattr(transformers, kind).from_pretrained(path, **options, **offline(away=away))
     except Exception as error:  # what a damaged file raises has no common class: a bare Exception
         first = (str(error).strip().splitlines() or [""])[0][:200]
