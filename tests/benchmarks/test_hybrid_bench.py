@@ -12,7 +12,7 @@ from harness.organism.checkpoints import ROOT
 from harness.organism.problems import Organism
 from harness.text.segmentation import offsets
 
-ROWS, ROUNDS, TOKENS = 64, 3, 40
+PROBLEMS, DRAWS, ROUNDS, TOKENS = 16, 4, 3, 100
 ROUTES = {
     "kl": Route("rl", "kl", 0.3),
     "disagreement": Route("rl", "disagreement", 1.0),
@@ -23,11 +23,12 @@ ROUTES = {
 
 
 def requests() -> list[Request]:
-    """One rollout of each of 64 problems from its prompt, as long as the model writes."""
-    problems = Organism("organism", ROWS, 0, 0, "", "").load()
+    """Rollouts from the prompts of some problems, 64 in all, as long as the model writes."""
+    problems = Organism("organism", PROBLEMS, 0, 0, "", "").load()
+    draws = tuple(range(DRAWS))
     prompts = [SUBJECT.prompt_ids(problem, "") for problem in problems]
     return [
-        Request((str(i),), ids, len(ids), (), (0,), i, "end", len(ids) + TOKENS, 1.0, 1.0)
+        Request((str(i),), ids, len(ids), (), draws, i, "end", len(ids) + TOKENS, 1.0, 1.0)
         for i, ids in enumerate(prompts)
     ]
 
@@ -45,7 +46,7 @@ SUBJECT = Subject(model())
 def seconds(checkpoint: str, todo: list[Request]) -> float:
     """Seconds of the processor a token."""
     stops = Stops(SUBJECT.tokenizer, SUBJECT.eos, offsets)
-    engine = HF(ROWS, 1 << 16).start(SUBJECT, stops, checkpoint)
+    engine = HF(PROBLEMS * DRAWS, 1 << 16).start(SUBJECT, stops, checkpoint)
     start = time.process_time()
     written = sum(done.n_tokens for done in engine.sample(todo))
     return (time.process_time() - start) / written
