@@ -26,6 +26,7 @@ from harness.report.settings import Report
 from harness.run.folds import Calibration
 from harness.run.settings import RunSettings
 from harness.run.work import part
+from harness.series.settings import Dynamics
 from harness.store.mirror import Mirror, mirror
 from harness.text.categories import Labels
 from harness.text.segmentation import Segmentation
@@ -46,6 +47,7 @@ class Settings:
     report: Report
     claims: Mapping[str, Claim]
     selftest: Selftest
+    dynamics: Dynamics
     plan: Assumptions
 
     @property
@@ -57,7 +59,7 @@ class Settings:
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
-    *("shard", "mirror", "worker", "claim", "validate"),
+    *("shard", "mirror", "worker", "claim", "validate", "dynamics"),
 }
 
 
@@ -111,6 +113,7 @@ def settings(config: Any) -> Settings:
         report=build(Report, values["report"], "report"),
         claims=claims(values.get("claim")),
         selftest=build(Selftest, values["selftest"], "selftest"),
+        dynamics=build(Dynamics, values["dynamics"], "dynamics"),
         plan=build(Assumptions, values["plan"], "plan"),
     )
 

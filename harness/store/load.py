@@ -62,6 +62,16 @@ class Run:
         return pl.concat([empty, *found]).fill_nan(None)
 
     @cached_property
+    def dynamics(self) -> pl.DataFrame:
+        """What changes over a series of checkpoints: a row a checkpoint, class and measure."""
+        return self._frame("dynamics", schema.DYNAMICS)
+
+    @cached_property
+    def dynamics_by_problem(self) -> pl.DataFrame:
+        """The same problem by problem, in the place of intervals."""
+        return self._frame("dynamics_by_problem", schema.DYNAMICS_BY_PROBLEM)
+
+    @cached_property
     def status(self) -> dict[str, dict[str, Any]]:
         """What became of each detector's job, by name."""
         return {path.stem: read_json(path) for path in sorted(self.path.glob("status/*.json"))}

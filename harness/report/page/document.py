@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.core import UserError
+from harness.report.dynamics.tables import section
 from harness.report.findings import findings, statistic_of
 from harness.report.format import SPAN
 from harness.report.page import tables
@@ -92,6 +93,7 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "statistic": statistic,
         "level": LEVEL,
         "summary": tables.summary(run),
+        "dynamics": section(run),
         "correctness": tables.correctness(run, statistic),
         "enrichment": tables.enrichment(run, tables.ordered(source)),
         "span": SPAN,

@@ -149,6 +149,26 @@ CLAIMS = {  # a row a claim, part "", and one each of its parts where it has sev
     "missing": pl.String,  # what would decide or test it, in words
     "worlds": pl.String,
 }
+DYNAMICS_BY_PROBLEM = {  # of a series of checkpoints
+    "checkpoint": pl.String,
+    "step": pl.Float64,
+    "traces": pl.String,  # "own", or "base": those of the first checkpoint
+    "class": pl.String,  # of tokens: planning, execution, all
+    "measure": pl.String,
+    "problem_id": pl.String,
+    "value": pl.Float64,
+}
+DYNAMICS = {  # means over problems; of relative perplexities geometric ones
+    "checkpoint": pl.String,
+    "step": pl.Float64,
+    "traces": pl.String,
+    "class": pl.String,
+    "measure": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_problems": pl.Int32,
+}
 SELFTEST = {
     "method": pl.String,
     "measure": pl.String,
