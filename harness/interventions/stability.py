@@ -15,7 +15,6 @@ from harness.evidence.gather import wants
 from harness.evidence.wants import checkpoints
 from harness.interventions.validation.effects import summary_frame
 from harness.interventions.validation.intervention import About, Variant
-from harness.models.model import declare
 from harness.run.scoring import score
 
 MODEL = "model"  # the part of the rows that the model itself reads
@@ -40,12 +39,7 @@ class Stability:
 
     def prepared(self, about: About) -> object:
         """With the detectors of the run; raises UserError for a checkpoint that is not there."""
-        model = about.model
-        assert model is not None
-        if self.checkpoint not in model.checkpoints:
-            raise UserError(f"needs a second checkpoint; {declare(self.checkpoint)}")
-        if model.checkpoints[self.checkpoint] == model.path:
-            raise UserError(f"model.checkpoints.{self.checkpoint} is the model itself")
+        model = about.with_checkpoint(self.checkpoint)
         chosen = {n: d for n, d in about.detectors.items() if self._takes_part(n, d, model.force)}
         if not chosen:
             raise UserError("the run has scores of no detector that reads the model alone")

@@ -7,8 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import polars as pl
 
 from harness.agreement import Agreement
-from harness.core import Detector, Evidence, Problem, Trace, Want
-from harness.models.model import Model
+from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
+from harness.models.model import Model, declare
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,14 @@ class About:
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
+
+    def with_checkpoint(self, name: str) -> Model:
+        """The model, if that is one of its checkpoints beside itself; else raises UserError."""
+        if self.model is None or name not in self.model.checkpoints:
+            raise UserError(f"needs model.checkpoints.{name}; {declare(name)}")
+        if self.model.checkpoints[name] == self.model.path:
+            raise UserError(f"model.checkpoints.{name} is the model itself; another one is needed")
+        return self.model
 
 
 @dataclass(frozen=True)
