@@ -8,6 +8,7 @@ import polars as pl
 
 from harness.agreement import Agreement
 from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
+from harness.core.truth import Truth
 from harness.models.model import Model, declare
 
 
@@ -17,7 +18,9 @@ class About:
 
     `model` is None where a run was imported without one; `blocks` are its layers. `detectors` are
     those that the run has scores of and that are configured here, `signed` the methods whose
-    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text.
+    negative scores mean the opposite of an anchor, `scored` all that have scores. `spelled` gives
+    the tokens of a text, `decoded` the text of tokens; `truth` says what is known of a trace, where
+    its problem set knows which sentences matter.
     """
 
     model: Model | None
@@ -27,6 +30,15 @@ class About:
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
+    scored: tuple[str, ...] = ()
+    decoded: Callable[[Sequence[int]], str] | None = None
+    truth: Callable[[Trace], Truth | str] | None = None
+
+    def spells(self, text: str) -> bool:
+        """Whether the model's tokens say a text and nothing else."""
+        ids = self.spelled(text)
+        said = text if self.decoded is None else self.decoded(ids)
+        return bool(ids) and said.strip() == text.strip()
 
     def with_checkpoint(self, name: str) -> Model:
         """The model, if that is one of its checkpoints beside itself; else raises UserError."""

@@ -3,15 +3,17 @@
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from harness.core import Evidence, Trace, UserError
 from harness.core.errors import in_words
+from harness.core.truth import Planted, Truth
 from harness.interventions.validation.fitting import fitted, ready
 from harness.interventions.validation.gathering import Asked, Gathering
 from harness.interventions.validation.intervention import (
@@ -26,10 +28,11 @@ from harness.interventions.validation.results import Results, digest, found_rows
 from harness.interventions.validation.settings import ValidationSettings
 from harness.models.model import subject
 from harness.run.growth import stored
+from harness.run.settings import RunSettings
 from harness.run.work import POLL, Leases
 from harness.store import schema
 from harness.store.reading import read_frame
-from harness.store.score_files import statuses
+from harness.store.score_files import score_files, statuses
 from harness.store.traces import load
 from harness.store.validations import summary_file
 
@@ -76,7 +79,26 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     detectors = {n: d for n, d in settings.run.detectors.items() if n in status}
     blocks = int(who.config.get_text_config().num_hidden_layers)
     model = settings.run.model
-    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode)
+    return About(
+        model,
+        blocks,
+        traces,
+        settings.folds,
+        detectors,
+        signed,
+        who.encode,
+        scored=tuple(score_files(settings.folder, status)),
+        decoded=who.decode,
+        truth=known_truth(settings.run, Path(who.path)),
+    )
+
+
+def known_truth(run: RunSettings, weights: Path) -> Callable[[Trace], Truth | str] | None:
+    """What says the truth about a trace that these weights wrote; None where nobody knows it."""
+    problems, sampling = run.problems, run.sampling
+    if not isinstance(problems, Planted):
+        return None
+    return lambda trace: problems.truth(trace, weights, sampling.temperature, sampling.top_p)
 
 
 def prepared(settings: ValidationSettings, known: About) -> tuple[dict[str, object], list[Outcome]]:
