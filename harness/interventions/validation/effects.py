@@ -61,6 +61,8 @@ def share_recovered(
     if not (low > 0 or high < 0):
         gap = float((parts[2] - parts[1]).mean())
         reason = f"the gap, {gap:.3f} [{low:.3f}, {high:.3f}], may be 0"
+        if np.isnan(low):
+            reason = f"{len(names)} problems are too few for an interval of the gap, {gap:.3f}"
         return {"n_problems": len(names), "reason": reason, **row}
     value, ends = estimate(parts[:, None, :], _recovered, [conf.confidence], conf)
     return _row(float(value[0]), float(ends[0, 0, 0]), float(ends[0, 0, 1]), len(names), row)

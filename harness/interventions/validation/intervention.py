@@ -19,8 +19,9 @@ class About:
     `model` is None where a run was imported without one; `blocks` are its layers. `detectors` are
     those that the run has scores of and that are configured here, `signed` the methods whose
     negative scores mean the opposite of an anchor, `scored` all that have scores. `spelled` gives
-    the tokens of a text, `decoded` the text of tokens; `truth` says what is known of a trace, where
-    its problem set knows which sentences matter.
+    the tokens of a text, `decoded` the text of tokens, `vocabulary` the words, with a letter, that
+    are one token each; none without a model. `truth` says what is known of a trace, where its
+    problem set knows which sentences matter.
     """
 
     model: Model | None
@@ -30,6 +31,7 @@ class About:
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
+    vocabulary: Callable[[], tuple[str, ...]] = tuple
     scored: tuple[str, ...] = ()
     decoded: Callable[[Sequence[int]], str] | None = None
     truth: Callable[[Trace], Truth | str] | None = None

@@ -14,6 +14,7 @@ import polars as pl
 from harness.core import Evidence, Trace, UserError
 from harness.core.errors import in_words
 from harness.core.truth import Planted, Truth
+from harness.interventions.thinking.vocabulary import vocabulary
 from harness.interventions.validation.fitting import fitted, ready
 from harness.interventions.validation.gathering import Asked, Gathering
 from harness.interventions.validation.intervention import (
@@ -79,6 +80,7 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     detectors = {n: d for n, d in settings.run.detectors.items() if n in status}
     blocks = int(who.config.get_text_config().num_hidden_layers)
     model = settings.run.model
+    words = partial(vocabulary, len(who.tokenizer), who.encode, who.decode)
     return About(
         model,
         blocks,
@@ -87,6 +89,7 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
         detectors,
         signed,
         who.encode,
+        words,
         scored=tuple(score_files(settings.folder, status)),
         decoded=who.decode,
         truth=known_truth(settings.run, Path(who.path)),
