@@ -118,14 +118,10 @@ class Deletion:
         every = [*taken(trace, away, scores, Sizes(self.sentences, self.shares), matching)]
         return [(gone, [one for one in every if one.part == part]) for part, gone in away.items()]
 
-    def _want(
-        self, trace: Trace, have: Evidence, text: str, gone: Set, more: Set
-    ) -> Likelihood:
+    def _want(self, trace: Trace, have: Evidence, text: str, gone: Set, more: Set) -> Likelihood:
         condition: Condition = without(tuple(sorted({*gone, *more})), self.how, self.neutral)
         end = (len(trace.sentences),)
         return Likelihood(text + self.closing, have.force, end, condition)
 
-    def _logprob(
-        self, trace: Trace, have: Evidence, text: str, gone: Set, more: Set
-    ) -> float:
+    def _logprob(self, trace: Trace, have: Evidence, text: str, gone: Set, more: Set) -> float:
         return float(have.found(self._want(trace, have, text, gone, more))[0])

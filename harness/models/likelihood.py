@@ -192,6 +192,7 @@ def _scored(
     scored = [Score(*pair) for pair in zip(np.split(values, ends), states, strict=True)]
     return [*zip(numbers, some, scored, strict=True)]
 
+
 def _logprobs(
     model: Any, final: Tensor, token: Tensor, sampled: tuple[float, float] | None
 ) -> Float[np.ndarray, " tokens"]:

@@ -6,15 +6,16 @@ import polars as pl
 
 from harness.agreement import Agreement
 from harness.interventions.deleted.rows import AREA, LOGPROB
-from harness.interventions.validation.effects import by_problem, difference, mean
+from harness.interventions.validation.effects import by_problem, difference
 
 READ = "what the answer is read from; no ranking of methods"
 ABOVE = "area − matched"
+FIRST = f"{ABOVE}, {LOGPROB} of own"
 UNITS = {LOGPROB: "nats"}
 
 
 def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
-    """Areas less those of matched sets, then the areas: part, answer, measure and method."""
+    """Areas less those of matched sets: of part, answer, measure and method."""
     areas = frame.filter(pl.col("scale") == AREA)
     if areas.is_empty():
         return [{"measure": ABOVE, "n_problems": 0, "reason": "no trace has an answer and a score"}]
@@ -22,10 +23,8 @@ def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for part, answer, measure, method in keys.iter_rows():
         some = areas.filter(part=part, answer=answer, measure=measure, method=method)
-        values = by_problem(some)
         matched = by_problem(some.with_columns(value="matched"))
         row = {"part": part, "method": method, "unit": UNITS.get(measure, "probability")}
         above = {"measure": f"{ABOVE}, {measure} of {answer}", "reason": READ}
-        found.append(difference(values, matched, conf, **row, **above))
-        found.append(mean(values, conf, **row, measure=f"area, {measure} of {answer}"))
-    return sorted(found, key=lambda row: not str(row["measure"]).startswith(ABOVE))
+        found.append(difference(by_problem(some), matched, conf, **row, **above))
+    return sorted(found, key=lambda row: row["measure"] != FIRST)

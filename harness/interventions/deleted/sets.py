@@ -50,7 +50,9 @@ class Matching:
 def stating(trace: Trace, answers: Sequence[str]) -> Set:
     """The sentences that state one of some answers."""
     return tuple(
-        i for i, s in enumerate(trace.sentences) if any(states(s.text, answer) for answer in answers)
+        i
+        for i, s in enumerate(trace.sentences)
+        if any(states(s.text, answer) for answer in answers)
     )
 
 
@@ -77,7 +79,9 @@ def taken(
                 if size <= len(order):
                     chosen = tuple(sorted(order[:size]))
                     rest = tuple(others[i] for i in chosen)
-                    sets = draws(trace.id, chosen, rest, matching.pool, matching.draws, matching.seed)
+                    sets = draws(
+                        trace.id, chosen, rest, matching.pool, matching.draws, matching.seed
+                    )
                     yield Taken(part, method, size, chosen, sets)
 
 

@@ -20,8 +20,8 @@ class About:
     those that the run has scores of and that are configured here, `signed` the methods whose
     negative scores mean the opposite of an anchor, `scored` all that have scores. `spelled` gives
     the tokens of a text, `decoded` the text of tokens, `vocabulary` the words, with a letter, that
-    are one token each; none without a model. `truth` says what is known of a trace, where its
-    problem set knows which sentences matter.
+    are one token each; none without a model. `context` is the most tokens that the model reads.
+    `truth` says what is known of a trace, where its problem set knows which sentences matter.
     """
 
     model: Model | None
@@ -34,6 +34,7 @@ class About:
     vocabulary: Callable[[], tuple[str, ...]] = tuple
     scored: tuple[str, ...] = ()
     decoded: Callable[[Sequence[int]], str] | None = None
+    context: int | None = None
     truth: Callable[[Trace], Truth | str] | None = None
 
     def spells(self, text: str) -> bool:

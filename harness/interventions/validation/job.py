@@ -92,6 +92,7 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
         words,
         scored=tuple(score_files(settings.folder, status)),
         decoded=who.decode,
+        context=who.context,
         truth=known_truth(settings.run, Path(who.path)),
     )
 

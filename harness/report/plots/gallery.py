@@ -1,6 +1,7 @@
 """The figures of a run, one after the other; a figure without numbers behind it is left out."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ from harness.report.plots.figures import (
     reliability,
     trace,
 )
-from harness.report.plots.figures.validations import effects
+from harness.report.plots.figures.validations import deletion, effects, sceptic
 from harness.report.plots.selection import among, informative, pairs, selection
 from harness.report.source import Source, optional
 
@@ -28,7 +29,7 @@ Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace", "validations", "dynamics",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations", "dynamics", "sceptic", "deletion",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
@@ -42,12 +43,23 @@ def figures(source: Source, shown: str | None) -> Iterator[Drawn]:
     yield from of_pairs(source, detectors)
     yield from of_methods(source, detectors)
     yield from of_trace(source, detectors, shown)
-    found = effects.known(source.run)
-    if len(found):
-        yield "validations", effects.figure(found), found
+    yield from of_validations(source.run)
     series = optional(source.run, "dynamics")
     if len(series):
         yield dynamics.NAME, dynamics.figure(series), series
+
+
+def of_validations(run: Path) -> Iterator[Drawn]:
+    """Effects of validations, then what the answer rests on: controls, and curves of deletion."""
+    found = effects.known(run)
+    if len(found):
+        yield "validations", effects.figure(found), found
+    bars = sceptic.controls(run)
+    if len(bars):
+        yield sceptic.NAME, sceptic.figure(bars), bars
+    lines = deletion.curves(run)
+    if len(lines):
+        yield deletion.NAME, deletion.figure(lines), lines
 
 
 def of_agreement(source: Source, detectors: list[str]) -> Iterator[Drawn]:
