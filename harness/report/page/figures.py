@@ -12,9 +12,10 @@ CAPTIONS = {
     "matrix": "What each sentence (column) does to each later one (row), in one trace.",
     "validations": "What interventions on the same traces found: means over problems with their "
     "intervals.",
-    "sceptic": "P(correct) behind the trace and behind what is put in its place, forced and redrawn.",
-    "deletion": "What the own answer loses while each method's highest sentences are masked, beside "
-    "matched ones. It shows what the answer is read from, and ranks no method.",
+    "sceptic": "P(correct) behind the trace and behind what is put in its place, forced and "
+    "redrawn.",
+    "deletion": "What the own answer loses while each method's highest sentences are masked, "
+    "beside matched ones. It shows what the answer is read from, and ranks no method.",
     "dynamics": "What changes along the series of checkpoints.",
     "selftest": "How well each method finds planted anchors, and which decoys fool it.",
 }

@@ -29,7 +29,8 @@ Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace", "validations", "dynamics", "sceptic", "deletion",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations", "dynamics",
+    "sceptic", "deletion",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
