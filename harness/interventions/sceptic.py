@@ -108,7 +108,7 @@ def run_draw(about: About) -> Draw | None:
     """A rollout of the run's own, as its methods want it; None where they want none."""
     have = Evidence(1, "", REFERENCES)
     wants = [want for d in about.detectors.values() for want in wanted(d, have)]
-    return next((w for w in wants if isinstance(w, Draw) and w.arm == RUN), None)
+    return next((w for w in wants if isinstance(w, Draw) and w.arm == RUN and not w.after), None)
 
 
 @dataclass(frozen=True, eq=False)
