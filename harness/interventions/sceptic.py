@@ -62,7 +62,7 @@ class Sceptic:
     draws     rollouts behind each; 0 = forced alone
     until     where these end: at the answer, or at the end
     swaps, selves, shuffles  how many of each a trace, averaged
-    fillers   by name; of each the first text that the model's tokenizer can spell
+    neutral, dots  fillers; of each the first text that the model's tokenizer can spell
     largest   of the steps by which a number is moved for a mistake
     shares    places of the cut trace that are averaged over problems
 
@@ -76,7 +76,8 @@ class Sceptic:
     swaps: Count
     selves: Count
     shuffles: Count
-    fillers: Mapping[str, tuple[str, ...]]
+    neutral: tuple[str, ...]
+    dots: tuple[str, ...]
     largest: Count
     shares: tuple[float, ...]
     seed: int
@@ -87,7 +88,7 @@ class Sceptic:
             raise UserError("needs gold answers, and no problem of the run has one")
         fillers: dict[str, tuple[str, int]] = {}
         notes: dict[str, str] = {}
-        for name, texts in self.fillers.items():
+        for name, texts in {"neutral": self.neutral, "dots": self.dots}.items():
             text = next((text for text in texts if about.spells(text)), None)
             if text is None:
                 notes[f"{FILLER} {name}"] = "the model's tokenizer can spell none of its texts"

@@ -31,7 +31,9 @@ class Fixed:
         return [Read(entropy=True)]
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
-        return SentenceScores(np.array(self.wrong if "fewer" in trace.text else self.right))
+        return SentenceScores(
+            np.array(self.wrong if "fewer" in trace.text else self.right, np.float64)
+        )
 
 
 def asked(question: str, name: str = "p") -> Trace:

@@ -43,5 +43,5 @@ def test_whoever_chose_the_same_gets_the_same():
     mine = draws("t", (0, 3), (others[0], others[3]), 3, 20, 0)
     assert mine == draws("t", (0, 3), (others[0], others[3]), 3, 20, 0)
     assert len(set(mine)) > 3
-    near_three = {i for i, rest in others.items() if i in others[0][:3] or i in others[3][:3]}
-    assert {i for each in mine for i in each} <= near_three
+    nearest = {i for i, rest in others.items() if i in others[0][:4] or i in others[3][:4]}
+    assert {i for each in mine for i in each} <= nearest
