@@ -63,6 +63,8 @@ def validate(settings: ValidationSettings) -> list[Outcome]:
         references = tuple(p for p in stored(settings.folder) if p.role == "reference")
         places = Places(settings.run, traces, references, scores)
     whole = Validations(settings, traces, scores, places)
+    for outcome in outcomes:
+        whole.results(outcome.name).say("skipped", error=outcome.reason)
     try:
         return [*whole.run(ready), *outcomes]
     finally:
@@ -176,8 +178,8 @@ class Validations:
                 asked = [(trace, intervention) for trace in self.traces]
                 try:
                     self.places.of(name, "").sample(asked)
-                except UserError:
-                    continue  # it is told where the intervention runs
+                except Exception:
+                    continue  # it is told, and kept, where the intervention runs
 
     def _there(self, name: str) -> Outcome:
         path = summary_file(self.settings.folder, name)
