@@ -1,6 +1,6 @@
 """Swap invariance: does a detector see more of a sentence than its form?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -114,7 +114,7 @@ class Swapped:
     conf: Swap
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
-    truth: Any = None
+    truth: Callable[[Trace, Problem | None], Truth | str] | None = None
 
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
         """What all want of the trace."""
@@ -145,10 +145,9 @@ class Swapped:
     def _truths(self, trace: Trace, other: Trace) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         if self.truth is None:
             return {}
-        both = [self.truth(trace), self.truth(other)]
-        if not all(isinstance(each, Truth) for each in both):
-            return {}
-        return {NAME: (both[0].exact["tv"], both[1].exact["tv"])}
+        both = [self.truth(trace, None), self.truth(trace, other.problem)]
+        right, wrong = (each.exact["tv"] if isinstance(each, Truth) else None for each in both)
+        return {} if right is None or wrong is None else {NAME: (right, wrong)}
 
     def _row(self, name: str, right: np.ndarray, wrong: np.ndarray) -> dict[str, Any]:
         known = np.isfinite(right) & np.isfinite(wrong)

@@ -7,7 +7,6 @@ import numpy as np
 
 from harness.core import Condition, Edit, Mask, Trace
 from harness.interventions.deleted.matched import Set, draws, near
-from harness.interventions.validation.naming import top
 from harness.text.stating import states
 
 WHOLE, UNSTATED = "whole trace", "answer unstated"
@@ -74,7 +73,7 @@ def taken(
         among = [i for i in range(len(trace.sentences)) if i not in away]
         others = near(trace, among)
         for method, values in scores.items():
-            order = [i for i in top(values, len(values)) if i in others]
+            order = [i for i in ranked(values) if i in others]
             for size in sorted({*sizes.of(len(among)).values()}):
                 if size <= len(order):
                     chosen = tuple(sorted(order[:size]))
@@ -91,3 +90,8 @@ def without(sentences: Set, how: str, neutral: str) -> Condition:
         return Condition(under=(Mask(sentences),)) if sentences else Condition()
     text = neutral if how == "replace" else ""
     return Condition(edits=tuple(Edit(i, i + 1, text) for i in sentences))
+
+
+def ranked(scores: np.ndarray) -> list[int]:
+    """The sentences with a defined score, the highest first, the earlier of two alike."""
+    return [int(i) for i in np.argsort(-scores, kind="stable") if np.isfinite(scores[i])]

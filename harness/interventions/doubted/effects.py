@@ -78,9 +78,14 @@ def _headline(traces: pl.DataFrame, ended: str, conf: Agreement) -> Iterator[Row
 
 
 def _controls(traces: pl.DataFrame, ended: str, conf: Agreement) -> Iterator[Row]:
-    """Means of every control, then what share of TRUE − NONE each keeps."""
+    """Means of every control, then what share of TRUE − NONE each keeps, forced.
+
+    Log p and shares are of traces that ended right: behind the others there is nothing to keep.
+    """
     parts = [p for p in traces["part"].unique(maintain_order=True) if p != CUT]
-    for measure, unit in MEASURES.items():
+    right = ended == RIGHT
+    for measure in (FORCED, REDRAWN, LOGPROB) if right else (FORCED, REDRAWN):
+        unit = MEASURES[measure]
         means = {part: by_problem(traces, part=part, measure=measure) for part in parts}
         for part, values in means.items():
             if values:
@@ -88,7 +93,7 @@ def _controls(traces: pl.DataFrame, ended: str, conf: Agreement) -> Iterator[Row
                 if part == SELF:
                     row["reason"] = "of traces whose problem has a wrong rollout"
                 yield mean(values, conf, **row)
-        if measure != LOGPROB and means.get(TRUE) and means.get(NONE):
+        if right and measure == FORCED and means.get(TRUE) and means.get(NONE):
             share: Row = {"measure": f"share of {TRUE} − {NONE}, {measure}", "unit": "share"}
             for part, values in means.items():
                 if values and part not in (TRUE, NONE):

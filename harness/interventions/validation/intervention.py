@@ -21,7 +21,8 @@ class About:
     negative scores mean the opposite of an anchor, `scored` all that have scores. `spelled` gives
     the tokens of a text, `decoded` the text of tokens, `vocabulary` the words, with a letter, that
     are one token each; none without a model. `context` is the most tokens that the model reads.
-    `truth` says what is known of a trace, where its problem set knows which sentences matter.
+    `truth` says what is known of a trace, as it is or behind another problem, where its problem set
+    knows which sentences matter.
     """
 
     model: Model | None
@@ -35,7 +36,7 @@ class About:
     scored: tuple[str, ...] = ()
     decoded: Callable[[Sequence[int]], str] | None = None
     context: int | None = None
-    truth: Callable[[Trace], Truth | str] | None = None
+    truth: Callable[[Trace, Problem | None], Truth | str] | None = None
 
     def spells(self, text: str) -> bool:
         """Whether the model's tokens say a text and nothing else."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.core import Evidence, Trace, UserError
+from harness.core import Evidence, Problem, Trace, UserError
 from harness.core.errors import in_words
 from harness.core.truth import Planted, Truth
 from harness.interventions.thinking.vocabulary import vocabulary
@@ -99,12 +99,15 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     )
 
 
-def known_truth(run: RunSettings, weights: Path) -> Callable[[Trace], Truth | str] | None:
+def known_truth(
+    run: RunSettings, weights: Path
+) -> Callable[[Trace, Problem | None], Truth | str] | None:
     """What says the truth about a trace that these weights wrote; None where nobody knows it."""
     problems, sampling = run.problems, run.sampling
     if not isinstance(problems, Planted):
         return None
-    return lambda trace: problems.truth(trace, weights, sampling.temperature, sampling.top_p)
+    fixed = (weights, sampling.temperature, sampling.top_p)
+    return lambda trace, behind: problems.truth(trace, *fixed, behind)
 
 
 def prepared(settings: ValidationSettings, known: About) -> tuple[dict[str, object], list[Outcome]]:

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from harness.core import Derived, Evidence, Read, SentenceScores, Trace, UserError
+from harness.core import Derived, Evidence, Problem, Read, SentenceScores, Trace, UserError
 from harness.core.truth import Truth
 from harness.interventions.swap import Swap, Swapped, kendall
 from harness.interventions.validation.intervention import About, Variant
@@ -49,8 +49,8 @@ TURNED = Fixed((1, 2, 3, 4), (4, 3, 2, 1))
 PART = Fixed((1, 2, 3, np.nan), (1, 3, 2, 5))
 
 
-def truth(of: Trace) -> Truth:
-    values = np.array([0.0, 1, 2, 3]) if "fewer" not in of.text else np.array([0.0, 1, 3, 2])
+def truth(of: Trace, behind: Problem | None) -> Truth:
+    values = np.array([0.0, 1, 2, 3]) if behind is None else np.array([0.0, 1, 3, 2])
     return Truth(("x",) * 4, values > 0, {"tv": values}, ())
 
 
