@@ -1,7 +1,8 @@
 """Deletion: what the answer is read from, by taking away what each method ranks highest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.text.answers import same
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 OWN, GOLD = "own", "gold"
+Scores = tuple[tuple[str, bytes], ...]  # by method, as 64-bit floats
 
 
 @dataclass(frozen=True)
@@ -68,37 +70,32 @@ class Deletion:
 
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
         """Each answer behind the trace without each set of sentences."""
-        answers = self._answers(trace)
-        found: dict[Want[Any], None] = {}
-        for gone, taken_out in self._taken(trace, have, answers):
-            for text in answers.values():
-                found[self._want(trace, have, text, gone, ())] = None
-                sets = (each for one in taken_out for each in (one.chosen, *one.matched))
-                found |= {self._want(trace, have, text, gone, s): None for s in sets}
-        return [*found]
+        return asked(self, trace, have.force, self._scores(have))
 
     def rows(self, trace: Trace, evidence: Evidence) -> pl.DataFrame:
         """Drops by part, answer, method and place on the curve, those of matched sets beside."""
-        answers, found = self._answers(trace), list[Drop]()
-        sizes = Sizes(self.sentences, self.shares)
-        for gone, taken_out in self._taken(trace, evidence, answers):
+        answers, sizes, found = self.answers(trace), self.sizes, list[Drop]()
+        for gone, taken_out in self.taken(trace, self._scores(evidence)):
+            left = len(trace.sentences) - len(gone)
             for answer, text in answers.items():
-                before = self._logprob(trace, evidence, text, gone, ())
+                logprob = partial(self._logprob, trace, evidence, text, gone)
+                before = logprob(())
                 for one in taken_out:
-                    after = self._logprob(trace, evidence, text, gone, one.chosen)
-                    matched = [
-                        self._logprob(trace, evidence, text, gone, each) for each in one.matched
-                    ]
-                    left = len(trace.sentences) - len(gone)
                     at = [place for place, n in sizes.of(left).items() if n == one.size]
-                    found.append(Drop(one, answer, before, after, np.array(matched), at))
+                    matched = np.array([logprob(each) for each in one.matched])
+                    found.append(Drop(one, answer, before, logprob(one.chosen), matched, at))
         return rows_of(found)
 
     def summary(self, frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
         """Areas by part, answer and method, and how far they are above those of matched sets."""
         return summary_frame(effects(frame, conf))
 
-    def _answers(self, trace: Trace) -> dict[str, str]:
+    @property
+    def sizes(self) -> Sizes:
+        """How many sentences go."""
+        return Sizes(self.sentences, self.shares)
+
+    def answers(self, trace: Trace) -> dict[str, str]:
         """The answers there are; one that is right is gold as gold is written."""
         own, gold = trace.answer.strip(), trace.problem.answer.strip()
         found = {OWN: own, GOLD: gold}
@@ -106,22 +103,36 @@ class Deletion:
             found[OWN] = gold
         return {name: text for name, text in found.items() if text and text != NO_ANSWER}
 
-    def _taken(
-        self, trace: Trace, have: Evidence, answers: Mapping[str, str]
-    ) -> list[tuple[Set, list[Taken]]]:
-        """By part what is gone from the start, and the sets."""
+    def taken(self, trace: Trace, scores: Scores) -> list[tuple[Set, list[Taken]]]:
+        """By part what is gone from the start, and the sets; nothing without an answer."""
+        answers = self.answers(trace)
         if not answers:
             return []
         away = parts(trace, [*answers.values()])
-        scores = {n: have.scores[n] for n in self.methods or () if n in have.scores}
+        known = {name: np.frombuffer(values) for name, values in scores}
         matching = Matching(self.pool, self.draws, self.seed)
-        every = [*taken(trace, away, scores, Sizes(self.sentences, self.shares), matching)]
+        every = [*taken(trace, away, known, self.sizes, matching)]
         return [(gone, [one for one in every if one.part == part]) for part, gone in away.items()]
 
-    def _want(self, trace: Trace, have: Evidence, text: str, gone: Set, more: Set) -> Likelihood:
+    def want(self, trace: Trace, force: str, text: str, gone: Set, more: Set) -> Likelihood:
+        """An answer behind the trace without what is gone from the start and more."""
         condition: Condition = without(tuple(sorted({*gone, *more})), self.how, self.neutral)
-        end = (len(trace.sentences),)
-        return Likelihood(text + self.closing, have.force, end, condition)
+        return Likelihood(text + self.closing, force, (len(trace.sentences),), condition)
+
+    def _scores(self, have: Evidence) -> Scores:
+        names = [name for name in self.methods or () if name in have.scores]
+        return tuple((name, have.scores[name].astype(np.float64).tobytes()) for name in names)
 
     def _logprob(self, trace: Trace, have: Evidence, text: str, gone: Set, more: Set) -> float:
-        return float(have.found(self._want(trace, have, text, gone, more))[0])
+        return float(have.found(self.want(trace, have.force, text, gone, more))[0])
+
+
+@lru_cache(maxsize=8)
+def asked(conf: Deletion, trace: Trace, force: str, scores: Scores) -> tuple[Want[Any], ...]:
+    """All that is wanted of a trace, each once; of one with many sets it is asked often."""
+    found: dict[Want[Any], None] = {}
+    for gone, taken_out in conf.taken(trace, scores):
+        sets = {(), *(each for one in taken_out for each in (one.chosen, *one.matched))}
+        for text in conf.answers(trace).values():
+            found |= {conf.want(trace, force, text, gone, s): None for s in sorted(sets)}
+    return tuple(found)

@@ -104,7 +104,7 @@ def test_a_wrong_trace_has_two_answers_and_one_without_any_has_no_rows():
     rows = CONF.rows(wrong, evidence(CONF, wrong))
     assert rows["answer"].unique().sort().to_list() == ["gold", "own"]
     none = replace(TRACE, answer=NO_ANSWER, problem=replace(TRACE.problem, answer=NO_ANSWER))
-    assert CONF.wants(none, evidence(CONF, none)) == []
+    assert not CONF.wants(none, evidence(CONF, none))
     assert CONF.rows(none, Evidence(4, "", ())).is_empty()
     found = CONF.summary(whole([CONF.rows(none, Evidence(4, "", ()))]), AGREEMENT)
     assert found["reason"].to_list() == ["no trace has an answer and a score"]
