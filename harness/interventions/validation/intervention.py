@@ -9,7 +9,12 @@ import polars as pl
 from harness.agreement import Agreement
 from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
 from harness.core.truth import Truth
+from harness.engines.base import Interventions
 from harness.models.model import Model, declare
+
+
+def _anything(_checkpoint: str, _under: Interventions) -> None:
+    """What cannot be known without a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +25,10 @@ class About:
     those that the run has scores of and that are configured here, `signed` the methods whose
     negative scores mean the opposite of an anchor, `scored` all that have scores. `spelled` gives
     the tokens of a text, `decoded` the text of tokens, `vocabulary` the words, with a letter, that
-    are one token each; none without a model. `context` is the most tokens that the model reads.
-    `truth` says what is known of a trace, as it is or behind another problem, where its problem set
-    knows which sentences matter.
+    are one token each; none without a model. `able` raises UserError where the engine cannot draw
+    from a checkpoint under something. `context` is the most tokens that the model reads. `truth`
+    says what is known of a trace, as it is or behind another problem, where its problem set knows
+    which sentences matter.
     """
 
     model: Model | None
@@ -33,6 +39,7 @@ class About:
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
     vocabulary: Callable[[], tuple[str, ...]] = tuple
+    able: Callable[[str, Interventions], None] = _anything
     scored: tuple[str, ...] = ()
     decoded: Callable[[Sequence[int]], str] | None = None
     context: int | None = None

@@ -83,6 +83,7 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     blocks = int(who.config.get_text_config().num_hidden_layers)
     model = settings.run.model
     words = partial(vocabulary, len(who.tokenizer), who.encode, who.decode)
+    able = partial(settings.run.engine.able, who)
     return About(
         model,
         blocks,
@@ -92,6 +93,7 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
         signed,
         who.encode,
         words,
+        able,
         scored=tuple(score_files(settings.folder, status)),
         decoded=who.decode,
         context=who.context,

@@ -17,6 +17,8 @@ CAPTIONS = {
     "deletion": "What the own answer loses while each method's highest sentences are masked, "
     "beside matched ones. It shows what the answer is read from, and ranks no method.",
     "dynamics": "What changes along the series of checkpoints.",
+    "hybrid": "One checkpoint writes, and another takes over where a router says so: how much of "
+    "the difference between their P(correct) comes back, by the share of the tokens it writes.",
     "selftest": "How well each method finds planted anchors, and which decoys fool it.",
 }
 ELSEWHERE = {  # what the page draws itself, for every control

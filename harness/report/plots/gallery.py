@@ -1,7 +1,6 @@
 """The figures of a run, one after the other; a figure without numbers behind it is left out."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import polars as pl
 from matplotlib.figure import Figure
@@ -21,15 +20,18 @@ from harness.report.plots.figures import (
     reliability,
     trace,
 )
-from harness.report.plots.figures.validations import deletion, effects, sceptic
+from harness.report.plots.figures.validations import deletion, effects, hybrid, sceptic
 from harness.report.plots.selection import among, informative, pairs, selection
 from harness.report.source import Source, optional
+from harness.store import schema
+from harness.store.reading import read_frame
+from harness.store.validations import summaries
 
 Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace", "validations", "dynamics",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations", "hybrid", "dynamics",
     "sceptic", "deletion",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
@@ -44,23 +46,10 @@ def figures(source: Source, shown: str | None) -> Iterator[Drawn]:
     yield from of_pairs(source, detectors)
     yield from of_methods(source, detectors)
     yield from of_trace(source, detectors, shown)
-    yield from of_validations(source.run)
+    yield from of_validations(source)
     series = optional(source.run, "dynamics")
     if len(series):
         yield dynamics.NAME, dynamics.figure(series), series
-
-
-def of_validations(run: Path) -> Iterator[Drawn]:
-    """Effects of validations, then what the answer rests on: controls, and curves of deletion."""
-    found = effects.known(run)
-    if len(found):
-        yield "validations", effects.figure(found), found
-    bars = sceptic.controls(run)
-    if len(bars):
-        yield sceptic.NAME, sceptic.figure(bars), bars
-    lines = deletion.curves(run)
-    if len(lines):
-        yield deletion.NAME, deletion.figure(lines), lines
 
 
 def of_agreement(source: Source, detectors: list[str]) -> Iterator[Drawn]:
@@ -129,3 +118,19 @@ def of_trace(source: Source, detectors: list[str], wanted: str | None) -> Iterat
     shown = [*detectors, *source.truths]
     strip = trace.strip(source.scores, source.sentences, chosen)
     yield "trace", trace.figure(strip, shown, source.baselines, title), strip
+
+
+def of_validations(source: Source) -> Iterator[Drawn]:
+    """What validations found together, and of those whose effects are a curve."""
+    found = effects.known(source.run)
+    if len(found):
+        yield "validations", effects.figure(found), found
+    if path := summaries(source.run).get("hybrid"):
+        rows = hybrid.curves(read_frame(path, schema.VALIDATION_SUMMARY).fill_nan(None))
+        if len(rows):
+            yield "hybrid", hybrid.figure(rows), rows
+    bars, lines = sceptic.controls(source.run), deletion.curves(source.run)
+    if len(bars):
+        yield sceptic.NAME, sceptic.figure(bars), bars
+    if len(lines):
+        yield deletion.NAME, deletion.figure(lines), lines
