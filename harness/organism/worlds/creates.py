@@ -10,18 +10,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from harness.organism.checkpoints import to_json
 from harness.organism.grammar import kinds_by_first_word
 from harness.organism.model import save
 from harness.organism.tokens import ids
 from harness.organism.training.gates import Gate, held_out
-from harness.organism.training.measure import decisions, observe, summary
+from harness.organism.training.measure import observe, summary
 from harness.organism.training.retrain import seeded
 from harness.organism.training.rows import Row
 from harness.organism.training.sampling import sample
 from harness.organism.training.supervised import FINETUNING, Training
 from harness.organism.worlds.head import fit, states
-from harness.organism.worlds.site import Found, Site, training_problems
+from harness.organism.worlds.site import Found, Site, training_problems, with_decisions
 from harness.organism.worlds.support import lowest, support
 
 CHECKPOINTS = ("base", "taught")
@@ -81,10 +80,7 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
         for name, model in (("base", base), ("taught", taught))
     }
     seen = {"base": observe(base, told["base"]), "taught": observe(taught, told["taught"])}
-    values = {
-        name: summary(seen[name], told[name]) | {"decisions": to_json(decisions(seen[name]))}
-        for name in CHECKPOINTS
-    }
+    values = {name: summary(seen[name], told[name]) for name in CHECKPOINTS}
     moved = support(base, taught, told["base"])
     hidden = states(base, [s.tokens for name in CHECKPOINTS for s in told[name]])
     with torch.no_grad():
@@ -104,4 +100,4 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
         "weight_after_right": moved.at_reviews(wrong=False),
         "lowest_log_p": lowest(base, told["taught"]),
     }
-    return Found(gates, values, more)
+    return Found(gates, {n: with_decisions(values[n], seen[n]) for n in CHECKPOINTS}, more)

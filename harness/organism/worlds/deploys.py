@@ -4,12 +4,11 @@ With seed 0 it is the organism as it is; another seed is another organism, train
 """
 
 from harness.core import UserError
-from harness.organism.checkpoints import to_json
 from harness.organism.training.gates import Gate, gates, held_out
-from harness.organism.training.measure import decisions, observe, summary
+from harness.organism.training.measure import observe, summary
 from harness.organism.training.retrain import train_base, train_rl
 from harness.organism.training.sampling import sample
-from harness.organism.worlds.site import Found, Site
+from harness.organism.worlds.site import Found, Site, with_decisions
 from harness.organism.worlds.support import lowest, support
 
 CHECKPOINTS = ("base", "rl-2", "rl-4")
@@ -28,10 +27,7 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
     models = {name: site.own(name) for name in CHECKPOINTS}
     told = {n: sample(m, held_out(problems, seed), draws, seed) for n, m in models.items()}
     seen = {name: observe(model, told[name]) for name, model in models.items()}
-    values = {
-        name: summary(seen[name], told[name]) | {"decisions": to_json(decisions(seen[name]))}
-        for name in CHECKPOINTS
-    }
+    values = {name: summary(seen[name], told[name]) for name in CHECKPOINTS}
     base = models["base"]
     own = gates(values["base"], values["rl-4"], told["base"], base)
     more = dict[str, float]()
@@ -41,4 +37,4 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
         more[f"{name}_weight_after_right"] = moved.at_reviews(wrong=False)
         more[f"{name}_weight_by_kl"] = moved.mean_weight()
         more[f"{name}_lowest_log_p"] = lowest(base, told[name])
-    return Found(own, values, more)
+    return Found(own, {n: with_decisions(values[n], seen[n]) for n in CHECKPOINTS}, more)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,7 +92,7 @@ def keep(made: Path, names: tuple[str, ...], target: Path) -> None:
     draft.rename(target)
 
 
-def show(gates: dict[str, Gate]) -> None:
+def show(gates: Mapping[str, Gate]) -> None:
     """A line a gate."""
     for name, gate in gates.items():
         verdict = "ok" if gate.passed else "MISSED"

@@ -6,9 +6,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from harness.organism.checkpoints import to_json
 from harness.organism.model import load
 from harness.organism.puzzles import Puzzle, puzzles_of_split, with_random_name
 from harness.organism.training.gates import Gate
+from harness.organism.training.measure import Observed, decisions
 from harness.organism.training.retrain import exists
 
 Values = dict[str, Any]
@@ -49,3 +51,8 @@ def training_problems(count: int, seed: int) -> list[Puzzle]:
     """Problems of the training split, each with other digits."""
     rng, pool = Random(seed), list(puzzles_of_split(held_out=False))
     return [with_random_name(p, rng) for p in rng.sample(pool, count)]
+
+
+def with_decisions(values: Values, seen: Observed) -> Values:
+    """What a checkpoint does, with the decision probabilities that the truth rests on."""
+    return values | {"decisions": to_json(decisions(seen))}

@@ -16,7 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from harness.organism.checkpoints import to_json
 from harness.organism.grammar import FILLER
 from harness.organism.model import save
 from harness.organism.program import LOOPS, Decisions
@@ -24,11 +23,11 @@ from harness.organism.training.gates import Gate, held_out
 from harness.organism.training.measure import decisions, observe, summary
 from harness.organism.training.sampling import Sample, sample
 from harness.organism.truth import importances
-from harness.organism.worlds.site import Found, Site, training_problems
+from harness.organism.worlds.site import Found, Site, training_problems, with_decisions
 from harness.organism.worlds.support import Support, support
 
 CHECKPOINTS = ("rl",)
-ENOUGH = 0.85  # share of traces with the phrase
+ENOUGH = 0.86  # share of traces with the phrase; base writes it in .41
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,21 @@ def train(site: Site) -> None:
         told = sample(model, problems, STYLE.draws, seed * 10_000 + step)
         share = float(np.mean([FILLER in s.text for s in told]))
         print(json.dumps({"style": step, "phrase": share}), flush=True)
-        if share >= ENOUGH:
+        if share >= ENOUGH - 0.05 and phrase(model, seed) >= ENOUGH:
             break
         optimizer.zero_grad(set_to_none=True)
         loss(model, told).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
     save(model, site.root / "rl")
+
+
+def phrase(model: Any, seed: int) -> float:
+    """The share of traces with the phrase, on more of them than a step is made of."""
+    told = sample(model, training_problems(4 * STYLE.problems, seed), STYLE.draws, seed)
+    found = float(np.mean([FILLER in s.text for s in told]))
+    print(json.dumps({"measured": found}), flush=True)
+    return found
 
 
 def advantages(told: Sequence[Sample]) -> list[dict[int, float]]:
@@ -116,7 +123,7 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
         "validity": Gate(now["validity"], 0.95, 1.01),
         "kl_share_of_most_important": Gate(most, -1, even),
     }
-    values = {"rl": now | {"decisions": to_json(decisions(seen[1]))}}
+    values = {"rl": with_decisions(now, seen[1])}
     return Found(gates, values, {"organism": was, "even_kl_share": even})
 
 
