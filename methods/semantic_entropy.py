@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from harness import Draw, Embed, Evidence, SentenceScores, Trace
+from harness.statistics.entropies import miller_madow
 
 ARM = "sentence"
 
@@ -77,15 +78,6 @@ class SemanticEntropy:
         np.fill_diagonal(distance, 0)
         tree = linkage(squareform(distance, checks=False), "average")
         return fcluster(tree, 1 - self.threshold, "distance").astype(np.int64)
-
-
-def miller_madow(counts: Int[np.ndarray, " meanings"]) -> float:
-    """Shannon entropy in nats of counts, corrected for their number; NaN without any."""
-    n = counts.sum()
-    if not n:
-        return np.nan
-    p = counts / n
-    return float(-(p * np.log(p)).sum() + (len(counts) - 1) / (2 * n))
 
 
 def _sentences(have: Evidence, boundary: int) -> list[str]:

@@ -15,14 +15,21 @@ class Frames:
     """The frames of a run, null = undefined.
 
     `agreement` as schema.AGREEMENT; `scores` is long: model, problem_id, trace_id, sentence,
-    method, score; `sentences` as schema.SENTENCES. `signed` are the methods whose negative scores
-    mean the opposite of an anchor, `given_truth` those that were told what is planted: these take
-    no part in a claim.
+    method, score; `sentences` as schema.SENTENCES. `diagnostics` are the score files by method,
+    with what else a method says of a sentence. `dynamics` as schema.DYNAMICS_BY_PROBLEM, empty
+    where no series was followed, `effects` as schema.VALIDATION_SUMMARY, empty where nothing was
+    validated; `run` is the folder as a command line names it. `signed` are the methods whose
+    negative scores mean the opposite of an anchor, `given_truth` those that were told what is
+    planted: these take no part in a claim.
     """
 
     agreement: pl.DataFrame
     scores: pl.DataFrame
     sentences: pl.DataFrame
+    diagnostics: Mapping[str, pl.LazyFrame]
+    dynamics: pl.DataFrame
+    effects: pl.DataFrame
+    run: str
     signed: frozenset[str]
     given_truth: Mapping[str, str]
     conf: Agreement
@@ -56,6 +63,7 @@ class Part:
     decides: bool = True
     p: float | None = None
     p_below: float | None = None
+    supported_from: float | None = None
     reason: str = ""
     missing: str = ""
 
@@ -89,6 +97,10 @@ class Claim:
     contradicted_below: float
     worlds: tuple[str, ...]
     test: Test
+
+    def threshold(self, part: Part) -> float:
+        """Above which a part is supported."""
+        return self.supported_from if part.supported_from is None else part.supported_from
 
 
 def known(ends: tuple[float, float]) -> tuple[float | None, float | None]:

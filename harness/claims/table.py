@@ -64,7 +64,7 @@ def _numbers(part: Part, claim: Claim, verdict: Judged | None) -> dict[str, Any]
         return row
     return row | {
         "p": verdict.p,
-        "supported_from": claim.supported_from,
+        "supported_from": claim.threshold(part),
         "contradicted_below": claim.contradicted_below,
         "verdict": verdict.verdict,
         "missing": verdict.missing,

@@ -32,13 +32,13 @@ def judged(part: Part, claim: Claim, conf: Agreement) -> Judged:
         return Judged(NOT_TESTED, None, part.missing)
     if part.effect is None or part.low is None or part.high is None:
         return Judged(UNDECIDED, None, _too_few(part, conf) or part.reason or UNDEFINED)
-    above = beyond(part, claim.supported_from, conf)
+    above = beyond(part, claim.threshold(part), conf)
     if part.p is not None:
         above = max(above, part.p)
     if part.reason:
         return Judged(UNDECIDED, above, part.reason)
     alpha = conf.verdict.alpha
-    if part.low > claim.supported_from and (part.p is None or part.p < alpha):
+    if part.low > claim.threshold(part) and (part.p is None or part.p < alpha):
         return Judged(SUPPORTED, above, "")
     if part.high < claim.contradicted_below and (part.p_below is None or part.p_below < alpha):
         below = 1 - beyond(part, claim.contradicted_below, conf)
@@ -103,7 +103,7 @@ def _needed(part: Part, claim: Claim, conf: Agreement) -> str:
     assert part.effect is not None
     assert part.low is not None
     assert part.high is not None
-    above, below = part.effect - claim.supported_from, claim.contradicted_below - part.effect
+    above, below = part.effect - claim.threshold(part), claim.contradicted_below - part.effect
     if above > 0:
         away, reach = above, part.effect - part.low
     elif below > 0:

@@ -42,6 +42,14 @@ class Plan:
 
 def plan(argv: Sequence[str]) -> Plan:
     """The jobs of a command line; raises UserError with one clear line before any starts."""
+    found = composed_jobs(argv)
+    for job in {job.folder: job for job in found.jobs}.values():
+        _check_alone(job)
+    return found
+
+
+def composed_jobs(argv: Sequence[str]) -> Plan:
+    """The jobs of a command line as it says them, before anything is asked of model and machine."""
     args = arguments(argv)
     with hydra_session(args.config_dir) as loader:
         parser = OverridesParser.create(config_loader=loader)
@@ -61,8 +69,6 @@ def plan(argv: Sequence[str]) -> Plan:
         raise UserError(f"{' '.join(argv)}: a sweep over nothing")
     _check_options(jobs, given)
     _check_together(jobs)
-    for job in {job.folder: job for job in jobs}.values():
-        _check_alone(job)
     extra = ["--config-dir", args.config_dir] if args.config_dir else []
     # Hydra's parser dies on options between overrides, so they go first and last.
     return Plan([*extra, *lines, *["--multirun"][: args.multirun]], jobs, args.multirun)

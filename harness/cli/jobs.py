@@ -14,7 +14,7 @@ from harness.core import UserError
 from harness.run.progress import console
 from harness.store.folder import FILE, set_aside
 from harness.store.reading import read_json
-from harness.store.scores import fail, status_file
+from harness.store.status import fail, status_file
 
 
 def attempt(config: Any) -> None:

@@ -26,6 +26,7 @@ from harness.report.settings import Report
 from harness.run.folds import Calibration
 from harness.run.settings import RunSettings
 from harness.run.work import part
+from harness.series.settings import Dynamics
 from harness.store.mirror import Mirror, mirror
 from harness.text.categories import Labels
 from harness.text.segmentation import Segmentation
@@ -46,6 +47,7 @@ class Settings:
     report: Report
     claims: Mapping[str, Claim]
     selftest: Selftest
+    dynamics: Dynamics
     plan: Assumptions
 
     @property
@@ -57,7 +59,7 @@ class Settings:
 _KNOWN = {
     *("results", "run", "overwrite", "options", "problems", "segmentation", "labels", "sampling"),
     *("model", "engine", "method", "calibration", "agreement", "report", "selftest", "plan"),
-    *("shard", "mirror", "worker", "claim"),
+    *("shard", "mirror", "worker", "claim", "validate", "dynamics"),
 }
 
 
@@ -76,13 +78,7 @@ def merged(config: Any) -> dict[str, Any]:
 def settings(config: Any) -> Settings:
     """Typed settings of a composed config; raises UserError naming the first key that is wrong."""
     values = merged(config)
-    for key in values:
-        if key not in _KNOWN:
-            there = ", ".join(sorted(_KNOWN))
-            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
-    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim"}):
-        if values.get(key) is None:
-            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
+    _check_keys(values)
     sampling = build(Sampling, values["sampling"], "sampling")
     methods = _methods(values["method"])
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
@@ -117,8 +113,20 @@ def settings(config: Any) -> Settings:
         report=build(Report, values["report"], "report"),
         claims=claims(values.get("claim")),
         selftest=build(Selftest, values["selftest"], "selftest"),
+        dynamics=build(Dynamics, values["dynamics"], "dynamics"),
         plan=build(Assumptions, values["plan"], "plan"),
     )
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    """Raise UserError for a key at the top that nobody knows, or one that is missing."""
+    for key in values:
+        if key not in _KNOWN:
+            there = ", ".join(sorted(_KNOWN))
+            raise UserError(f"{key}: no such key; {meant(key, _KNOWN)}there are {there}")
+    for key in sorted(_KNOWN - {"options", "shard", "mirror", "claim", "validate"}):
+        if values.get(key) is None:
+            raise UserError(f"{key}: missing; leave it as conf has it, or choose one")
 
 
 def _wanted(name: str, detector: Detector, have: Evidence) -> list[Want[Any]]:

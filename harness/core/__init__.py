@@ -3,7 +3,7 @@
 from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Steer
 from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants
 from harness.core.errors import UserError
-from harness.core.evidence import Donor, Evidence
+from harness.core.evidence import Derived, Donor, Evidence
 from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
 from harness.core.trace import NO_ANSWER, Problem, ProblemSet, Role, Sentence, Trace
 from harness.core.want import (
@@ -31,6 +31,7 @@ __all__ = [
     "Comparison",
     "Condition",
     "Cut",
+    "Derived",
     "Detector",
     "Donor",
     "Draw",

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from harness.core.condition import PLAIN, Condition
 from harness.core.results import Cut, Reading, RolloutReading, Rollouts
-from harness.core.trace import Problem
+from harness.core.trace import Problem, Trace
 from harness.core.want import Draw, Embed, Read, ReadRollouts, Sentences, Want
 
 R = TypeVar("R")
@@ -26,13 +26,23 @@ class Donor:
 
 
 @dataclass(frozen=True, eq=False)
+class Derived:
+    """A trace that was made of another, and what was gathered about it."""
+
+    trace: Trace
+    evidence: "Evidence"
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """Everything gathered about one trace so far; detectors read it and never fetch anything.
 
     `rollouts` are by arm and boundary, `continued` those of their continuations, `sentences` what
     both say; `readings` by condition. All else lies in `answers`, by the want that it answers.
     `found` looks any want up. `donors` are traces of other problems. A boundary whose first
-    `settled` draws give one answer has enough of them; 0 = none has.
+    `settled` draws give one answer has enough of them; 0 = none has. Interventions alone are given
+    `scores`, what the run's methods say of each sentence, and `derived`, by name the traces that
+    they make of this one.
     """
 
     draws: int
@@ -46,6 +56,8 @@ class Evidence:
     answers: Mapping[Want[Any], Any] = field(default_factory=dict)
     donors: tuple[Donor, ...] = ()
     settled: int = 0
+    scores: Mapping[str, Float[np.ndarray, " sentences"]] = field(default_factory=dict)
+    derived: Mapping[str, Derived] = field(default_factory=dict)
 
     @property
     def reading(self) -> Reading:

@@ -1,8 +1,9 @@
 """Evidence: what the detectors of a job want of a trace, gathered once for all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from harness.core import (
     Evidence,
     Problem,
     Read,
+    Reading,
+    Rollouts,
     Trace,
     UserError,
     Want,
@@ -22,11 +25,12 @@ from harness.core import (
 )
 from harness.core.seeds import derive
 from harness.evidence.costs import Costs
-from harness.evidence.draws.arms import meanings
+from harness.evidence.draws.arms import meanings, means_the_same
 from harness.evidence.readers import READERS, Sources
 from harness.evidence.recorder import Recorder
 from harness.evidence.wants import answered, conditions
 from harness.store import rollouts as recorded
+from harness.store.files import slug
 from harness.store.traces import kept_tokens
 
 Vectors = Mapping[tuple[str, str], np.ndarray]
@@ -36,29 +40,51 @@ DONORS = 20  # problems whose traces stand by for what needs another one's
 
 @dataclass(frozen=True)
 class Gatherer:
-    """Where a job's evidence comes from; `traces` are all of the run, who stand by for donors."""
+    """Where a job's evidence comes from; `traces` are all of the run, who stand by for donors.
+
+    `always` is wanted of every trace, whoever asks. `scores` are those of the run's methods, by
+    trace, where who asks may know them.
+    """
 
     recorder: Recorder
     references: tuple[Problem, ...]
     traces: tuple[Trace, ...] = ()
+    always: tuple[Want[Any], ...] = (SMALL,)
+    scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     costs: dict[str, Costs] = field(default_factory=dict)  # by trace, not yet charged
     vectors: dict[str, Vectors] = field(default_factory=dict)  # of traces that wait for draws
 
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
-        folder = self.recorder.folder(trace.id)
-        small = kept_tokens(self.recorder.run, trace.id)
+        small = self._tokens(trace)
         return Evidence(
             draws=self.recorder.sampling.draws,
             force=self.recorder.subject.conf.force,
             references=self.references,
-            rollouts=recorded.load(folder),
-            continued=recorded.continued(folder),
+            rollouts=self._rollouts(trace, recorded.load),
+            continued=self._rollouts(trace, recorded.continued),
             readings={} if small is None else {PLAIN: small},
             embeddings=self.vectors.get(trace.id, {}),
             donors=self.donors(trace),
             settled=self.recorder.sampling.enough,
+            scores=self.scores.get(trace.id, {}),
         )
+
+    def _tokens(self, trace: Trace) -> Reading | None:
+        """What is kept of an earlier pass, here or in the run beside."""
+        here, beside = kept_tokens(self.recorder.run, trace.id), self.recorder.beside
+        return kept_tokens(beside, trace.id) if here is None and beside is not None else here
+
+    def _rollouts(
+        self, trace: Trace, load: Callable[[Path], Mapping[tuple[str, int], Rollouts]]
+    ) -> Mapping[tuple[str, int], Rollouts]:
+        """What is recorded here, and of arms that are not, what is in the run beside."""
+        here, beside = load(self.recorder.folder(trace.id)), self.recorder.beside
+        if beside is None:
+            return here
+        mine = {arm for arm, _ in here}
+        there = load(beside / "rollouts" / slug(trace.id))
+        return {**{key: r for key, r in there.items() if key[0] not in mine}, **here}
 
     @cached_property
     def sources(self) -> Sources:
@@ -85,19 +111,19 @@ class Gatherer:
         return tuple(donor for name in others for donor in self._ring[name])
 
     def missing(
-        self, trace: Trace, have: Evidence, detectors: Mapping[str, Detector]
+        self, trace: Trace, have: Evidence, askers: Mapping[str, object]
     ) -> list[Want[Any]]:
-        """What the detectors want and do not have, each once."""
-        wanted: list[Want[Any]] = [SMALL]
-        wanted += [want for d in detectors.values() for want in wants(d, trace, have)]
-        _agree([w for w in wanted if isinstance(w, Draw)], have, self.recorder)
+        """What the askers want and do not have, each once."""
+        wanted: list[Want[Any]] = [*self.always]
+        wanted += [want for d in askers.values() for want in wants(d, trace, have)]
+        _agree([w for w in wanted if isinstance(w, Draw)], have, self.recorder, trace.id)
         return [want for want in dict.fromkeys(wanted) if not answered(want, have)]
 
-    def draws(self, trace: Trace, detectors: Mapping[str, Detector]) -> list[Draw]:
+    def draws(self, trace: Trace, askers: Mapping[str, object]) -> list[Draw]:
         """The draws that can be named before anything is read."""
-        if not detectors:
+        if not askers:
             return []
-        missing = self.missing(trace, self.start(trace), detectors)
+        missing = self.missing(trace, self.start(trace), askers)
         return [want for want in missing if isinstance(want, Draw)]
 
     def arms(self, trace: Trace, detector: Detector) -> list[str]:
@@ -105,13 +131,11 @@ class Gatherer:
         every = wants(detector, trace, self.start(trace))
         return sorted({want.arm for want in every if isinstance(want, Draw)})
 
-    def complete(
-        self, trace: Trace, detectors: Mapping[str, Detector]
-    ) -> tuple[Evidence, list[Draw]]:
+    def complete(self, trace: Trace, askers: Mapping[str, object]) -> tuple[Evidence, list[Draw]]:
         """Evidence with all readings and embeddings, and the draws that are wanted still."""
         have = self.start(trace)
         while True:
-            wanted = self.missing(trace, have, detectors)
+            wanted = self.missing(trace, have, askers)
             drawn = [w for w in wanted if isinstance(w, Draw)]
             if len(drawn) == len(wanted):
                 self.vectors.pop(trace.id, None)
@@ -139,14 +163,17 @@ class Gatherer:
         return have
 
 
-def wants(detector: Detector, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
-    """What a detector wants of a trace; nothing if it reads the text alone."""
-    return detector.wants(trace, have) if isinstance(detector, Wants) else []
+def wants(asker: object, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
+    """What a detector, or whoever asks, wants of a trace; nothing if it reads the text alone."""
+    return asker.wants(trace, have) if isinstance(asker, Wants) else []
 
 
-def _agree(wanted: Sequence[Draw], have: Evidence, recorder: Recorder) -> None:
+def _agree(wanted: Sequence[Draw], have: Evidence, recorder: Recorder, owner: str) -> None:
     """Draws of one arm are made once, so they must mean the same; some go on behind others."""
-    known = {*meanings(wanted, recorder.sampling), *(arm for arm, _ in have.rollouts)}
+    asked = meanings(wanted, recorder.sampling)
+    if recorder.beside is not None:
+        means_the_same(recorder.beside, owner, asked)
+    known = {*asked, *(arm for arm, _ in have.rollouts)}
     for want in wanted:
         if want.of and want.of not in known:
             raise UserError(

@@ -79,10 +79,13 @@ def read_rollouts(
     sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[ReadRollouts], costs: Costs
 ) -> Evidence:
     """First sentences of rollouts, read behind the trace's cached start."""
-    recorder = sources.recorder
-    folder, sampling = recorder.folder(trace.id), sources.sampling
+    recorder, sampling = sources.recorder, sources.sampling
     with costs.spent(wanted, passes=1):
-        return with_rollout_readings(recorder.subject, folder, trace, have, wanted, sampling)
+        for arm in dict.fromkeys(want.arm for want in wanted):
+            some = [want for want in wanted if want.arm == arm]
+            folder = recorder.holding(trace.id, arm)
+            have = with_rollout_readings(recorder.subject, folder, trace, have, some, sampling)
+    return have
 
 
 def rollout_sentences(
@@ -91,7 +94,10 @@ def rollout_sentences(
     """What rollouts and their continuations say, sentence by sentence."""
     recorder = sources.recorder
     new = {key for want in wanted for key in rollouts_of(have, want)} - set(have.sentences)
-    ids = recorded.written(recorder.folder(trace.id), new)
+    ids: dict[recorded.Key, tuple[int, ...]] = {}
+    for arm in {key[0] for key in new}:
+        some = {key for key in new if key[0] == arm}
+        ids |= recorded.written(recorder.holding(trace.id, arm), some)
     found = {key: recorder.sentences(ids[key]) for key in new}
     return replace(have, sentences={**have.sentences, **found})
 
@@ -104,7 +110,7 @@ def rollout_texts(
     for want in wanted:
         drawn = have.rollouts[want.arm, want.boundary].draw.tolist()
         keys = [(want.arm, want.boundary, Cut(draw)) for draw in drawn if draw < want.n]
-        ids = recorded.written(recorder.folder(trace.id), set(keys))
+        ids = recorded.written(recorder.holding(trace.id, want.arm), set(keys))
         answers[want] = {key[2].draw: recorder.subject.decode(ids[key]) for key in keys}
     return replace(have, answers=answers)
 

@@ -11,7 +11,7 @@ from harness.evidence.sampling import Sampling
 from harness.evidence.schedule import boundaries_reached
 from harness.models.model import Subject
 from harness.store.files import slug
-from harness.store.rollouts import Key
+from harness.store.rollouts import Key, drawn_arms
 from harness.text.answers import canonical, extract
 from harness.text.segmentation import Segmenter, Span, reasoning_span
 
@@ -29,17 +29,28 @@ class Start:
 
 @dataclass(frozen=True)
 class Recorder:
-    """What turns token ids into the rows of a run."""
+    """What turns token ids into the rows of a run.
+
+    The rollouts of the run that lies `beside` are read like its own, and never added to.
+    """
 
     run: Path
     subject: Subject
     problems: ProblemSet
     segmenter: Segmenter
     sampling: Sampling
+    beside: Path | None = None
 
     def folder(self, owner: str) -> Path:
         """Where the rollouts of a trace lie."""
         return self.run / "rollouts" / slug(owner)
+
+    def holding(self, owner: str, arm: str) -> Path:
+        """Where the rollouts of an arm of a trace are read: here, or beside if here are none."""
+        here = self.folder(owner)
+        if self.beside is None or arm in drawn_arms(here):
+            return here
+        return self.beside / "rollouts" / slug(owner)
 
     def rows(self, start: Start, done: Finished, *, whole: bool) -> Iterator[dict[str, Any]]:
         """The rows of a finished request; `whole`: what it continued is part of the rollout."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from harness.core import Problem, UserError
 from harness.models.architectures.rotary import steady
-from harness.models.weights import loaded, located
+from harness.models.weights import is_place, loaded, located, on_hub
 from harness.text.masking import printable
 
 BEGINNING = 1 << 20  # bytes of each file by which checkpoints of one shape are told apart
@@ -25,7 +25,7 @@ class Model:
     template ("{question}" stands for the question). `open_tag` and `close_tag` surround the
     reasoning where the model marks it; `force` is what makes it answer at once. `checkpoints` are
     paths by name of what detectors read beside the model itself, which has the name ""; `series`
-    are names of them in the order of training.
+    are names of them in the order of training, folders, or revisions of a hub repository.
     """
 
     name: str
@@ -47,14 +47,22 @@ class Model:
         if self.prompt is not None and "{question}" not in self.prompt:
             raise UserError("model.prompt: must hold {question} where the question goes")
         for name in self.series:
-            if name and name not in self.checkpoints:
-                raise UserError(f"model.series: {name} is not among model.checkpoints")
+            if self.series.count(name) > 1:
+                raise UserError(f"model.series: {name or 'the model itself'} is named twice")
+            if name and name not in self.checkpoints and not (is_place(name) or on_hub(self.path)):
+                raise UserError(
+                    f"model.series: {name} is not among model.checkpoints, and no folder; "
+                    "revisions are those of a hub repository"
+                )
 
 
 class Subject:
-    """A model with its tokenizer; weights are loaded when something first runs them."""
+    """A model with its tokenizer; weights are loaded when something first runs them.
 
-    def __init__(self, model: Model) -> None:
+    `tokenizer` is that of another checkpoint of a series, which then writes the same prompts.
+    """
+
+    def __init__(self, model: Model, tokenizer: Any = None) -> None:
         self.conf = model
         self.path = located(model.path)
         self.local = Path(self.path).is_dir()
@@ -64,7 +72,7 @@ class Subject:
             "trust_remote_code": model.trust_remote_code,
         }
         self.device = _device(model.device)
-        self.tokenizer: Any = loaded("AutoTokenizer", self.path, self._pretrained)
+        self.tokenizer: Any = tokenizer or loaded("AutoTokenizer", self.path, self._pretrained)
         self.config: Any = loaded("AutoConfig", self.path, self._pretrained)
         if model.prompt is None and not self.tokenizer.chat_template:
             raise UserError(

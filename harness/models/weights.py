@@ -37,6 +37,19 @@ def located(path: str) -> str:
     return path
 
 
+def is_place(name: str) -> bool:
+    """Whether a name is that of a place on a disk or in a package, not of a revision."""
+    written = name.startswith((".", "~", WHEEL)) or "/" in name or "\\" in name
+    return written or (Path(name) / "config.json").is_file()
+
+
+def on_hub(path: str) -> bool:
+    """Whether a path can be that of a hub repository, which has revisions."""
+    file = Path(path).expanduser()
+    local = path.startswith((".", "~", WHEEL)) or file.is_absolute() or file.exists()
+    return not local and path.count("/") <= 1 and file.suffix.lower() != ".gguf"
+
+
 def _packaged(path: str) -> Path:
     """A file that an installed package holds."""
     package, _, name = path.removeprefix(WHEEL).partition("/")

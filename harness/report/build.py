@@ -11,6 +11,7 @@ from harness.agreement import Agreed, Agreement, MethodInfo, agreement
 from harness.agreement.panel.notes import REFUSED, lines
 from harness.agreement.panel.panel import BASELINE
 from harness.analysis.baselines import baselines
+from harness.analysis.by_category import by_category
 from harness.analysis.enrichment import enrichment
 from harness.analysis.planted import auroc_planted, unsigned
 from harness.claims import Claim, claims_frame
@@ -27,7 +28,7 @@ from harness.store.files import rows, write_frame
 from harness.store.leases import lock
 from harness.store.reading import scan_frames, unchecked
 from harness.store.score_files import SOUND, score_files, statuses
-from harness.store.scores import file, status_file
+from harness.store.status import file, status_file
 
 
 def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]) -> Path:
@@ -113,7 +114,8 @@ def _describe(
         placed = frame.collect()
         if len(placed):
             row = _method(name, placed, status.get(name, {}), spent.get(name, {}), kinds)
-            found.append(row | {"given_truth": name in informed})
+            told = by_category(placed, sentences)
+            found.append(row | {"given_truth": name in informed, "by_category": told})
     write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
     methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
     write_frame(run / "methods.parquet", methods)

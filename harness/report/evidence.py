@@ -11,7 +11,9 @@ from harness.analysis.given_truth import given_truth
 from harness.claims import Frames
 from harness.report.source import table
 from harness.store import schema
-from harness.store.reading import read_yaml
+from harness.store.load import Run
+from harness.store.reading import read_frame, read_yaml
+from harness.store.scores import file
 
 SCORES = {
     "model": pl.String,
@@ -40,10 +42,22 @@ def tested_on(
         agreement.fill_nan(None),
         pl.concat([pl.LazyFrame(schema=SCORES), *parts]).fill_nan(None).collect(),
         sentences,
+        {name: pl.scan_parquet(file(run, name)) for name in scores if name in status},
+        _series(run),
+        Run(run).effects,
+        str(run),
         frozenset(name for name, of in status.items() if of["signed"]),
         given(run, sentences),
         conf,
     )
+
+
+def _series(run: Path) -> pl.DataFrame:
+    """What was measured along a series, by problem; empty where none was followed."""
+    path = run / "dynamics_by_problem.parquet"
+    if not path.is_file():
+        return pl.DataFrame(schema=schema.DYNAMICS_BY_PROBLEM)
+    return read_frame(path, schema.DYNAMICS_BY_PROBLEM).fill_nan(None)
 
 
 def given(run: Path, sentences: pl.DataFrame) -> dict[str, str]:

@@ -10,7 +10,7 @@ from harness.report.source import targets
 from harness.store import schema
 from harness.store.reading import read_frame, read_json
 from harness.store.rollouts import drawn
-from harness.store.scores import file, lacking
+from harness.store.status import file, lacking
 
 
 def unfinished(run: Path) -> list[str]:

@@ -17,7 +17,8 @@ from harness.run.settings import RunSettings
 from harness.store import folder
 from harness.store.files import write_json
 from harness.store.score_files import declared
-from harness.store.scores import ScoreFile, score_file_of, status_file
+from harness.store.scores import ScoreFile, score_file_of
+from harness.store.status import status_file
 
 
 def job(settings: RunSettings) -> None:

@@ -45,11 +45,8 @@ def gather(
             behind.update((start.owner, draw.arm) for draw in draws if draw.of)
             todo = list(requests(recorder, start, draws))
             starts[start.owner], free[start.owner] = start, _free(recorder, start, draws, todo)
-            for request in todo:
-                if len(request.prefix) < request.max_length:
-                    yield request
-                else:
-                    full.append(_ended(request))
+            full.extend(_ended(request) for request in todo if not _has_room(request))
+            yield from filter(_has_room, todo)
 
     def keep() -> None:
         confirm()
@@ -88,6 +85,11 @@ def _free(
     drawn = {(r.key[1], int(r.key[2]), Cut(draw)) for r in mine for draw in r.draws}
     every = {(w.arm, w.boundary, Cut(draw)) for w in coupled for draw in range(w.n)}
     return every - drawn - keys(recorder.folder(start.owner))
+
+
+def _has_room(request: Request) -> bool:
+    """Whether a prefix is shorter than the cap."""
+    return len(request.prefix) < request.max_length
 
 
 def _ended(request: Request) -> Finished:

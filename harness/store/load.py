@@ -13,6 +13,7 @@ from harness.core import UserError
 from harness.store import schema
 from harness.store.files import slug
 from harness.store.reading import read_frame, read_json, scan_frames
+from harness.store.validations import summaries
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +62,31 @@ class Run:
         return pl.concat([empty, *found]).fill_nan(None)
 
     @cached_property
+    def dynamics(self) -> pl.DataFrame:
+        """What changes over a series of checkpoints: a row a checkpoint, class and measure."""
+        return self._frame("dynamics", schema.DYNAMICS)
+
+    @cached_property
+    def dynamics_by_problem(self) -> pl.DataFrame:
+        """The same problem by problem, in the place of intervals."""
+        return self._frame("dynamics_by_problem", schema.DYNAMICS_BY_PROBLEM)
+
+    @cached_property
     def status(self) -> dict[str, dict[str, Any]]:
         """What became of each detector's job, by name."""
         return {path.stem: read_json(path) for path in sorted(self.path.glob("status/*.json"))}
+
+    @cached_property
+    def effects(self) -> pl.DataFrame:
+        """What validations found over problems, those of all below one another."""
+        empty = pl.DataFrame(schema=dict(schema.VALIDATION_SUMMARY))
+        needs = schema.VALIDATION_SUMMARY
+        found = [read_frame(p, needs).select(*needs) for p in summaries(self.path).values()]
+        return pl.concat([empty, *found]).fill_nan(None)
+
+    def validation(self, name: str) -> pl.DataFrame:
+        """What a validation found of single traces."""
+        return self._frame(f"validate/{name}", schema.VALIDATION)
 
     def diagnostics(self, method: str) -> pl.DataFrame:
         """Everything a method left of each sentence, scores on halves of the draws included."""

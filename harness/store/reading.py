@@ -27,7 +27,7 @@ _SIZE = 32  # hex digits
 BLANK = (_MARK + b"0" * _SIZE).decode()
 _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
-_FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices"}
+_FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices", "validate"}
 
 LATER = {"origin", "cut", "value", "peak"}  # columns that older runs, or some files, lack
 REMEDY = "the command that made the run makes it again"

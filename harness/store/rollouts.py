@@ -26,6 +26,12 @@ def drawn(run: Path) -> int:
     return int(scan_frames(files, needs).select(pl.len()).collect().item())
 
 
+def drawn_arms(folder: Path) -> set[str]:
+    """The arms of which rollouts of a trace are recorded, without the mark of continuations."""
+    found = parts(folder, schema.ROLLOUTS, ["arm"])["arm"].unique().to_list()
+    return {str(arm).removesuffix(AGAIN) for arm in found}
+
+
 def keys(folder: Path) -> set[Key]:
     """What is recorded of a trace."""
     return set(_keys(parts(folder, schema.ROLLOUTS, PLACE)))

@@ -11,7 +11,7 @@ from harness.core import Detector, UserError
 from harness.core.docstrings import written
 from harness.store import schema
 from harness.store.reading import REMEDY, look_over, read_json
-from harness.store.scores import file, status_file
+from harness.store.status import file, status_file
 
 SOUND = (  # rows that can be shown: a sentence given once, its score not infinite
     pl.len().over("method", "trace_id", "sentence") == 1

@@ -53,9 +53,20 @@ class Mining:
     ) -> tuple[tuple[str, ...], dict[str, int]]:
         """The grams of the clusters kept, and how many grams, clusters and traces there were."""
         pairs = [(t, e) for t, e in zip(traces, evidence, strict=True) if t.correct]
-        documents = [set(self.candidates(trace.text)) for trace, _ in pairs]
-        every = _most(Counter(gram for grams in documents for gram in grams), self.total)
         known = {text: v for _, e in pairs for (_, text), v in e.embeddings.items()}
+        return self.chosen([trace.text for trace, _ in pairs], known)
+
+    def common(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """The grams of texts that are clustered, hence to be embedded: those most of them have."""
+        documents = (self.candidates(text) for text in texts)
+        return _most(Counter(gram for grams in documents for gram in grams), self.total)
+
+    def chosen(
+        self, texts: Sequence[str], known: Mapping[str, Float[np.ndarray, " dims"]]
+    ) -> tuple[tuple[str, ...], dict[str, int]]:
+        """The grams of the clusters kept, and how many; `known` are embeddings by gram."""
+        documents = [set(self.candidates(text)) for text in texts]
+        every = _most(Counter(gram for grams in documents for gram in grams), self.total)
         found: tuple[str, ...] = ()
         clusters = math.ceil(len(every) / self.cluster_size)
         if every:
@@ -88,22 +99,45 @@ class Mining:
         return tuple(gram for gram in sorted(label) if label[gram] in kept)
 
 
-def covered(trace: Trace, grams: Sequence[str]) -> Bool[np.ndarray, " tokens"]:
-    """Which tokens of a trace lie inside a gram: whole words, case and apostrophes folded.
+@dataclass(frozen=True)
+class Occurrence:
+    """A gram in a text: its words, its characters [start, stop) and the words that follow it."""
 
-    At each word the longest gram that begins there counts. A token counts if a part of it lies
-    inside, so a space before the first word does no harm.
+    gram: tuple[str, ...]
+    start: int
+    stop: int
+    after: tuple[str, ...]
+
+
+def occurrences(text: str, grams: Sequence[str], following: int = 0) -> Iterator[Occurrence]:
+    """The grams in a text: whole words, case and apostrophes folded, the longest at each word.
+
+    `following` is how many words after each are told, fewer at the end of the text.
     """
     known = {_words(gram) for gram in grams} - {()}
     longest = max(map(len, known), default=0)
-    inside = np.zeros(len(trace.text) + 1, dtype=np.int64)
-    for run in _runs(trace.text):
+    runs = _runs(text)
+    flat, before = [word for run in runs for word, _, _ in run], 0
+    for run in runs:
         words = tuple(word for word, _, _ in run)
         for at, (_, start, _) in enumerate(run):
             sizes = range(min(longest, len(run) - at), 0, -1)
             size = next((n for n in sizes if words[at : at + n] in known), 0)
             if size:
-                inside[start : run[at + size - 1][2]] = 1
+                end = before + at + size
+                after = tuple(flat[end : end + following])
+                yield Occurrence(words[at : at + size], start, run[at + size - 1][2], after)
+        before += len(run)
+
+
+def covered(trace: Trace, grams: Sequence[str]) -> Bool[np.ndarray, " tokens"]:
+    """Which tokens of a trace lie inside a gram, as `occurrences` finds them.
+
+    A token counts if a part of it lies inside, so a space before the first word does no harm.
+    """
+    inside = np.zeros(len(trace.text) + 1, dtype=np.int64)
+    for found in occurrences(trace.text, grams):
+        inside[found.start : found.stop] = 1
     before = np.concatenate([[0], np.cumsum(inside)])
     starts = np.array(trace.starts, dtype=np.int64)
     # A token that ends inside a character occupies it.

@@ -19,7 +19,7 @@ from harness.report.settings import Report
 from harness.report.summary import summary
 from harness.store.files import write_frame, write_json, write_yaml
 from harness.store.reading import read_json
-from harness.store.scores import kept
+from harness.store.status import kept
 from tests.harness.comparing import load
 from tests.harness.evident import add_evidence
 from tests.harness.synthetic import write_run

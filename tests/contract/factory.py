@@ -36,6 +36,9 @@ ANSWERS = ("1", "2", "3", NO_ANSWER)
 WORDS = ["we", "add", "the", "apples", "so", "wait", "check", "total", "is", "three", "perhaps"]
 
 
+KINDS = ("plan_generation", "uncertainty_management")
+
+
 def rng(*names: object) -> np.random.Generator:
     digest = hashlib.sha256(repr(names).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
@@ -54,7 +57,7 @@ def trace(name: str, lengths: Iterable[int], tail: int = 5) -> Trace:
     made, start, random, starts, chars = [], 2, rng("trace", name), [0, 0], 0
     for length in lengths:
         text = " ".join(random.choice(WORDS, 6)).capitalize() + ". "
-        made.append(Sentence(text, start, start + length, None))
+        made.append(Sentence(text, start, start + length, KINDS[len(made) % 2]))
         start += length
         starts += [chars + k * len(text) // length for k in range(length)]
         chars += len(text)
@@ -182,12 +185,19 @@ def said(trace: Trace, arm: str, boundary: int, cut: Cut) -> tuple[str, ...]:
 
 
 def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
-    """States that go with the answers; none where nothing was said."""
+    """States that go with the answers, none where nothing was said; log p as sampled."""
     begun = np.array([bool(first) for first in old.first_sentence])[:, None]
     towards = np.array([ANSWERS.index(answer) for answer in old.answer])[:, None]
-    states = matrix(len(old), "begun", trace.id, want) + towards.astype(np.float32)
-    key = (want.layer, want.condition)
-    return replace(old, states={**old.states, key: np.where(begun, states, np.nan)})
+    found = old
+    if want.layer is not None:
+        states = matrix(len(old), "begun", trace.id, want) + towards.astype(np.float32)
+        key = (want.layer, want.condition)
+        found = replace(found, states={**old.states, key: np.where(begun, states, np.nan)})
+    if want.sampled:
+        least = -rng("least", trace.id, want).exponential(0.1, size=len(old))
+        sums = {**old.sampled, want.condition: 2 * least}
+        found = replace(found, sampled=sums, least={**old.least, want.condition: least})
+    return found
 
 
 def learnt(own: Detector) -> Detector:
@@ -217,7 +227,7 @@ def masked(trace: Trace, want: Suppress) -> np.ndarray:
 def reading(trace: Trace, old: Reading, want: Read) -> Reading:
     n, random = len(trace.token_ids), rng("read", trace.id, want.condition)
     asked = {f.name for f in fields(Read) if getattr(want, f.name) != f.default}
-    unknown = asked - {"entropy", "logprob", "states", "condition"}
+    unknown = asked - {"entropy", "logprob", "states", "sampled", "condition"}
     assert not unknown, f"say here what a pass yields for {unknown}"
     entropy, logprob = random.exponential(size=(2, n)).astype(np.float32)
     states = {layer: matrix(n, "states", trace.id, want.condition, layer) for layer in want.states}
@@ -225,6 +235,7 @@ def reading(trace: Trace, old: Reading, want: Read) -> Reading:
         entropy if want.entropy else old.entropy,
         -logprob if want.logprob else old.logprob,
         {**old.states, **states},
+        -logprob if want.sampled else old.sampled,
     )
 
 

@@ -28,7 +28,8 @@ ORDER = (
     ("claims",),
     ("report",),
     ("cli",),
-    ("methods", "organism", "plan", "selftest", "convert", "compare"),  # the commands
+    # the commands
+    ("methods", "organism", "plan", "selftest", "convert", "compare", "validate", "dynamics"),
 )
 FLOOR = {name: floor for floor, name in enumerate(name for line in ORDER for name in line)}
 MOST_FILES = 12

@@ -1,4 +1,4 @@
-"""A small run folder with every file of schema.py that the report reads, made without a model."""
+"""A small run folder with every file of the schema that the report reads, made without a model."""
 
 import json
 from pathlib import Path

@@ -39,6 +39,11 @@ def declare(run: Path, owner: str, draws: Sequence[Draw], sampling: Sampling) ->
         write_json(folder / FILE, merged({**there, **older}, asked, owner))
 
 
+def means_the_same(run: Path, owner: str, asked: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise UserError if one of the arms asked for means something else in a run."""
+    merged(read_json(run / "rollouts" / slug(owner) / FILE), asked, owner)
+
+
 def meanings(draws: Sequence[Draw], sampling: Sampling) -> dict[str, dict[str, Any]]:
     """By arm all that its rollouts depend on, as JSON; edits and skipped tokens by boundary."""
     found: dict[str, dict[str, Any]] = {}

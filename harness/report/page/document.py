@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.core import UserError
+from harness.report.dynamics.tables import section
 from harness.report.findings import findings, statistic_of
 from harness.report.format import SPAN
 from harness.report.page import tables
@@ -22,6 +23,7 @@ from harness.report.page.families import families
 from harness.report.page.figures import figures
 from harness.report.page.latex import latex
 from harness.report.page.matrix import matrix
+from harness.report.page.validations import validations
 from harness.report.page.viewer.index import index
 from harness.report.page.viewer.payload import Payload
 from harness.report.pairs import controls, pairs, read_under
@@ -84,12 +86,14 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "beside": tables.beside(every, source),
         "claims": tested,
         "families": families(run),
+        "validations": validations(run),
         "given_truth": source.given_truth,
         "subject": subject(values),
         "control": source.control,
         "statistic": statistic,
         "level": LEVEL,
         "summary": tables.summary(run),
+        "dynamics": section(run),
         "correctness": tables.correctness(run, statistic),
         "enrichment": tables.enrichment(run, tables.ordered(source)),
         "span": SPAN,

@@ -10,6 +10,9 @@ CAPTIONS = {
     "trace": "One trace, sentence by sentence.",
     "peaks": "Peaks along one trace.",
     "matrix": "What each sentence (column) does to each later one (row), in one trace.",
+    "validations": "What interventions on the same traces found: means over problems with their "
+    "intervals.",
+    "dynamics": "What changes along the series of checkpoints.",
     "selftest": "How well each method finds planted anchors, and which decoys fool it.",
 }
 ELSEWHERE = {  # what the page draws itself, for every control

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 from matplotlib.figure import Figure
 
+from harness.report.dynamics import figure as dynamics
 from harness.report.plots.clusters import by_family, clusters
 from harness.report.plots.figures import (
     agreement,
@@ -19,14 +20,15 @@ from harness.report.plots.figures import (
     reliability,
     trace,
 )
+from harness.report.plots.figures.validations import effects
 from harness.report.plots.selection import among, informative, pairs, selection
-from harness.report.source import Source
+from harness.report.source import Source, optional
 
 Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations", "dynamics",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
@@ -40,6 +42,12 @@ def figures(source: Source, shown: str | None) -> Iterator[Drawn]:
     yield from of_pairs(source, detectors)
     yield from of_methods(source, detectors)
     yield from of_trace(source, detectors, shown)
+    found = effects.known(source.run)
+    if len(found):
+        yield "validations", effects.figure(found), found
+    series = optional(source.run, "dynamics")
+    if len(series):
+        yield dynamics.NAME, dynamics.figure(series), series
 
 
 def of_agreement(source: Source, detectors: list[str]) -> Iterator[Drawn]:

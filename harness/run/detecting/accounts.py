@@ -9,7 +9,8 @@ from harness.evidence.gather import Gatherer
 from harness.run.progress import Meter
 from harness.store.reading import read_json
 from harness.store.rollouts import AGAIN
-from harness.store.scores import ScoreFile, status_file
+from harness.store.scores import ScoreFile
+from harness.store.status import status_file
 
 
 @dataclass(frozen=True)

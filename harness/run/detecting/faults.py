@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from harness.core import Detector, UserError
 from harness.core.errors import in_words
-from harness.store.scores import fail
+from harness.store.status import fail
 
 R = TypeVar("R")
 Detectors = Mapping[str, Detector]

@@ -35,7 +35,9 @@ def frames(
         for t, n in longest.items()
         for i in range(n)
     ]
-    given = {"signed": frozenset(), "given_truth": {}, "conf": CONF} | more
+    given: dict[str, Any] = {"signed": frozenset(), "given_truth": {}, "conf": CONF}
+    given |= {"diagnostics": {}, "dynamics": pl.DataFrame(schema=schema.DYNAMICS_BY_PROBLEM)}
+    given |= {"effects": pl.DataFrame(schema=schema.VALIDATION_SUMMARY), "run": "results/r"} | more
     agreement = [
         {"model": "toy", "statistic": "topdown", "control": "structure"} | p for p in pairs
     ]

@@ -8,14 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
-from harness import __main__
 from harness.store.reading import read_json
 from tests.harness import forked
+from tests.harness.line import harness_exit
 from tests.harness.store.test_files import full_disk
 
 pytestmark = pytest.mark.slow
@@ -36,16 +37,7 @@ def base(tiny: Path, questions: Path) -> list[str]:
 def harness(base: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
     """`python -m harness` in this process, from an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def called(*more: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["harness", *base, *more])
-        try:
-            __main__.main()
-        except SystemExit as ended:
-            return int(str(ended.code))
-        return 0
-
-    return called
+    return partial(harness_exit, monkeypatch, *base)
 
 
 def test_a_mistake_is_one_line_and_exit_code_2(

@@ -11,7 +11,7 @@ from harness.report.unfinished import unfinished
 from harness.run.job import job
 from harness.store import folder
 from harness.store.reading import unchecked
-from harness.store.scores import lacking
+from harness.store.status import lacking
 from tests.harness.together import check_alike, line
 
 

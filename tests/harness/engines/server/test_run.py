@@ -1,15 +1,15 @@
 """`python -m harness engine=server` on the organism, whose server comes and goes."""
 
 import os
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from harness import __main__
 from harness.store.reading import read_json
 from tests.harness.engines.server.service import Service
+from tests.harness.line import harness_exit
 from tests.harness.rolling import scene
 from tests.harness.run.test_kill import recorded
 
@@ -27,16 +27,7 @@ BASE = [
 def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Line:
     """`python -m harness` in this process, from an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def called(*more: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["harness", *BASE, *more])
-        try:
-            __main__.main()
-        except SystemExit as ended:
-            return int(str(ended.code))
-        return 0
-
-    return called
+    return partial(harness_exit, monkeypatch, *BASE)
 
 
 def test_a_run_keeps_what_was_finished_and_goes_on(

@@ -1,100 +1,7 @@
-"""The columns of every file of a run, declared once."""
+"""The columns of what the report makes of a run, and a self-test."""
 
 import polars as pl
 
-PROBLEMS = {
-    "problem_id": pl.String,
-    "question": pl.String,
-    "answer": pl.String,
-    "solution": pl.String,
-    "source": pl.String,
-    "role": pl.String,
-}
-TRACES = {
-    "trace_id": pl.String,
-    "problem_id": pl.String,
-    "model": pl.String,
-    "revision": pl.String,
-    "seed": pl.Int64,
-    "prompt_ids": pl.List(pl.Int32),
-    "token_ids": pl.List(pl.Int32),
-    "starts": pl.List(pl.Int32),
-    "text": pl.String,
-    "answer": pl.String,
-    "correct": pl.Boolean,
-    "origin": pl.String,
-    "finish_reason": pl.String,
-    "n_sentences": pl.Int32,
-}
-SENTENCES = {
-    "trace_id": pl.String,
-    "sentence": pl.Int32,
-    "start": pl.Int32,
-    "stop": pl.Int32,
-    "text": pl.String,
-    "category": pl.String,
-    "position": pl.Float64,
-    "n_tokens": pl.Int32,
-}
-TRUTH = {  # further columns of the sentences where their truth is known
-    "trace_id": pl.String,
-    "sentence": pl.Int32,
-    "kind": pl.String,
-    "planted": pl.Boolean,
-    "exact_tv": pl.Float64,
-    "exact_kl": pl.Float64,
-    "exact_accuracy": pl.Float64,
-    "exact_counterfactual": pl.Float64,
-}
-EDGES = {
-    "trace_id": pl.String,
-    "source": pl.Int32,
-    "target": pl.Int32,
-    "kind": pl.String,
-}
-TOKENS = {
-    "trace_id": pl.String,
-    "token": pl.Int32,
-    "entropy": pl.Float32,
-    "logprob": pl.Float32,
-}
-BY_TOKEN = {"trace_id": pl.String, "token": pl.Int32}
-METHOD_TOKENS = {  # what one detector's scores were made of
-    "trace_id": pl.String,
-    "token": pl.Int32,
-    "value": pl.Float32,
-    "peak": pl.Float32,
-}
-ROLLOUTS = {
-    "trace_id": pl.String,
-    "boundary": pl.Int32,
-    "arm": pl.String,
-    "chunk": pl.Int32,
-    "draw": pl.Int32,
-    "origin": pl.Int32,  # the boundary where it was drawn; earlier only if coupled
-    "cut": pl.List(pl.Int32),  # of a continuation: before which sentence in each round
-    "token_ids": pl.List(pl.Int32),
-    "first_sentence_stop": pl.Int32,
-    "first_sentence": pl.String,
-    "answer": pl.String,
-    "correct": pl.Boolean,
-    "finish_reason": pl.String,
-    "n_tokens": pl.Int32,
-    "seed": pl.Int64,
-}
-SCORES = {
-    "trace_id": pl.String,
-    "sentence": pl.Int32,
-    "score": pl.Float64,
-    "half_a": pl.List(pl.Float64),
-    "half_b": pl.List(pl.Float64),
-}
-MATRICES = {
-    "trace_id": pl.String,
-    "target": pl.Int32,
-    "source": pl.Int32,
-    "value": pl.Float64,
-}
 AGREEMENT = {
     "model": pl.String,
     "a": pl.String,
@@ -195,6 +102,7 @@ METHODS = {
     "seconds": pl.Float64,
     "tokens": pl.Int64,
     "auroc_planted": pl.Float64,
+    "by_category": pl.Float64,  # rank correlation with what the sentence's category alone tells
     "deletion_area": pl.Float64,
     "swap_invariance": pl.Float64,
     "given_truth": pl.Boolean,  # the detector was told what is planted
@@ -241,6 +149,26 @@ CLAIMS = {  # a row a claim, part "", and one each of its parts where it has sev
     "missing": pl.String,  # what would decide or test it, in words
     "worlds": pl.String,
 }
+DYNAMICS_BY_PROBLEM = {  # of a series of checkpoints
+    "checkpoint": pl.String,
+    "step": pl.Float64,
+    "traces": pl.String,  # "own", or "base": those of the first checkpoint
+    "class": pl.String,  # of tokens: planning, execution, all
+    "measure": pl.String,
+    "problem_id": pl.String,
+    "value": pl.Float64,
+}
+DYNAMICS = {  # means over problems; of relative perplexities geometric ones
+    "checkpoint": pl.String,
+    "step": pl.Float64,
+    "traces": pl.String,
+    "class": pl.String,
+    "measure": pl.String,
+    "value": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "n_problems": pl.Int32,
+}
 SELFTEST = {
     "method": pl.String,
     "measure": pl.String,
@@ -250,9 +178,4 @@ SELFTEST = {
     "n_problems": pl.Int32,
     "bound": pl.Float64,
     "kept": pl.Boolean,
-}
-MADE = {  # the files at the top of a run folder that the report is made from
-    "problems": PROBLEMS,
-    "traces": TRACES,
-    "sentences": SENTENCES,
 }

@@ -1,0 +1,1 @@
+"""`python -m harness.dynamics`: what changes over a series of checkpoints."""

@@ -1,0 +1,1 @@
+"""Interventions: what tests a claim about sentences instead of ranking them; one file each."""

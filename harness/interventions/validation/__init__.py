@@ -1,0 +1,1 @@
+"""What every intervention goes through: gathered for, fitted, rows and effects kept."""

@@ -1,0 +1,1 @@
+"""`python -m harness.validate`: interventions that test what a run's methods say."""

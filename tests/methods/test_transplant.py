@@ -1,0 +1,136 @@
+"""`transplant`: by hand, and beside the sum over all sentences that it estimates."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from harness import (
+    PLAIN,
+    Condition,
+    Draw,
+    Evidence,
+    Problem,
+    Read,
+    Reading,
+    ReadRollouts,
+    Rollouts,
+    Sentence,
+    Trace,
+    UserError,
+)
+from methods.transplant import BEHIND, FIRST, Transplant, reweighted
+
+PROBLEM = Problem("p", "q", "a", None, "s", "evaluate")
+TRACE = Trace(
+    "t", PROBLEM, "m", "r", 0, (1,), (1, 2, 3), "",
+    (Sentence("", 0, 2, None), Sentence("", 2, 3, None)), "a", True, "", "",
+)  # fmt: skip
+OTHER = Condition("rl")
+OWN = Transplant("boundary", "rl", "", 0.2, "end")
+LOG2 = float(np.log(2))
+
+
+def drawn(correct: list[int], own: list[float], other: list[float]) -> Rollouts:
+    """Rollouts with the probabilities of their first sentences."""
+    n = len(correct)
+    with np.errstate(divide="ignore"):
+        sampled = {PLAIN: np.log(own), OTHER: np.log(other)}
+    answers = tuple("a" if right else "b" for right in correct)
+    return Rollouts(np.arange(n), answers, np.array(correct, bool), ("x",) * n, sampled=sampled)
+
+
+def evidence(*sweep: Rollouts) -> Evidence:
+    readings = {
+        PLAIN: Reading(sampled=np.array([-LOG2, 0, -LOG2])),
+        OTHER: Reading(sampled=np.array([0, 0, -2 * LOG2])),
+    }
+    rollouts = {("resample", k): r for k, r in enumerate(sweep)}
+    return Evidence(4, "", (), rollouts=rollouts, readings=readings)
+
+
+SWEEP = (
+    drawn([1, 1, 0, 0], [0.5] * 4, [0.75, 0.75, 0.25, 0.25]),
+    drawn([1, 1, 1, 0], [0.5] * 4, [0.5] * 4),
+    drawn([1, 1, 1, 1], [0.5] * 4, [0.5] * 4),
+)
+
+
+def test_a_boundary_by_hand():
+    # w = 1.5, 1.5, .5, .5; correct - mean = ±.5: (.25 + .25 + .25 + .25) / 4 = .25: RL is right .75
+    # of the time where base is half of it.
+    found = OWN.score(TRACE, evidence(*SWEEP))
+    assert found.score.tolist() == pytest.approx([0.25, 0])
+    assert found.diagnostics["mean_weight"].tolist() == pytest.approx([1, 1])
+    assert found.diagnostics["effective_share"].tolist() == pytest.approx([1 / 1.25, 1])
+
+
+def test_a_sentence_by_hand():
+    # Base writes the first sentence with .5, RL with 1; keeping it raises P(correct) by a quarter.
+    # The second: .5 and .25; keeping it raises it by another quarter.
+    found = replace(OWN, mode="sentence").score(TRACE, evidence(*SWEEP))
+    assert found.score.tolist() == pytest.approx([0.5 * 0.25, -0.25 * 0.25])
+    assert found.diagnostics["p_base"].tolist() == pytest.approx([0.5, 0.5])
+    assert found.diagnostics["p_rl"].tolist() == pytest.approx([1, 0.25])
+
+
+def test_the_sign_says_what_rls_choice_is_worth_whoever_wrote_the_trace():
+    turned = replace(OWN, rl="", base="rl")  # the second checkpoint is base now
+    for mode in ("boundary", "sentence"):
+        there = replace(OWN, mode=mode).score(TRACE, evidence(*SWEEP)).score
+        here = replace(turned, mode=mode).score(TRACE, evidence(*SWEEP)).score
+        assert here.tolist() == pytest.approx((-there).tolist())
+
+
+def test_weights_that_rest_on_a_few_draws_are_undefined_and_never_0():
+    heavy = drawn([1, 0, 0, 0], [0.25] * 4, [1, 1e-9, 1e-9, 1e-9])
+    strict = replace(OWN, min_ess=0.3)
+    found = strict.score(TRACE, evidence(heavy, *SWEEP[1:]))
+    assert np.isnan(found.score[0])
+    assert found.diagnostics["effective_share"][0] == pytest.approx(0.25, abs=1e-6)
+    alone = strict.score(TRACE, evidence(heavy, heavy, SWEEP[2]))
+    assert np.isnan(alone.score).all()
+    assert alone.reason == "the weights of all sentences fail (min_ess)"
+
+
+def test_what_the_other_never_writes_has_no_weight_and_the_own_misses_nothing():
+    never = drawn([1, 1, 0, 0], [0.5] * 4, [1.0, 1.0, 0, 0])
+    assert OWN.score(TRACE, evidence(never, *SWEEP[1:])).score[0] == pytest.approx(0.5)
+    lost = drawn(
+        [1, 1, 0, 0], [0.0, 0.5, 0.5, 0.5], [0.5] * 4
+    )  # read again outside its own nucleus
+    found = OWN.score(TRACE, evidence(lost, *SWEEP[1:]))
+    assert found.diagnostics["mean_weight"][0] == pytest.approx(1)
+
+
+def test_it_draws_nothing_of_its_own_but_where_weights_fail():
+    start = evidence()
+    assert {w.arm for w in OWN.wants(TRACE, replace(start, rollouts={}))} == {"resample"}
+    heavy = drawn([1, 0, 0, 0], [0.25] * 4, [1, 1e-9, 1e-9, 1e-9])
+    have = evidence(heavy, *SWEEP[1:])
+    strict = replace(OWN, mode="drawn", min_ess=0.3)
+    wants = strict.wants(TRACE, have)
+    kinds = {type(w) for w in wants}
+    assert kinds == {Draw, Read, ReadRollouts}
+    own = [w for w in wants if isinstance(w, Draw) and w.arm != "resample"]
+    assert [(w.arm, w.boundary, w.of) for w in own] == [(FIRST, 0, ""), (BEHIND, 0, FIRST)]
+    more = {(BEHIND, 0): drawn([1, 1, 1, 0], [1] * 4, [1] * 4)}
+    found = strict.score(TRACE, replace(have, rollouts={**have.rollouts, **more}))
+    assert found.score.tolist() == pytest.approx([0.75 - 0.25, 0])
+
+
+def test_reweighting_has_the_mean_of_the_exact_difference():
+    """Over many draws of four sentences it tends to the sum over them that it stands for."""
+    rng = np.random.default_rng(0)
+    own, other = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(4))
+    right = np.array([0.9, 0.2, 0.6, 0.1])
+    picks = rng.choice(4, 200_000, p=own)
+    correct = rng.random(len(picks)) < right[picks]
+    found = reweighted((other / own)[picks], correct)
+    assert found == pytest.approx(float((other - own) @ right), abs=0.01)
+
+
+@pytest.mark.parametrize("pair", [("", ""), ("rl", "base")])
+def test_one_of_the_two_wrote_the_trace(pair: tuple[str, str]):
+    with pytest.raises(UserError, match="one of rl and base must be"):
+        Transplant("sentence", *pair, 0.2, "end")
