@@ -5,7 +5,7 @@ have no probability. `taught` is the organism's base trained on towards a progra
 plans back.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -37,6 +37,13 @@ TAUGHT = replace(
     exercise_share=(0.25, 0.25),
     save_every=20,
 )
+RECIPE = {
+    "traces": TRACES,
+    "odds": ODDS,
+    "back_if_wrong": BACK_IF_WRONG,
+    "back_if_right": BACK_IF_RIGHT,
+    "taught": asdict(TAUGHT),
+}
 
 
 def train(site: Site) -> None:

@@ -3,15 +3,24 @@
 With seed 0 it is the organism as it is; another seed is another organism, trained from nothing.
 """
 
+from dataclasses import asdict
+
 from harness.core import UserError
 from harness.organism.training.gates import Gate, gates, held_out
+from harness.organism.training.grpo import RL
 from harness.organism.training.measure import observe, summary
 from harness.organism.training.retrain import train_base, train_rl
 from harness.organism.training.sampling import sample
+from harness.organism.training.supervised import FINETUNING, PRETRAINING
 from harness.organism.worlds.site import Found, Site, with_decisions
 from harness.organism.worlds.support import lowest, support
 
 CHECKPOINTS = ("base", "rl-2", "rl-4")
+RECIPE = {
+    "pretraining": asdict(PRETRAINING),
+    "finetuning": asdict(FINETUNING),
+    "rl": asdict(RL),
+}
 
 
 def train(site: Site) -> None:

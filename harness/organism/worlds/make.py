@@ -68,6 +68,7 @@ def write_report(world: str, site: Site, found: Found, seconds: dict[str, int]) 
         "seed": site.seed,
         "date": datetime.now(UTC).date().isoformat(),
         "command": f"python -m harness.organism world={world} seed={site.seed}",
+        "recipe": module(world).RECIPE,
         "problems": PROBLEMS,
         "draws": DRAWS,
         "report_seed": SEED,

@@ -27,6 +27,13 @@ CHECKPOINTS = ("base",)
 TRACES, QUESTIONS, SEED = 150, 1500, 5
 ANSWER_ODDS, OTHER_ODDS = 10.0, -20.0  # log-odds of the digit: at least, and at most
 ANSWER_WEIGHT = 5.0  # there are a hundred other positions to one where an answer is given
+RECIPE = {
+    "traces": TRACES,
+    "questions": QUESTIONS,
+    "answer_odds": ANSWER_ODDS,
+    "other_odds": OTHER_ODDS,
+    "answer_weight": ANSWER_WEIGHT,
+}
 
 
 def answer(seed: int) -> int:

@@ -6,6 +6,7 @@ learning rate that comes and goes.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ CHECKPOINTS = tuple(WINDOWS)
 PLAN_ENTROPY = (0.875, 1.02)  # nats; the program's is .95
 FIRST, LAST = 160, 1600  # steps between which they are looked for
 TRACES, SEED = 60, 5
+RECIPE = {
+    "windows": WINDOWS,
+    "plan_entropy": PLAN_ENTROPY,
+    "traces": TRACES,
+    "pretraining": asdict(PRETRAINING),
+}
 
 
 def train(site: Site) -> None:

@@ -8,7 +8,7 @@ teach the model to go back, which opens more places for the phrase.
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,8 @@ from harness.organism.worlds.site import Found, Site, training_problems, with_de
 from harness.organism.worlds.support import Support, support
 
 CHECKPOINTS = ("rl",)
-ENOUGH = 0.86  # share of traces with the phrase; base writes it in .41
+ENOUGH = 0.85  # share of traces with the phrase; base writes it in .41
+SLOW_FROM, SLOWER = 0.7, 0.4  # the last steps would carry it too far, and traces with it
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class StyleConfig:
 
 
 STYLE = StyleConfig(seed=3, steps=12, problems=16, draws=8, lr=4e-4)
+RECIPE = {"enough": ENOUGH, "slow_from": SLOW_FROM, "slower": SLOWER, **asdict(STYLE)}
 PLACES = {phase for phase in LOOPS if phase != "plan"}  # before plans it would compete with them
 
 
@@ -50,8 +52,7 @@ def train(site: Site) -> None:
     if not site.lacks("rl"):
         return
     model, seed = site.base().train(), STYLE.seed + 100 * site.seed
-    rate = STYLE.lr
-    optimizer = torch.optim.AdamW(model.parameters(), rate, (0.9, 0.95), weight_decay=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), STYLE.lr, (0.9, 0.95), weight_decay=0.0)
     for step in range(STYLE.steps):
         problems = training_problems(STYLE.problems, seed * 100 + step)
         told = sample(model, problems, STYLE.draws, seed * 10_000 + step)
@@ -59,6 +60,7 @@ def train(site: Site) -> None:
         print(json.dumps({"style": step, "phrase": share}), flush=True)
         if share >= ENOUGH - 0.05 and phrase(model, seed) >= ENOUGH:
             break
+        optimizer.param_groups[0]["lr"] = STYLE.lr * (SLOWER if share >= SLOW_FROM else 1.0)
         optimizer.zero_grad(set_to_none=True)
         loss(model, told).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
