@@ -19,7 +19,7 @@ from tests.harness.organism.walks import puzzles, samples
 
 def test_reviews_are_sent_back_and_nothing_else_changes():
     rng, seen = Random(0), set()
-    for puzzle in puzzles(20, 1):
+    for puzzle in puzzles(8, 1):
         row = trace(puzzle, rng, tilted=True, forced=False)
         now = creates.sent_back(row)
         for at in np.unique(row.at):
@@ -61,7 +61,7 @@ def test_a_mimic_is_asked_with_its_trace_without_and_with_another():
     end = encode("</think>\n\n\\boxed{7}")
     true, none, swap, cut = list(mimic.contexts(told, 7, Random(0)))[:4]
     question, other = mimic.prompt_of(told[0]), mimic.prompt_of(told[1])
-    own = list(told[0].tokens[len(question) : -5])
+    own = list(told[0].tokens[len(question) : -6])
     assert true == [*question, *own, *end]
     assert none == [*question, *end]
     assert swap == [*other, *own, *end]
