@@ -73,6 +73,11 @@ class RLEntropy:
         return self.mode in ("shift", "log_ratio")
 
     @property
+    def worded(self) -> bool:
+        """Strategic grams are phrases."""
+        return self.mode in PLANNING
+
+    @property
     def _pair(self) -> tuple[Condition, Condition]:
         """The trace as the two checkpoints read it."""
         return Condition(self.rl), Condition(self.base)

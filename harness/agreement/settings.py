@@ -41,7 +41,7 @@ class Agreement:
 
     `wording` names methods that read the wording alone: where a run has them, the wording control
     takes their scores out with the opening words. `worded` names those that are made of the same
-    thing: nothing is said of them under that control.
+    thing, beside the detectors that say so: nothing is said of them under that control.
 
     `regressors_per_sentence` bounds the control columns fitted within one trace beyond the first
     two of position; the others take slopes pooled over traces, and a trace left with fewer than

@@ -37,7 +37,8 @@ class Selftest:
 class Scored:
     """One trace with its truth under one method's scores, undefined ones left out.
 
-    `over` says whether the score exceeds what the method takes for noise, NaN if it does not say.
+    `over` says whether the score exceeds what the method takes for noise, NaN if it does not say;
+    `chain` and `read` whether the sentence leads to the result, NaN if it is not judged.
     """
 
     score: Scores
@@ -45,6 +46,8 @@ class Scored:
     planted: Bool[np.ndarray, " sentences"]
     tv: Scores
     over: Scores
+    chain: Scores
+    read: Scores
 
 
 def auroc(score: Scores, anchor: Bool[np.ndarray, " sentences"]) -> float:
@@ -58,8 +61,9 @@ def auroc(score: Scores, anchor: Bool[np.ndarray, " sentences"]) -> float:
 def of_trace(given: Scored, conf: Selftest, kinds: Sequence[str]) -> dict[str, float]:
     """Every measure of one trace.
 
-    `planted`, `strong`, `some`: AUROC of the planted sentences, and of those with at least so much
-    exact total variation, against the rest. `spearman`: with the exact total variation.
+    What decides: `planted`, `strong`, `some`: AUROC of the planted sentences, and of those with at
+    least so much exact total variation, against the rest; `spearman` with it. What the answer is
+    read from: `chain`, `read`: AUROC of the sentences that lead to the result, see chain.py.
     `quiet`: share of the sentences of less than `some` importance that the method takes for noise.
     `against KIND`: AUROC of the planted sentences against those of one kind alone: below .5 the
     detector is fooled by it.
@@ -69,6 +73,8 @@ def of_trace(given: Scored, conf: Selftest, kinds: Sequence[str]) -> dict[str, f
         "strong": auroc(given.score, given.tv >= conf.strong),
         "some": auroc(given.score, given.tv >= conf.some),
         "spearman": _spearman(given.score, given.tv),
+        "chain": _judged(given.score, given.chain),
+        "read": _judged(given.score, given.read),
         "quiet": 1 - float(np.mean(idle))
         if len(idle := given.over[given.tv < conf.some])
         else np.nan,
@@ -77,6 +83,12 @@ def of_trace(given: Scored, conf: Selftest, kinds: Sequence[str]) -> dict[str, f
         among = given.planted | (given.kind == kind)
         found[f"against {kind}"] = auroc(given.score[among], given.planted[among])
     return found
+
+
+def _judged(score: Scores, leads: Scores) -> float:
+    """AUROC of the sentences that lead to the result against the others that are judged."""
+    known = np.isfinite(leads)
+    return auroc(score[known], leads[known] > 0)
 
 
 def _spearman(x: Scores, y: Scores) -> float:
@@ -91,7 +103,7 @@ def measures(
     """The frame schema.SELFTEST: every method by every measure, intervals over problems.
 
     `scores`: problem_id, trace_id, sentence, method, score, and over (null where the method has no
-    noise floor); `sentences` with the truth's columns.
+    noise floor); `sentences` with the truth's columns, and `chain` and `read`.
     A measure is taken within a trace, then averaged over the traces of a problem and over
     problems; `spearman of some` alone is over all sentences of `some` importance at once.
     """
@@ -147,6 +159,8 @@ def _scored(trace: pl.DataFrame) -> Scored:
         trace["planted"].to_numpy(),
         trace["exact_tv"].to_numpy(),
         trace["over"].cast(pl.Float64).to_numpy(),
+        trace["chain"].cast(pl.Float64).to_numpy(),
+        trace["read"].cast(pl.Float64).to_numpy(),
     )
 
 

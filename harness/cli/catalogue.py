@@ -26,6 +26,7 @@ from harness.core import (
     ReadText,
     Recycle,
     RolloutText,
+    Route,
     Sentences,
     Steer,
     Suppress,
@@ -141,7 +142,13 @@ def _pass(wants: Sequence[Want[Any]], condition: Condition) -> str:
     return f"a pass over the trace{_under(condition)} ({', '.join(yields)})"
 
 
-_DONE = {Mask: "masks", Steer: "steering", Forbid: "forbidden words", Recycle: "recycling"}
+_DONE = {
+    Mask: "masks",
+    Steer: "steering",
+    Forbid: "forbidden words",
+    Recycle: "recycling",
+    Route: "routing",
+}
 
 
 def _under(condition: Condition) -> str:

@@ -44,7 +44,7 @@ def plan(argv: Sequence[str]) -> Plan:
     """The jobs of a command line; raises UserError with one clear line before any starts."""
     found = composed_jobs(argv)
     for job in {job.folder: job for job in found.jobs}.values():
-        _check_alone(job)
+        check_alone(job)
     return found
 
 
@@ -189,8 +189,8 @@ def _check_detectors(job: Settings, who: Subject) -> None:
         try_out(name, detector, job.run.model.force, shape)
 
 
-def _check_alone(job: Settings) -> None:
-    """What one job needs: a place, problems, a model with room for one of them, an engine."""
+def check_alone(job: Settings) -> None:
+    """Raise UserError unless a job has a place, problems, a model with room for them, an engine."""
     folder.check_place(job.folder)
     if not job.overwrite:
         folder.check(job.folder, job.run.identity)

@@ -126,7 +126,7 @@ def composed(command: Sequence[str], loader: ConfigLoader) -> Any:
         if "defaults list" in rest:
             raise UserError(f"{key}: is chosen with a plus, as in +{key}=NAME") from None
         groups = loader.list_groups("")
-        choices = [line for line in command if line.partition("=")[0] in groups]
+        choices = [line for line in command if line.partition("=")[0].lstrip("+") in groups]
         raise _no_key(key, compose("config", overrides=choices)) from None
 
 

@@ -4,7 +4,7 @@ Nothing that a folder names is imported or trusted: classes, weights and servers
 from the command line, and have to be those that the run was made with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,10 @@ def _composed(
 ) -> dict[str, Any]:
     """The config of the line, with what the run was made with where the line says nothing."""
     named = {_group(override) for override in given if "." not in override.key_or_group}
-    lines = [_line(override) for override in given]
+    lines, there = [_line(override) for override in given], loader.get_group_options(GROUP)
+    _check_names(given, there)
     if GROUP not in named:
-        lines.insert(0, f"+{GROUP}=[{','.join(loader.get_group_options(GROUP))}]")
+        lines.insert(0, f"+{GROUP}=[{','.join(there)}]")
     if "model" not in named and "model" in made_with:
         lines.insert(0, f"model={_model(run, made_with, loader)}")
     methods = [n for n in statuses(run) if n in loader.get_group_options("method")]
@@ -93,21 +94,33 @@ def _composed(
     values = merged(composed(lines, loader))
     for group in KEPT:
         if group in made_with and group not in named:
-            values[group] = _harmless(run, group, made_with[group], values[group])
+            keys = {override.key_or_group for override in given}
+            values[group] = _harmless(run, group, made_with[group], values[group], keys)
     for override in given:
         if _group(override) in KEPT and "." in override.key_or_group:
             whole: Any = OmegaConf.create(values)
             OmegaConf.update(whole, override.key_or_group, override.value())
             values = merged(whole)
     if "model" in made_with:
-        values["method"] = _readable(values, made_with)
-        values |= {"results": str(run.parent), "run": run.name}
+        values["method"] = _readable(values, made_with, {o.key_or_group for o in given})
+        values |= {"results": str(run.absolute().parent), "run": run.absolute().name}
     return values
 
 
 def _chosen(line: str) -> str:
     """A choice of validations as Hydra wants it: the group is not in the defaults."""
     return f"+{line}" if line.startswith(f"{GROUP}=") else line
+
+
+def _check_names(given: Sequence[Override], there: Sequence[str]) -> None:
+    """Raise UserError for a validation that is not there."""
+    for override in given:
+        if override.key_or_group == GROUP and not override.is_delete():
+            value: Any = override.value()
+            for name in value if isinstance(value, list) else [value]:
+                if name not in there:
+                    known = f"{meant(str(name), there)}there are {', '.join(there)}"
+                    raise UserError(f"{GROUP}={name}: no such {GROUP}; {known}")
 
 
 def _line(override: Override) -> str:
@@ -131,30 +144,52 @@ def _model(run: Path, made_with: Mapping[str, Any], loader: ConfigLoader) -> str
     return name
 
 
-def _harmless(run: Path, group: str, node: Any, ours: Any) -> Any:
-    """What a run has of a group; raises UserError where it names code that does not ship."""
-    keys = flat(node, group) if isinstance(node, Mapping) else {}
+def _harmless(run: Path, group: str, node: Any, ours: Any, given: Collection[str]) -> Any:
+    """What a run has of a group; raises UserError where it names code that does not ship.
+
+    What the line gives instead is not looked at.
+    """
+    if not isinstance(node, Mapping):
+        raise UserError(f"{run}: its {group} holds no keys; choose {group}=NAME on the line")
+    keys = flat(node, group)
     for key, value in keys.items():
         target = key == f"{group}._target_" and str(value).startswith(OWN)
         code = key.rpartition(".")[2] in ("_target_", "function") and value != "default"
-        if (code and not target) or "${" in str(value):
+        if key not in given and ((code and not target) or "${" in str(value)):
             raise UserError(
                 f"{run}: its {key} names code or a variable ({shown(value)}); choose {group}=NAME "
                 "on the line"
             )
-    return node if keys else ours
+    same = isinstance(ours, Mapping) and ours.get("_target_") == node.get("_target_")
+    return {**ours, **node} if same else node
 
 
-def _readable(values: Mapping[str, Any], made_with: Mapping[str, Any]) -> dict[str, Any]:
-    """The methods, with the run's options, that need no checkpoint which nobody declares."""
+def _readable(
+    values: Mapping[str, Any], made_with: Mapping[str, Any], given: Collection[str]
+) -> dict[str, Any]:
+    """The methods that need no checkpoint which nobody declares.
+
+    Their options are the run's where the line does not give them.
+    """
     model, draws = values["model"], int(values["sampling"]["draws"])
     found: dict[str, Any] = {}
-    for name, node in values["method"].items():
+    for name, ours in values["method"].items():
+        theirs = _options(ours, (made_with.get("method") or {}).get(name))
+        left = {k: v for k, v in theirs.items() if f"method.{name}.{k}" not in given}
+        node = {**ours, **left}
         detector = serving(Detector, node, f"method.{name}")
         read = checkpoints(wanted(detector, Evidence(draws, str(model["force"]), REFERENCES)))
         if set(read) - {""} <= set(model["checkpoints"]):
             found[name] = node
     return found
+
+
+def _options(ours: Mapping[str, Any], theirs: Any) -> Mapping[str, Any]:
+    """What the run had of a method, if that is of the same class and names no other code."""
+    if not isinstance(theirs, Mapping) or theirs.get("_target_") != ours["_target_"]:
+        return {}
+    plain = {k: v for k, v in theirs.items() if k in ours}
+    return {k: v for k, v in plain.items() if "${" not in str(v) and "_target_" not in str(v)}
 
 
 def _same_run(run: Path, made_with: Mapping[str, Any], job: Settings) -> None:

@@ -1,7 +1,7 @@
 """The nouns of the harness: what flows from stage to stage, as frozen dataclasses."""
 
-from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Steer
-from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants
+from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Route, Steer
+from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants, Worded
 from harness.core.errors import UserError
 from harness.core.evidence import Derived, Donor, Evidence
 from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
@@ -54,6 +54,7 @@ __all__ = [
     "RolloutReading",
     "RolloutText",
     "Rollouts",
+    "Route",
     "Sentence",
     "SentenceScores",
     "Sentences",
@@ -65,4 +66,5 @@ __all__ = [
     "UserError",
     "Want",
     "Wants",
+    "Worded",
 ]

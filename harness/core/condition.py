@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan
+from typing import Literal
 
 from harness.core.errors import UserError
 
@@ -58,20 +60,52 @@ class Recycle:
     words: tuple[str, ...]
 
 
+Router = Literal["kl", "disagreement", "entropy", "random", "probe"]
+
+
+@dataclass(frozen=True)
+class Route:
+    """The checkpoint `other` writes each token where the router's value reaches the threshold.
+
+    Of the two next-token distributions at T = 1, in nats: `kl` is KL(other || own), `disagreement`
+    1 where their likeliest tokens differ, else 0, `entropy` that of the own one. `random` is noise
+    in [0, 1): a threshold of 1 - r takes a share r. `probe` is `vector` · state + `bias` for a
+    whole sentence, by the own state behind block `layer` that predicts its first token; -inf before
+    one begins.
+    What else is done to the model is done to the own checkpoint alone, but for forbidden words.
+    Raises UserError for a threshold that is no number, and a vector without or beside `probe`.
+    """
+
+    other: str
+    router: Router
+    threshold: float
+    layer: int = 0
+    vector: tuple[float, ...] = ()
+    bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        if isnan(self.threshold):
+            raise UserError("route: its threshold is no number")
+        if (self.router == "probe") != bool(self.vector):
+            raise UserError(f"route: router {self.router}; a vector is what a probe needs alone")
+
+
 @dataclass(frozen=True)
 class Condition:
     """Whose weights, which text, and what is done to them; the default is the trace as it is.
 
     `checkpoint` is "" for the model that wrote the trace, or a name from model.checkpoints.
     Sentences are numbered as in the trace, before any edit; edits are kept in their order. Raises
-    UserError for edits that overlap, or two at one place.
+    UserError for edits that overlap, or two at one place, and for two that route.
     """
 
     checkpoint: str = ""
     edits: tuple[Edit, ...] = ()
-    under: tuple[Mask | Steer | Forbid | Recycle, ...] = ()
+    under: tuple[Mask | Steer | Forbid | Recycle | Route, ...] = ()
 
     def __post_init__(self) -> None:
+        if sum(isinstance(each, Route) for each in self.under) > 1:
+            raise UserError("condition: only one Route can say which checkpoint writes a token")
         ordered = tuple(sorted(self.edits, key=lambda edit: (edit.start, edit.stop)))
         object.__setattr__(self, "edits", ordered)
         for before, after in pairwise(ordered):

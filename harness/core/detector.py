@@ -61,6 +61,16 @@ class Wants(Protocol):
 
 
 @runtime_checkable
+class Worded(Protocol):
+    """The part of a detector whose scores may be made of how sentences are worded."""
+
+    @property
+    def worded(self) -> bool:
+        """Whether they are: then nothing is said of them where the wording is taken out."""
+        ...
+
+
+@runtime_checkable
 class Fittable(Protocol):
     """The part of a detector that learns across traces."""
 

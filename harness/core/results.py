@@ -32,6 +32,8 @@ class Rollouts:
     Continuations have the `draw` of the
     rollout they go back to, and their `cuts`. Draws that are `passing` are the same rollouts as
     those draws of the boundary before, which wrote the sentence between as the trace has it.
+    `n_tokens` are those written, `routed` how many of them another checkpoint wrote under a Route;
+    None where that was not recorded.
     """
 
     draw: Int[np.ndarray, " draws"]
@@ -45,6 +47,8 @@ class Rollouts:
     least: Mapping[Condition, Float[np.ndarray, " draws"]] = field(default_factory=dict)
     cuts: tuple[Cut, ...] = ()
     passing: frozenset[int] = frozenset()
+    n_tokens: Int[np.ndarray, " draws"] | None = None
+    routed: Int[np.ndarray, " draws"] | None = None
 
     def __len__(self) -> int:
         return len(self.answer)
@@ -68,6 +72,8 @@ class Rollouts:
             {key: values[index] for key, values in self.least.items()},
             tuple(self.cuts[i] for i in index) if self.cuts else (),
             self.passing & set(self.draw[index].tolist()),
+            None if self.n_tokens is None else self.n_tokens[index],
+            None if self.routed is None else self.routed[index],
         )
 
 

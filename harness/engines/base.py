@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
-from harness.core import Until
+from harness.core import Route, Until
 from harness.engines.stopping import Stops
 from harness.models.conditions import Forbidden, Intervention
 from harness.models.model import Subject
 
 Finish = Literal["stop", "answer", "sentence", "length"]
 Interventions = Sequence[Intervention | type[Intervention]]
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,23 @@ class Request:
         """The tokens that are never drawn."""
         return tuple(i for u in self.under if isinstance(u, Forbidden) for i in u.ids)
 
+    @property
+    def route(self) -> Route | None:
+        """Which tokens another checkpoint writes, if any."""
+        return next((u for u in self.under if isinstance(u, Route)), None)
+
 
 @dataclass(frozen=True)
 class Finished:
-    """The rollouts of a request, in the order of its draws, end-of-sequence tokens left out."""
+    """The rollouts of a request, in the order of its draws, end-of-sequence tokens left out.
+
+    `routed` are the tokens of each that another checkpoint wrote; empty where none could.
+    """
 
     request: Request
     token_ids: tuple[tuple[int, ...], ...]
     finish_reason: tuple[Finish, ...]
+    routed: tuple[int, ...] = ()
 
     @property
     def n_tokens(self) -> int:
@@ -150,12 +160,8 @@ class LazyEngine:
 
         For none of them nothing is started.
         """
-        coming = self._checked(requests)
-        while first := next(coming, None):
-            others = list[Request]()
-            mine = chain([first], _those_of(first.checkpoint, coming, others))
-            yield from self.running(first.checkpoint).sample(mine)
-            coming = chain(others, coming)
+        for checkpoint, mine in apart(self._checked(requests), lambda request: request.checkpoint):
+            yield from self.running(checkpoint).sample(mine)
 
     def _checked(self, requests: Iterable[Request]) -> Iterator[Request]:
         """The requests, once it is known that their engine can do what is asked of it."""
@@ -168,12 +174,22 @@ class LazyEngine:
             yield request
 
 
+def apart(
+    requests: Iterable[Request], key: Callable[[Request], K]
+) -> Iterator[tuple[K, Iterator[Request]]]:
+    """The requests of each key, those of others put aside until they are all taken."""
+    coming = iter(requests)
+    while first := next(coming, None):
+        others = list[Request]()
+        yield key(first), chain([first], _those_of(key, key(first), coming, others))
+        coming = chain(others, coming)
+
+
 def _those_of(
-    checkpoint: str, requests: Iterator[Request], others: list[Request]
+    key: Callable[[Request], K], value: K, requests: Iterator[Request], others: list[Request]
 ) -> Iterator[Request]:
-    """The requests of a checkpoint; those of others are put aside."""
     for request in requests:
-        if request.checkpoint == checkpoint:
+        if key(request) == value:
             yield request
         else:
             others.append(request)

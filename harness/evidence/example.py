@@ -22,6 +22,7 @@ REFERENCES = tuple(
     replace(_PROBLEM, id=f"sample/{i}", answer=str(i), solution=f"It is {i}.", role="reference")
     for i in range(3, 23)
 )
+_SAID = "That is 3 apples. "  # a number, for what makes mistakes of it
 TRACE = Trace(
     id="sample/0#0",
     problem=_PROBLEM,
@@ -30,8 +31,8 @@ TRACE = Trace(
     seed=0,
     prompt_ids=(1, 2, 3),
     token_ids=tuple(range(4, 28)),
-    text="This is one step. " * 4,
-    sentences=tuple(Sentence("This is one step. ", 6 * i, 6 * i + 6, None) for i in range(4)),
+    text=_SAID * 4,
+    sentences=tuple(Sentence(_SAID, 6 * i, 6 * i + 6, None) for i in range(4)),
     answer="2",
     correct=True,
     origin="sampled",

@@ -58,8 +58,9 @@ class Recorder:
         written = done.request.prefix[done.request.prompt :]
         before = self.subject.decode(written)
         begun = done.request.extra if whole else ()
-        for draw, ids, reason in zip(
-            done.request.draws, done.token_ids, done.finish_reason, strict=True
+        routed = done.routed or (None,) * len(done.token_ids)
+        for draw, ids, reason, other in zip(
+            done.request.draws, done.token_ids, done.finish_reason, routed, strict=True
         ):
             answer = canonical(extract(before + self.subject.decode(ids), self.problems.pattern))
             yield {
@@ -74,6 +75,7 @@ class Recorder:
                 "answer": answer,
                 "correct": self.problems.correct(start.problem, answer),
                 "finish_reason": reason,
+                "routed": other,
                 "seed": done.request.seed,
             }
 

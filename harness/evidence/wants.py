@@ -17,6 +17,7 @@ from harness.core import (
     Reading,
     ReadRollouts,
     Rollouts,
+    Route,
     Sentences,
     Suppress,
     Want,
@@ -138,6 +139,7 @@ def checkpoints(wants: Sequence[Want[Any]]) -> list[str]:
     for want in wants:
         if isinstance(want, Draw | Read | ReadRollouts | Likelihood):
             names.append(want.condition.checkpoint)
+            names += [each.other for each in want.condition.under if isinstance(each, Route)]
         elif isinstance(want, Attend | Suppress):
             names.append(want.checkpoint)
         elif isinstance(want, Compare):

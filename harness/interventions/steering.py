@@ -29,12 +29,12 @@ from harness.interventions.steered.effects import (
     STEERED,
     effects,
 )
+from harness.interventions.steered.naming import Named
 from harness.interventions.steered.pushes import Push, Vector, averaged, best, moved, nulls
 from harness.interventions.steered.rows import of_draws, of_place, rows_frame
+from harness.interventions.steered.weights import weighted
 from harness.interventions.validation.effects import summary_frame
 from harness.interventions.validation.intervention import About
-from harness.interventions.validation.naming import Named
-from harness.interventions.validation.weights import weighted
 from harness.models.conditions import check_layer
 
 Count = Annotated[int, Field(ge=1)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from harness.core import Steer, UserError
+from harness.core import Route, Steer, UserError
 from harness.models.model import Subject
 
 
@@ -45,7 +45,7 @@ class Recycled:
     ids: tuple[int, ...]
 
 
-Intervention = Forbidden | Steered | Recycled
+Intervention = Forbidden | Steered | Recycled | Route
 
 
 def check_layer(layer: int, blocks: int) -> None:
@@ -54,12 +54,12 @@ def check_layer(layer: int, blocks: int) -> None:
         raise UserError(f"layer {layer}: the model has blocks 0 to {blocks - 1}")
 
 
-def check_width(vector: Sequence[float], config: Any) -> None:
-    """Raises UserError for a steering vector that is not as wide as the model's states."""
+def check_width(vector: Sequence[float], config: Any, what: str = "steering vector") -> None:
+    """Raises UserError for a vector that is not as wide as the model's states."""
     width = config.get_text_config().hidden_size
     if len(vector) != width:
         raise UserError(
-            f"condition: a steering vector of {len(vector)} numbers; the model's width is {width}"
+            f"condition: a {what} of {len(vector)} numbers; the model's width is {width}"
         )
 
 

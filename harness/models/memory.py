@@ -1,18 +1,26 @@
-"""Memory: what a model's weights and its cache take, from its configuration alone."""
+"""Memory and work: what a model holds, reads and computes a token, from its configuration alone."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from harness.models.model import Subject
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")  # where configs count them
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of the weights, and of the cached keys and values of a token."""
+    """Bytes of the weights, and of the cached keys and values of a token.
+
+    A token takes `flops` operations, and `attending` more for each token that it attends to: two a
+    multiplication and addition, the input embedding aside.
+    """
 
     weights: int
     cache: int
+    flops: int
+    attending: int
 
 
 def memory(subject: Subject) -> Memory:
@@ -29,5 +37,22 @@ def memory(subject: Subject) -> Memory:
     text = config.get_text_config()
     heads = value(text, "num_key_value_heads") or text.num_attention_heads
     width = value(text, "head_dim") or text.hidden_size // text.num_attention_heads
-    cache = 2 * text.num_hidden_layers * heads * width * size
-    return Memory(size * sum(p.numel() for p in model.parameters()), cache)
+    return Memory(
+        weights=size * sum(p.numel() for p in model.parameters()),
+        cache=2 * text.num_hidden_layers * heads * width * size,
+        flops=2 * _active(model, text),
+        attending=4 * text.num_hidden_layers * text.num_attention_heads * width,
+    )
+
+
+def _active(model: Any, text: Any) -> int:
+    """Parameters that a token is multiplied with: all but an embedding, of experts a few."""
+    total = sum(p.numel() for p in model.parameters())
+    inputs, head = model.get_input_embeddings().weight, model.get_output_embeddings()
+    if head is None or head.weight is not inputs:
+        total -= inputs.numel()
+    experts = next((n for key in EXPERTS if (n := getattr(text, key, None))), None)
+    if experts:
+        held = sum(p.numel() for name, p in model.named_parameters() if ".experts." in name)
+        total -= round(held * (1 - text.num_experts_per_tok / experts))
+    return total

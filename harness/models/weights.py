@@ -14,6 +14,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from harness.core import UserError
+from harness.problems.hub import reachable
 
 WHEEL = "wheel://"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -131,8 +132,14 @@ def _convert(file: Path, folder: Path) -> None:
 
 
 def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
-    """`from_pretrained` of a class of transformers; raises UserError with one line."""
+    """`from_pretrained` of a class of transformers; raises UserError with one line.
+
+    Where the hub does not answer, what is in its cache is taken and nothing is tried again.
+    """
     import transformers  # takes seconds: not before it is needed
+
+    if not Path(path).exists() and not reachable():
+        options = {**options, "local_files_only": True}
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

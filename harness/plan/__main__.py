@@ -8,12 +8,14 @@ from rich.console import Console
 
 from harness.cli.exits import ended
 from harness.cli.settings import Settings
+from harness.core import UserError
 
 USAGE = """usage: python -m harness.plan [KEY=VALUE ...] [--multirun], the line of a run
 
-Requests, tokens, passes, hours, memory and disk that the run will take, and the agreement it can
-detect. Loads no weights, unless plan.calibrate=true asks to measure the speeds. What it assumes
-is plan.tokens, plan.sentences, plan.sampled_per_second, ...: see --cfg job of python -m harness."""
+Requests, tokens, passes, memory and disk that the run will take, its hours on each card of a table
+or on those of plan.card=h100 or 'plan.card=[h100,l40s]', and the agreement it can detect. Loads no
+weights, unless plan.calibrate=true asks to measure the speeds here. What would stop the run itself
+is said and stops no plan. What is assumed is below plan: see --cfg job of python -m harness."""
 
 
 def main() -> None:
@@ -28,11 +30,25 @@ def run(argv: Sequence[str]) -> None:
         return
     from harness.cli import checks as preflight  # takes a second: not needed to show help
 
-    jobs = preflight.plan(argv).jobs
+    jobs = preflight.composed_jobs(argv).jobs
     from harness.plan.estimate import show  # imports torch: not before the command line is right
 
     for folder in dict.fromkeys(job.folder for job in jobs):
-        show(together([job for job in jobs if job.folder == folder]), Console())
+        job = together([job for job in jobs if job.folder == folder])
+        if stops := objection(job):
+            print(f"the run itself would stop: {stops}", file=sys.stderr)
+        show(job, Console())
+
+
+def objection(job: Settings) -> str:
+    """Why the run would stop before it begins; empty if it would not."""
+    from harness.cli.checks import check_alone
+
+    try:
+        check_alone(job)
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def together(jobs: Sequence[Settings]) -> Settings:

@@ -2,44 +2,51 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from harness.cli.assumptions import Assumptions
 from harness.cli.settings import Settings
-from harness.core import Trace
+from harness.core import Trace, UserError
 from harness.engines.stopping import Stops
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder
-from harness.models.memory import memory
-from harness.models.model import subject
-from harness.plan.forecast import Forecast, Load, Work, forecast
+from harness.models.memory import Memory, memory
+from harness.models.model import Subject, subject
+from harness.plan.forecast import Forecast, Work, forecast
+from harness.plan.hours import times
+from harness.plan.load import Load
 from harness.plan.speed import measured
+from harness.plan.unseen import CHARACTERS, Unseen, roles, seen
 from harness.run import traces
-from harness.run.growth import of_run
+from harness.store import folder
 
 COLUMNS = ("work", "requests", "rollouts", "tokens written", "passes", "tokens read")
 
 
 def show(job: Settings, console: Console) -> None:
     """Print what a run will take."""
-    work = worked(job)
+    work, conf = worked(job)
     found = forecast(work)
     if not console.is_terminal:
         console.width = 200
-    console.print(f"[bold]{job.folder}[/bold]: {described(found)}")
+    console.print(f"[bold]{job.folder}[/bold]: {described(found, work)}")
     console.print(table(found))
-    for name, value in lines(job, work, found):
+    held = memory(work.recorder.subject)
+    console.print(times(job, conf, held, found.whole))
+    for name, value in [*lines(job, conf, held, found), *guessed(work.recorder.subject)]:
         console.print(f"{name:<12}{value}")
 
 
-def worked(job: Settings) -> Work:
+def worked(job: Settings) -> tuple[Work, Assumptions]:
     """What the forecast needs of a job; loads no weights unless it is to measure."""
-    run, conf = job.run, job.plan
-    roles, who = of_run(run.folder, run.problems.load()), subject(run.model)
-    sampling = run.sampling
+    run, conf = replace(job.run, folder=place(job)), job.plan
+    who = subject(run.model) if conf.calibrate else seen(run.model, conf.configs)
+    of, sampling = roles(run), run.sampling
     segmenter = run.segmentation.segmenter
     # What coupled boundaries save shows only as they are drawn: a plan is the most that it can be.
     plain = replace(sampling, schedule="fixed")
@@ -47,16 +54,28 @@ def worked(job: Settings) -> Work:
     if conf.calibrate:
         stops = Stops(who.tokenizer, who.eos, segmenter)
         engine = run.engine.start(who, stops, "")
-        conf = measured(recorder, engine, traces.starts(recorder, roles.evaluate, {}), conf)
-    gatherer = Gatherer(recorder, roles.reference)
-    return Work(gatherer, roles.evaluate, run.detectors, run.hashes, conf)
+        conf = measured(recorder, engine, traces.starts(recorder, of.evaluate, {}), conf)
+    gatherer = Gatherer(recorder, of.reference)
+    length = conf.of(run.problems.name, sampling.max_tokens)
+    return Work(gatherer, of.evaluate, run.detectors, run.hashes, length, conf.answer), conf
 
 
-def described(found: Forecast) -> str:
+def place(job: Settings) -> Path:
+    """The run folder; where the run could not go on from what is there, one that there is not."""
+    try:
+        folder.check(job.folder, job.run.identity)
+    except UserError:
+        return job.folder / "anew"
+    return job.folder / "anew" if job.overwrite else job.folder
+
+
+def described(found: Forecast, work: Work) -> str:
     """Over which traces the plan is."""
     n, each = len(found.traces), [len(trace.sentences) for trace in found.traces]
     mean = f"{np.mean(each):.0f} sentences and {_tokens(found.traces):.0f} tokens each"
-    origin = "stored" if found.stored else "assumed (plan.tokens, plan.sentences)"
+    like = "as long as those" if found.stored else "of assumed length (plan.lengths)"
+    parts = {f"{found.stored} stored": found.stored, f"{n - found.stored} {like}": n - found.stored}
+    origin = " and ".join(words for words, count in parts.items() if count)
     return f"{n} traces, {origin}, {mean}; what is recorded already is not counted"
 
 
@@ -80,20 +99,20 @@ def cells(load: Load) -> Iterator[str]:
         yield f"{value:,.0f}" if value else ""
 
 
-def lines(job: Settings, work: Work, found: Forecast) -> Iterator[tuple[str, str]]:
-    """What the work comes to, under its name."""
-    conf, whole, held = work.conf, found.whole, memory(work.recorder.subject)
-    sampling = whole.written / conf.sampled_per_second / 3600
-    reading = whole.read / conf.read_per_second / 3600
-    how = "measured" if conf.calibrate else "assumed"
-    yield "prefixes", f"{whole.prefix:,} tokens if no request shares one with another"
-    yield "time", f"{sampling + reading:,.3g} hours of one process"
-    yield "  sampling", f"{sampling:,.3g} at {conf.sampled_per_second:,.0f} tokens/s ({how})"
-    yield "  reading", f"{reading:,.3g} at {conf.read_per_second:,.0f} tokens/s ({how})"
+def lines(
+    job: Settings, conf: Assumptions, held: Memory, found: Forecast
+) -> Iterator[tuple[str, str]]:
+    """What the work comes to beside its hours, under its name."""
     yield "weights", f"{held.weights / 1e9:,.3g} GB in memory"
     yield "cache", f"{held.cache / 1e6:,.3g} GB in memory for 1,000 tokens"
     yield "disk", f"{found.disk / 1e6:,.0f} MB, figures aside"
     yield "detectable", power(job, found, conf.power)
+
+
+def guessed(who: Subject) -> Iterator[tuple[str, str]]:
+    """What stands in for a model that cannot be had."""
+    if isinstance(who, Unseen):
+        yield "model", f"not here: by plan.configs, and a token for {CHARACTERS} characters"
 
 
 def power(job: Settings, found: Forecast, asked: float) -> str:

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from harness.cli.assumptions import Assumptions
+from harness.cli.assumptions import Length
 from harness.core import (
     Detector,
     Draw,
@@ -27,6 +27,7 @@ from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder, Start, start_of
 from harness.evidence.requests import requests
 from harness.evidence.wants import conditions
+from harness.plan.load import Load
 from harness.run import traces
 from harness.run.growth import untraced
 from harness.store.scores import scored
@@ -36,33 +37,18 @@ NONE = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
 
 
 @dataclass(frozen=True)
-class Load:
-    """Work of one kind, in tokens: `prefix` as if no request shared any, `written`, and `read`.
-
-    `read` is what the teacher-forced passes read, embeddings of texts aside.
-    """
-
-    requests: int = 0
-    rollouts: int = 0
-    prefix: int = 0
-    written: float = 0.0
-    passes: int = 0
-    read: float = 0.0
-
-    def __add__(self, other: "Load") -> "Load":
-        """Both together."""
-        return Load(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
-
-
-@dataclass(frozen=True)
 class Work:
-    """A run to forecast: its detectors with the hashes of their options, and what is assumed."""
+    """A run to forecast: its detectors with the hashes of their options, and what is assumed.
+
+    `length` is of a trace that is not written yet, `answer` in tokens.
+    """
 
     gatherer: Gatherer
     problems: Sequence[Problem]
     detectors: Mapping[str, Detector]
     hashes: Mapping[str, str]
-    conf: Assumptions
+    length: Length
+    answer: int
 
     @property
     def recorder(self) -> Recorder:
@@ -72,14 +58,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run has still to do, by kind of work, over `traces`: stored, or else assumed ones.
+    """What a run has still to do, by kind of work, over some traces.
 
-    `disk` is what the run folder grows by, in bytes, figures aside.
+    The first `stored` of `traces` are recorded, the others of assumed length. `disk` is what the
+    run folder grows by, in bytes, figures aside.
     """
 
     loads: Mapping[str, Load]
     traces: Sequence[Trace]
-    stored: bool
+    stored: int
     disk: float
 
     @property
@@ -91,10 +78,11 @@ class Forecast:
 def forecast(work: Work) -> Forecast:
     """What is still to do; raises UserError if a stored trace belongs to no problem."""
     run, loads = work.recorder.run, defaultdict[str, Load](Load)
+    stored = traces.load(run, work.problems) if (run / traces.COMPLETE).exists() else []
+    work = replace(work, length=_like(stored, work.length))
     todo = replace(work, problems=untraced(run, work.problems))
     for name, load in _writing(todo):
         loads[name] += load
-    stored = traces.load(run, work.problems) if (run / traces.COMPLETE).exists() else []
     every = [*stored, *_imagined(todo)]
     done = {n: scored(work.recorder.run, n, h) for n, h in work.hashes.items()}
     texts: set[ReadText] = set()
@@ -109,9 +97,15 @@ def forecast(work: Work) -> Forecast:
         loads["texts read alone"] = Load(passes=len(texts), read=read)
     whole = sum(loads.values(), Load())
     disk = ROLLOUT * whole.rollouts + WRITTEN * whole.written
-    return Forecast(
-        dict(loads), every, not todo.problems, disk + sum(_kept(work, t) for t in every)
-    )
+    return Forecast(dict(loads), every, len(stored), disk + sum(_kept(work, t) for t in every))
+
+
+def _like(stored: Sequence[Trace], length: Length) -> Length:
+    """The mean length of the traces that there are, else the one that is assumed."""
+    if not stored:
+        return length
+    tokens = np.mean([len(trace.token_ids) for trace in stored])
+    return Length(round(tokens), round(np.mean([len(trace.sentences) for trace in stored])))
 
 
 def _writing(work: Work) -> Iterator[tuple[str, Load]]:
@@ -121,21 +115,21 @@ def _writing(work: Work) -> Iterator[tuple[str, Load]]:
     if sampling.screen.draws:
         draws.append(Draw(0, sampling.screen.draws, arm=traces.SCREEN))
     for start in traces.starts(recorder, work.problems, {}):
-        yield from _asked(recorder, start, draws, lambda _: float(work.conf.tokens))
+        yield from _asked(recorder, start, draws, lambda _: float(work.length.tokens))
 
 
 def _imagined(work: Work) -> list[Trace]:
     """Traces of the assumed length, as many as there may be."""
-    recorder, conf = work.recorder, work.conf
-    edges = np.linspace(0, conf.tokens, conf.sentences + 1).astype(int).tolist()
+    recorder, length = work.recorder, work.length
+    edges = np.linspace(0, length.tokens, length.sentences + 1).astype(int).tolist()
     text = "This is one step of the reasoning. "
     cut = [Sentence(text, a, b, None) for a, b in pairwise(edges)]
-    whole = text * conf.sentences
+    whole = text * length.sentences
     model, revision = recorder.subject.conf.name, ""
     return [
         Trace(
             f"{start.owner}#{i}", start.problem, model, revision, 0, start.prompt_ids,
-            (0,) * conf.tokens, whole, tuple(cut), start.problem.answer, True, "assumed", "stop",
+            (0,) * length.tokens, whole, tuple(cut), start.problem.answer, True, "assumed", "stop",
         )
         for start in traces.starts(recorder, work.problems, {})
         for i in range(recorder.sampling.traces)
@@ -156,7 +150,7 @@ def _sampling(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator
 
     def length(request: Request) -> float:
         if request.extra:
-            return float(work.conf.answer)
+            return float(work.answer)
         if request.until == "sentence":
             return 1 + _sentence(trace)  # the token that begins the next one
         return float(len(trace.prompt_ids) + len(trace.token_ids) - request.cut)
@@ -170,12 +164,19 @@ def _asked(
     recorder: Recorder, start: Start, draws: Sequence[Draw], length: Callable[[Request], float]
 ) -> Iterator[tuple[str, Load]]:
     """The requests of an engine by arm; none is made where the prefix already reaches the cap."""
+    computed: dict[tuple[int, ...], int] = {}  # of a base, how much of it
     for request in requests(recorder, start, draws):
         prefix, n = len(request.prefix), len(request.draws)
         room = request.max_length - prefix
-        if room > 0:
-            written = float(n * min(length(request), room))
-            yield f"rollouts ({request.key[1]})", Load(1, n, prefix, written)
+        if room <= 0:
+            continue
+        each = min(length(request), room)
+        written, known = float(n * each), computed.get(request.base, 0)
+        shared = max(0, request.cut - known) + len(request.extra)
+        computed[request.base] = max(known, request.cut)
+        behind, attended = written * prefix, written * (prefix + each / 2)
+        load = Load(1, n, prefix, shared, written, behind, attended)
+        yield f"rollouts ({request.key[1]})", load
 
 
 def _sentence(trace: Trace) -> float:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]
         for line in said_of(unchecked(run)):
             print(line, file=sys.stderr)
         status = statuses(run)
+        worded = [name for name, known in status.items() if known.get("worded")]
+        conf = replace(conf, worded=tuple(dict.fromkeys([*conf.worded, *worded])))
         detectors = score_files(run, status)
         base = _baselines(run, conf)
         every = detectors | score_files(run, base["method"].unique(maintain_order=True))

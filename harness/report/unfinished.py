@@ -30,7 +30,7 @@ def _rollouts(run: Path, status: Mapping[str, Mapping[str, Any]]) -> Iterator[st
 def _scores(run: Path, status: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """The methods of run.yaml, and those that began since, without scores of all traces."""
     total = len(read_frame(run / "traces.parquet", schema.TRACES, ["trace_id"]))
-    for name in [*targets(run), *(n for n in status if n not in targets(run))]:
+    for name in dict.fromkeys([*targets(run), *status]):
         known = status.get(name, {})
         if known.get("state") in ("done", "failed") or "shard-" in name:
             continue

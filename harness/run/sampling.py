@@ -95,7 +95,7 @@ def _has_room(request: Request) -> bool:
 def _ended(request: Request) -> Finished:
     """Rollouts from a prefix that already reaches the cap."""
     n = len(request.draws)
-    return Finished(request, ((),) * n, ("length",) * n)
+    return Finished(request, ((),) * n, ("length",) * n, (0,) * n if request.route else ())
 
 
 AHEAD = 4096  # rollouts asked for at once of an engine that takes all that it is given

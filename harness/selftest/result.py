@@ -8,12 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis import planted
+from harness.analysis.chain import with_chain
 from harness.cli.settings import Settings
 from harness.core import UserError
 from harness.report.format import decimal
 from harness.store import schema
 from harness.store.files import write_frame
-from harness.store.reading import look_over, read_json
+from harness.store.reading import look_over, read_frame, read_json
 
 HEADINGS = {
     "planted": "planted",
@@ -21,6 +22,8 @@ HEADINGS = {
     "some": "some",
     "spearman of some": "rank",
     "quiet": "quiet",
+    "chain": "chain",
+    "read": "read",
 }
 FOOLS = "against "
 MOST_FOOLS = 3
@@ -49,7 +52,8 @@ def tested(todo: Settings) -> pl.DataFrame:
     scores = planted.unsigned(scores, _signed(todo.folder)).join(
         _over(todo.folder), on=["trace_id", "sentence", "method"], how="left"
     )
-    found = planted.measures(scores, source.sentences, todo.selftest, todo.agreement)
+    sentences = with_chain(source.sentences, _edges(todo.folder))
+    found = planted.measures(scores, sentences, todo.selftest, todo.agreement)
     order = pl.Enum([name for name in source.methods_in_order if name != "truth"])
     found = found.sort(pl.col("method").cast(order), maintain_order=True)
     write_frame(todo.folder / "selftest.parquet", found)
@@ -63,6 +67,12 @@ def _signed(run: Path) -> list[str]:
     """The detectors whose scores have a direction."""
     status = {path.stem: read_json(path) for path in run.glob("status/*.json")}
     return [name for name, found in status.items() if found.get("signed")]
+
+
+def _edges(run: Path) -> pl.DataFrame:
+    """What rests on what, where the run knows it."""
+    path = run / "matrices" / "edges.parquet"
+    return read_frame(path, schema.EDGES) if path.is_file() else pl.DataFrame(schema=schema.EDGES)
 
 
 def _over(run: Path) -> pl.DataFrame:
@@ -114,6 +124,9 @@ def caption(todo: Settings) -> str:
         f"{todo.folder / 'selftest.parquet'}. |score| of signed detectors.\n"
         f"strong: sentences of exact total variation >= {strong}, some: >= {some}; rank: Spearman "
         "among those with it; quiet: share of the others below the detector's own noise floor; "
-        "fooled by: the kinds of sentences most ranked above the planted ones.\n"
+        "fooled by: the kinds of sentences most ranked above the planted ones. So far what decides "
+        "the answer.\n"
+        "What it is read from: chain: sentences that lead to the result, read: those of them whose "
+        "value is handed on (executions); the result itself is left out of both.\n"
         f"figure {todo.folder / 'plots' / 'selftest.png'}"
     )

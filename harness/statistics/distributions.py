@@ -21,12 +21,12 @@ def entropy_and_logprob(logits: Rows, token: Int[Tensor, " rows"]) -> tuple[Valu
 
     H = lse - sum of p z and log p = z - lse. The logits are shifted by their largest, in place.
     """
-    shifted = _shifted(logits)
-    weight = shifted.exp()
+    apart = shifted(logits)
+    weight = apart.exp()
     total = weight.sum(-1)
     lse = total.log()
-    entropy = lse - torch.linalg.vecdot(weight, shifted) / total
-    return entropy, shifted.gather(1, token[:, None])[:, 0] - lse
+    entropy = lse - torch.linalg.vecdot(weight, apart) / total
+    return entropy, apart.gather(1, token[:, None])[:, 0] - lse
 
 
 def top_entropy(logits: Rows, k: int) -> Values:
@@ -86,7 +86,7 @@ def compared(
     Over the ids that both have; the logits are changed in place.
     """
     width = min(of.shape[-1], to.shape[-1])
-    p, q = (_shifted(x[:, :width]) for x in (of, to))
+    p, q = (shifted(x[:, :width]) for x in (of, to))
     differs = (p.argmax(-1) != q.argmax(-1)).to(p.dtype)
     log_p, log_q = (torch.log_softmax(x, dim=-1) for x in (p, q))
     middle = torch.logaddexp(log_p, log_q).sub_(math.log(2))
@@ -95,7 +95,7 @@ def compared(
     return kl(p, log_p, log_q), js, differs
 
 
-def _shifted(logits: Rows) -> Rows:
+def shifted(logits: Rows) -> Rows:
     """Logits less their largest, in place; an id at minus infinity then adds nothing to a sum."""
     least = torch.finfo(logits.dtype).min / 2
     return logits.sub_(logits.amax(-1, keepdim=True)).clamp_(min=least)

@@ -29,7 +29,7 @@ _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
 _FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices", "validate"}
 
-LATER = {"origin", "cut", "value", "peak"}  # columns that older runs, or some files, lack
+LATER = {"origin", "cut", "routed", "value", "peak"}  # columns that older runs, or some files, lack
 REMEDY = "the command that made the run makes it again"
 KEPT = "restore it from a copy, or remove its line `digest` to use it as it stands"
 

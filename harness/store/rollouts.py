@@ -93,7 +93,7 @@ def continued(folder: Path) -> dict[tuple[str, int], Rollouts]:
 
 
 def _load(folder: Path, *, again: bool) -> dict[tuple[str, int], Rollouts]:
-    columns = [*PLACE, "origin", "answer", "correct", "first_sentence"]
+    columns = [*PLACE, "origin", "answer", "correct", "first_sentence", "n_tokens", "routed"]
     frame = parts(folder, schema.ROLLOUTS, columns)
     frame = frame.filter(pl.col("arm").str.ends_with(AGAIN) == again).sort(PLACE)
     if len(set(_keys(frame))) < len(frame):
@@ -113,7 +113,14 @@ def _rollouts(group: pl.DataFrame, *, again: bool) -> Rollouts:
         tuple(group["first_sentence"]),
         cuts=tuple(cut for _, _, cut in _keys(group)) if again else (),
         passing=frozenset(passing["draw"]),
+        n_tokens=_counts(group["n_tokens"]),
+        routed=_counts(group["routed"]),
     )
+
+
+def _counts(column: pl.Series) -> np.ndarray | None:
+    """The numbers of a column; None where one was not recorded."""
+    return None if column.null_count() else column.to_numpy().astype(np.int64)
 
 
 def _keys(frame: pl.DataFrame) -> Iterator[Key]:

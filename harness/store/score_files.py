@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from harness.core import Detector, UserError
+from harness.core import Detector, UserError, Worded
 from harness.core.docstrings import written
 from harness.store import schema
 from harness.store.reading import REMEDY, look_over, read_json
@@ -44,7 +44,9 @@ def declared(detector: Detector, node: Mapping[str, Any]) -> dict[str, Any]:
     """
     options = {key: written(value) for key, value in node.items() if key != "_target_"}
     about = {"text": inspect.getdoc(type(detector)) or "", "options": options}
-    return {"family": detector.family, "signed": detector.signed, "about": about}
+    worded = isinstance(detector, Worded) and detector.worded
+    traits = {"family": detector.family, "signed": detector.signed, "worded": worded}
+    return traits | {"about": about}
 
 
 def score_files(run: Path, methods: Iterable[str]) -> dict[str, pl.LazyFrame]:

@@ -17,6 +17,7 @@ from harness import (
     Draw,
     Embed,
     Evidence,
+    Likelihood,
     Problem,
     Read,
     Reading,
@@ -128,6 +129,9 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
             kind, new = "answers", {want: attention(trace, want)}
         case Suppress():
             kind, new = "answers", {want: masked(trace, want)}
+        case Likelihood():
+            n = len(trace.sentences) + 1 if want.boundaries is None else len(want.boundaries)
+            kind, new = "answers", {want: -rng("likely", trace.id, want).exponential(size=n)}
         case ReadRollouts():
             key = (want.arm, want.boundary)
             kind, new = "rollouts", {key: stated(trace, have.rollouts[key], want)}

@@ -14,7 +14,7 @@ from harness import __main__
 from harness.store.reading import read_json
 
 PAGE = Path(harness.__file__).parents[1] / "docs" / "adding.md"
-EXAMPLES = ("rl_sentence", "early_answer", "look_ahead")
+EXAMPLES = ("rl_sentence", "asked_early", "look_ahead")
 FILES = dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", PAGE.read_text(), re.M | re.S))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core import UserError
+from harness.core import Route, UserError
 from harness.engines.base import Interventions, Running
 from harness.engines.hf.preflight import faults
 from harness.engines.stopping import Stops
@@ -32,26 +32,55 @@ class HF:
 
         So it does for a model that the sampler does not compute right.
         """
-        config = subject.checkpoint(checkpoint).config
-        check_fits(config, under)
-        if why := faults(config, ["rollouts"]):
-            raise UserError(
-                f"engine=hf: its rollouts of a {config.model_type} model would be wrong "
-                f"({why['rollouts']}); choose engine=vllm or engine=server"
-            )
+        who = subject.checkpoint(checkpoint)
+        check_fits(who.config, under)
+        for each in under:
+            if isinstance(each, Route):
+                other = subject.checkpoint(each.other)
+                check_alike(who, other, each.other)
+                check_right(other.config)
+        check_right(who.config)
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine on a checkpoint's weights."""
         # Not above: a wrong option is to be named before torch is imported.
         from harness.engines.hf.engine import HFEngine
 
-        return HFEngine(subject.checkpoint(checkpoint).model, stops, self.slots, self.pool)
+        model = subject.checkpoint(checkpoint).model
+        return HFEngine(
+            model, stops, self.slots, self.pool, lambda name: subject.checkpoint(name).model
+        )
+
+
+def check_right(config: Any) -> None:
+    """Raise UserError for a model of a config that the sampler does not compute right."""
+    if why := faults(config, ["rollouts"]):
+        raise UserError(
+            f"engine=hf: its rollouts of a {config.model_type} model would be wrong "
+            f"({why['rollouts']}); choose engine=vllm or engine=server"
+        )
+
+
+def check_alike(own: Subject, other: Subject, name: str) -> None:
+    """Raise UserError for a checkpoint that means something else by a token of both."""
+    vocabularies = (each.tokenizer.get_vocab() for each in (own, other))
+    here, there = ({i: token for token, i in found.items()} for found in vocabularies)
+    differs = min((i for i in here.keys() & there.keys() if here[i] != there[i]), default=None)
+    if differs is not None:
+        raise UserError(
+            f"model.checkpoints.{name}: token {differs} is {there[differs]!r} to its tokenizer and "
+            f"{here[differs]!r} to that of the checkpoint it takes over from; only checkpoints of "
+            "one tokenizer can write one text"
+        )
 
 
 def check_fits(config: Any, under: Interventions) -> None:
     """Raise UserError for a block, a width or a token that a model of this config lacks."""
     text = config.get_text_config()
     for each in under:
+        if isinstance(each, Route) and each.router == "probe":
+            check_width(each.vector, config, "probe")
+            check_layer(each.layer, text.num_hidden_layers)
         if isinstance(each, Steered):
             check_width(each.vector, config)
         if isinstance(each, Steered | Recycled):

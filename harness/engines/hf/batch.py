@@ -1,5 +1,6 @@
 """The running rollouts: slots, the pool of prefixes they share, and one decode step of all."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from harness.engines.hf.rows import Base, Row
 from harness.engines.hf.slots import GROW, NAME, STEP, SlotLayer, View
 from harness.models.architectures.layers import empty_cache, uncached
 from harness.models.attention import use_exact
+from harness.models.hooks import captured
 
 
 class Batch:
@@ -28,6 +30,7 @@ class Batch:
         self.length: Int[np.ndarray, " slots"] = np.zeros(limit, dtype=np.int64)
         self.cut: Int[np.ndarray, " slots"] = np.zeros(limit, dtype=np.int64)
         self.owner: Int[np.ndarray, " slots"] = np.zeros(limit, dtype=np.int64)
+        self.states: Mapping[int, Float[Tensor, "slots 1 width"]] = {}  # of the last step
 
     @property
     def running(self) -> list[int]:
@@ -64,7 +67,9 @@ class Batch:
             layer.columns = view.length - 1
         newest = torch.tensor([[row.newest if row else 0] for row in self.slots])
         self.model.set_attn_implementation(NAME)
-        with changed(self.model, changes(self._spots()), None):
+        layers = sorted({layer for base in self.bases for layer in base.layers})
+        seen = captured(self.model, layers)
+        with changed(self.model, changes(self._spots()), None), seen as self.states:
             out = self.model(
                 input_ids=newest.to(self.device),
                 position_ids=(view.cut + view.length - 1)[:, None],
@@ -121,7 +126,7 @@ class Batch:
         self.bases.append(base)
 
     def _prefilled(self, base: Base) -> DynamicCache:
-        """The keys and values of a base, and in it the logits behind its cuts."""
+        """The keys and values of a base, and in it the logits and states behind its cuts."""
         use_exact(self.model)
         cache, tokens = empty_cache(self.model.config), base.tokens[: base.size]
         base.blocks = Blocks(self.model, base.under) if base.under else None
@@ -131,7 +136,8 @@ class Batch:
                 Spot(base.blocks, i, tokens[i], base.last)
                 for i in range(start, stop) if base.blocks
             ]  # fmt: skip
-            with changed(self.model, changes(spots), cache):
+            seen = captured(self.model, base.layers)
+            with changed(self.model, changes(spots), cache), seen as states:
                 out = self.model(
                     input_ids=torch.tensor([tokens[start:stop]], device=self.device),
                     past_key_values=cache,
@@ -140,6 +146,10 @@ class Batch:
                     - (start + 1),
                 )
             base.logits |= dict(zip(cuts, out.logits[0], strict=True))
+            for cut in cuts:
+                base.states[cut] = {
+                    n: state[0, cut - 1 - start].clone() for n, state in states.items()
+                }
         return cache
 
     def _spots(self) -> list[Spot | None]:

@@ -12,7 +12,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from harness.core import UserError
 from harness.models.architectures.layers import blocks_of
-from harness.models.conditions import Forbidden, Intervention, Recycled, Steered
+from harness.models.conditions import Intervention, Recycled, Steered
 
 NEVER = 2**62  # a position that no token has
 
@@ -22,7 +22,7 @@ def acting(under: Sequence[Intervention]) -> tuple[Steered | Recycled, ...]:
     return tuple(
         each
         for each in under
-        if not isinstance(each, Forbidden) and (isinstance(each, Recycled) or any(each.vector))
+        if isinstance(each, Recycled) or (isinstance(each, Steered) and any(each.vector))
     )
 
 

@@ -1,7 +1,7 @@
 """`engine=hf`: rollouts through transformers, the batch kept full."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count, groupby
 from typing import Any
 
@@ -10,27 +10,52 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from harness.engines.base import Finished, Request
+from harness.engines.base import Finished, Request, apart
 from harness.engines.hf.batch import Batch
 from harness.engines.hf.blocks import NEVER, acting, splits
+from harness.engines.hf.hybrid import Hybrid
 from harness.engines.hf.rows import Base, How, Row, Work
 from harness.engines.hf.sampler import draw_tokens
 from harness.engines.stopping import Stops
 
 
 class HFEngine:
-    """Samples from one transformers model; a slot is refilled as soon as its rollout ends."""
+    """Samples from one transformers model; a slot is refilled as soon as its rollout ends.
 
-    def __init__(self, model: Any, stops: Stops, slots: int, pool: int) -> None:
+    `other` gives the model of a checkpoint that takes over where a router says so.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        stops: Stops,
+        slots: int,
+        pool: int,
+        other: Callable[[str], Any] | None = None,
+    ) -> None:
         self.model, self.stops, self.slots, self.pool = model, stops, slots, pool
+        self.other = other
         self.counts: Mapping[str, int] = {}
 
     def close(self) -> None:
         """Nothing to give back: the weights are the subject's."""
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
-        """Each request as soon as all its rollouts are complete."""
-        batch = Batch(self.model, self.slots, self.pool)
+        """Each request as soon as all its rollouts are complete.
+
+        Those that one checkpoint takes over from the model come after those of another.
+        """
+        for other, mine in apart(requests, lambda request: request.route and request.route.other):
+            batch = Batch(self.model, self.slots, self.pool)
+            if other is None:
+                yield from self._sampled(batch, mine)
+            else:
+                assert self.other
+                twin = Batch(self.other(other), self.slots, self.pool)
+                yield from self._sampled(Hybrid(batch, twin, self.stops), mine)
+
+    def _sampled(self, batch: Batch | Hybrid, requests: Iterable[Request]) -> Iterator[Finished]:
+        """The requests of one batch."""
         waiting = rows_of(requests)
         following = next(waiting, None)
         while following or batch.running:
@@ -49,14 +74,14 @@ class HFEngine:
             yield from self._advance(batch, slots, batch.step()[slots])
 
     def _advance(
-        self, batch: Batch, slots: Sequence[int], logits: Float[Tensor, "rows vocab"]
+        self, batch: Batch | Hybrid, slots: Sequence[int], logits: Float[Tensor, "rows vocab"]
     ) -> Iterator[Finished]:
         """One token for the rollouts in these slots; yields the requests that this completes."""
         rows = [row for slot in slots if (row := batch.slots[slot])]
         for slot, row, token in zip(slots, rows, _drawn(rows, logits), strict=True):
             finish = row.take(token, self.stops)
             if finish:
-                row.work.done[row.draw] = (tuple(row.tokens), finish)
+                row.work.done[row.draw] = (tuple(row.tokens), finish, row.routed)
                 batch.free(slot)
                 if row.work.complete:
                     yield row.work.finished()
@@ -96,7 +121,8 @@ def rows_of(requests: Iterable[Request]) -> Iterator[Row]:
     for number, ((tokens, under, last), group) in zip(count(), grouped, strict=False):
         members = list(group)
         cuts = tuple(sorted({r.cut for r in members}))
-        base = Base(number, tokens, cuts, under, last)
+        layers = {r.route.layer for r in members if r.route and r.route.router == "probe"}
+        base = Base(number, tokens, cuts, under, last, tuple(sorted(layers)))
         for request in members:
             work = Work(request, base)
             for draw in request.draws:

@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from harness.core import Route
 from harness.engines.base import Finish, Finished, Request
 from harness.engines.hf.blocks import NEVER, Blocks
-from harness.engines.stopping import Stops
+from harness.engines.stopping import Sentences, Stops
 from harness.models.conditions import Recycled, Steered
 
 
@@ -23,8 +25,10 @@ class Base:
     cuts: tuple[int, ...]
     under: tuple[Steered | Recycled, ...] = ()
     last: int = NEVER  # from where on it is steered as what is written is
+    layers: tuple[int, ...] = ()  # blocks whose states a router reads
     rows: int = 0  # running rollouts
     logits: dict[int, Float[Tensor, " vocab"]] = field(default_factory=dict)
+    states: dict[int, dict[int, Float[Tensor, " width"]]] = field(default_factory=dict)  # by cut
     blocks: Blocks | None = None  # once it is prefilled, if anything is done to them
 
     @property
@@ -47,12 +51,17 @@ class Work:
 
     request: Request
     base: Base
-    done: dict[int, tuple[tuple[int, ...], Finish]] = field(default_factory=dict)
+    done: dict[int, tuple[tuple[int, ...], Finish, int]] = field(default_factory=dict)
 
     @cached_property
     def how(self) -> How:
         """How its tokens are drawn."""
         return How(self.request.temperature, self.request.top_p, self.request.forbidden)
+
+    @cached_property
+    def route(self) -> Route | None:
+        """Which tokens another checkpoint writes, if any."""
+        return self.request.route
 
     @property
     def complete(self) -> bool:
@@ -62,8 +71,17 @@ class Work:
     def finished(self) -> Finished:
         """What the caller gets, in the order of the request's draws."""
         ended = [self.done[draw] for draw in self.request.draws]
-        tokens, reasons = zip(*ended, strict=True)
-        return Finished(self.request, tokens, reasons)
+        tokens, reasons, routed = zip(*ended, strict=True)
+        return Finished(self.request, tokens, reasons, routed if self.route else ())
+
+
+@dataclass(eq=False)
+class Side:
+    """What a router keeps of a rollout: its noise, where sentences may begin, what a probe said."""
+
+    rng: np.random.Generator
+    sentences: Sentences
+    value: float = -inf
 
 
 @dataclass(eq=False)
@@ -76,6 +94,9 @@ class Row:
     tokens: list[int] = field(default_factory=list)
     fed: int = 0  # extra tokens of the prefix fed so far
     newest: int = 0  # the token to feed next
+    routes: bool = False  # whether the next token is another checkpoint's
+    routed: int = 0  # tokens that were
+    side: Side | None = None  # where there is a router
 
     @property
     def last(self) -> int:
@@ -93,6 +114,7 @@ class Row:
             return "stop"
         self.newest = token
         self.tokens.append(token)
+        self.routed += self.routes
         if stops.reached(request.until, request.extra, self.tokens):
             return "answer" if request.until == "answer" else "sentence"
         return "length" if len(request.prefix) + len(self.tokens) >= request.max_length else None

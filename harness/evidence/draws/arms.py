@@ -5,6 +5,7 @@ Runs made before there was such a file mean what their rollouts and their run.ya
 
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from math import isinf
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ def _under(condition: Condition) -> list[dict[str, Any]]:
         for key, value in vars(each).items():
             long = key == "vector"
             row[key] = blake2b(repr(value).encode(), digest_size=8).hexdigest() if long else value
+            if isinstance(value, float) and isinf(value):
+                row[key] = str(value)  # no number to JSON
             if isinstance(row[key], tuple):
                 row[key] = list(row[key])
         found.append(row)

@@ -1,9 +1,9 @@
 """Behind which tokens a draw is written, and what is done to the model, in its own terms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.core import Draw, Forbid, Mask, Recycle, Steer, UserError
+from harness.core import Draw, Forbid, Mask, Recycle, Route, Steer, UserError
 from harness.evidence.draws.checkpoints import handed_over, same_meaning
 from harness.evidence.recorder import Start
 from harness.models.conditions import Forbidden, Intervention, Recycled, Steered, token_ids
@@ -35,7 +35,7 @@ def prefix(subject: Subject, start: Start, draw: Draw) -> Prefix:
     under = tuple(
         _steered(len(prompt) - 1, draw, new, each)
         if isinstance(each, Steer)
-        else _by_words(subject, draw, each)
+        else _in_tokens(subject, draw, each)
         for each in condition.under
     )
     return Prefix(prompt + new.token_ids, len(prompt), len(prompt) + written, under)
@@ -72,21 +72,33 @@ def _skipped(start: Start, draw: Draw) -> int:
 def everywhere(subject: Subject, draw: Draw) -> tuple[Intervention, ...]:
     """What is done to the model as if it were done at every token: what an engine must be able to.
 
-    Raises UserError for words that are not one token, and where sentences are masked.
+    Raises UserError for words that are not one token, where sentences are masked, and for a
+    checkpoint that is to take over from itself.
     """
     return tuple(
         Steered(each.layer, each.vector, None, written=True)
         if isinstance(each, Steer)
-        else _by_words(subject, draw, each)
+        else _in_tokens(subject, draw, each)
         for each in draw.condition.under
     )
 
 
-def _by_words(subject: Subject, draw: Draw, each: Forbid | Recycle | Mask) -> Intervention:
+def _in_tokens(subject: Subject, draw: Draw, each: Forbid | Recycle | Route | Mask) -> Intervention:
+    if isinstance(each, Route):
+        return _routed(subject, draw, each)
     if isinstance(each, Mask):
         raise UserError(f"arm {draw.arm}: nothing can be drawn while sentences are masked")
     ids = token_ids(subject, each.words)
     return Forbidden(ids) if isinstance(each, Forbid) else Recycled(each.layer, ids)
+
+
+def _routed(subject: Subject, draw: Draw, route: Route) -> Route:
+    """With the first name of the other checkpoint."""
+    other = subject.same(route.other)
+    if other == subject.same(draw.condition.checkpoint):
+        name = route.other or "the model itself"
+        raise UserError(f"arm {draw.arm}: {name} writes, and cannot take over from itself")
+    return replace(route, other=other)
 
 
 def _steered(shift: int, draw: Draw, new: Edited, steer: Steer) -> Steered:

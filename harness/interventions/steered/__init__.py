@@ -1,1 +1,1 @@
-"""What steering is made of: vectors, and the effects that its rows come to."""
+"""What steering is made of: sentences, vectors, weights, and the effects its rows come to."""

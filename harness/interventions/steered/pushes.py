@@ -10,7 +10,7 @@ from jaxtyping import Float
 from harness.core import Condition, Steer, Trace, UserError
 from harness.core.seeds import derive
 from harness.interventions.steered.effects import BIAS, RANDOM
-from harness.interventions.validation.weights import Weighted
+from harness.interventions.steered.weights import Weighted
 
 Vector = Float[np.ndarray, " width"]
 States = Mapping[int, Float[np.ndarray, "tokens width"]]

@@ -8,7 +8,7 @@ import polars as pl
 
 from harness.core import Rollouts
 from harness.interventions.steered.effects import DRAWN, OPENING, RIGHT, SHARE
-from harness.interventions.validation.weights import Weighted
+from harness.interventions.steered.weights import Weighted
 
 COLUMNS: Mapping[str, Any] = {
     "part": pl.String,

@@ -8,7 +8,12 @@ import polars as pl
 
 from harness.agreement import Agreement
 from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
+from harness.engines.base import Interventions
 from harness.models.model import Model, declare
+
+
+def _anything(_checkpoint: str, _under: Interventions) -> None:
+    """What cannot be known without a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +22,9 @@ class About:
 
     `model` is None where a run was imported without one; `blocks` are its layers. `detectors` are
     those that the run has scores of and that are configured here, `signed` the methods whose
-    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text.
+    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text,
+    `vocabulary` the words, with a letter, that are one token each; none without a model. `able`
+    raises UserError where the engine cannot draw from a checkpoint under something.
     """
 
     model: Model | None
@@ -27,6 +34,8 @@ class About:
     detectors: Mapping[str, Detector]
     signed: frozenset[str]
     spelled: Callable[[str], tuple[int, ...]]
+    vocabulary: Callable[[], tuple[str, ...]] = tuple
+    able: Callable[[str, Interventions], None] = _anything
 
     def with_checkpoint(self, name: str) -> Model:
         """The model, if that is one of its checkpoints beside itself; else raises UserError."""

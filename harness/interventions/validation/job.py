@@ -12,6 +12,7 @@ import polars as pl
 
 from harness.core import Evidence, Trace, UserError
 from harness.core.errors import in_words
+from harness.interventions.thinking.vocabulary import vocabulary
 from harness.interventions.validation.fitting import fitted, ready
 from harness.interventions.validation.gathering import Asked, Gathering
 from harness.interventions.validation.intervention import (
@@ -59,6 +60,8 @@ def validate(settings: ValidationSettings) -> list[Outcome]:
         references = tuple(p for p in stored(settings.folder) if p.role == "reference")
         places = Places(settings.run, traces, references, scores)
     whole = Validations(settings, traces, scores, places)
+    for outcome in outcomes:
+        whole.results(outcome.name).say("skipped", error=outcome.reason)
     try:
         return [*whole.run(ready), *outcomes]
     finally:
@@ -76,7 +79,9 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     detectors = {n: d for n, d in settings.run.detectors.items() if n in status}
     blocks = int(who.config.get_text_config().num_hidden_layers)
     model = settings.run.model
-    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode)
+    words = partial(vocabulary, len(who.tokenizer), who.encode, who.decode)
+    able = partial(settings.run.engine.able, who)
+    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode, words, able)
 
 
 def prepared(settings: ValidationSettings, known: About) -> tuple[dict[str, object], list[Outcome]]:
@@ -150,8 +155,8 @@ class Validations:
                 asked = [(trace, intervention) for trace in self.traces]
                 try:
                     self.places.of(name, "").sample(asked)
-                except UserError:
-                    continue  # it is told where the intervention runs
+                except Exception:
+                    continue  # it is told, and kept, where the intervention runs
 
     def _there(self, name: str) -> Outcome:
         path = summary_file(self.settings.folder, name)

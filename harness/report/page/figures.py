@@ -13,6 +13,8 @@ CAPTIONS = {
     "validations": "What interventions on the same traces found: means over problems with their "
     "intervals.",
     "dynamics": "What changes along the series of checkpoints.",
+    "hybrid": "One checkpoint writes, and another takes over where a router says so: how much of "
+    "the difference between their P(correct) comes back, by the share of the tokens it writes.",
     "selftest": "How well each method finds planted anchors, and which decoys fool it.",
 }
 ELSEWHERE = {  # what the page draws itself, for every control

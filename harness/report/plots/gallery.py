@@ -20,15 +20,18 @@ from harness.report.plots.figures import (
     reliability,
     trace,
 )
-from harness.report.plots.figures.validations import effects
+from harness.report.plots.figures.validations import effects, hybrid
 from harness.report.plots.selection import among, informative, pairs, selection
 from harness.report.source import Source, optional
+from harness.store import schema
+from harness.store.reading import read_frame
+from harness.store.validations import summaries
 
 Drawn = tuple[str, Figure, pl.DataFrame]
 
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
-    "enrichment", "peaks", "matrix", "position", "trace", "validations", "dynamics",
+    "enrichment", "peaks", "matrix", "position", "trace", "validations", "hybrid", "dynamics",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
@@ -42,9 +45,7 @@ def figures(source: Source, shown: str | None) -> Iterator[Drawn]:
     yield from of_pairs(source, detectors)
     yield from of_methods(source, detectors)
     yield from of_trace(source, detectors, shown)
-    found = effects.known(source.run)
-    if len(found):
-        yield "validations", effects.figure(found), found
+    yield from of_validations(source)
     series = optional(source.run, "dynamics")
     if len(series):
         yield dynamics.NAME, dynamics.figure(series), series
@@ -116,3 +117,14 @@ def of_trace(source: Source, detectors: list[str], wanted: str | None) -> Iterat
     shown = [*detectors, *source.truths]
     strip = trace.strip(source.scores, source.sentences, chosen)
     yield "trace", trace.figure(strip, shown, source.baselines, title), strip
+
+
+def of_validations(source: Source) -> Iterator[Drawn]:
+    """What validations found together, and of those whose effects are a curve."""
+    found = effects.known(source.run)
+    if len(found):
+        yield "validations", effects.figure(found), found
+    if path := summaries(source.run).get("hybrid"):
+        rows = hybrid.curves(read_frame(path, schema.VALIDATION_SUMMARY).fill_nan(None))
+        if len(rows):
+            yield "hybrid", hybrid.figure(rows), rows

@@ -80,6 +80,7 @@ ROLLOUTS = {
     "correct": pl.Boolean,
     "finish_reason": pl.String,
     "n_tokens": pl.Int32,
+    "routed": pl.Int32,  # of these tokens, those that another checkpoint wrote under a Route
     "seed": pl.Int64,
 }
 SCORES = {

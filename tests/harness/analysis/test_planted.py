@@ -14,6 +14,8 @@ CONF = build(Agreement, OmegaConf.load(YAMLS / "agreement" / "default.yaml"), "a
 CONFIG = Selftest(0.1, 0.01, {"exact": {"planted": 0.9, "spearman": 0.999}, "blind": {"some": 0.9}})
 KINDS = ("SETUP", "PLAN", "STYLE", "KEEP", "PLAN", "RECAP")
 TV = (0.0, 0.4, 0.0, 0.05, 0.2, 0.0)
+CHAIN = (0.0, 1.0, 0.0, 0.0, 1.0, None)
+READ = (0.0, 0.0, 1.0, 0.0, 0.0, None)
 OVER = np.array([0.0, 1.0, 1.0, 0.0, 1.0, 0.0])
 
 
@@ -38,12 +40,14 @@ def test_auroc_is_the_share_of_pairs_in_order(cells: list[tuple[int, bool]]):
 def test_measures_of_a_trace_by_hand():
     planted = np.array([k == "PLAN" for k in KINDS])
     score = np.array([0.0, 0.3, 0.9, 0.1, 0.2, 0.0])
-    found = of_trace(
-        Scored(score, np.array(KINDS), planted, np.array(TV), OVER), CONFIG, ("STYLE", "SETUP")
-    )
+    chain, read = (np.array(values, float) for values in (CHAIN, READ))
+    given = Scored(score, np.array(KINDS), planted, np.array(TV), OVER, chain, read)
+    found = of_trace(given, CONFIG, ("STYLE", "SETUP"))
     assert found["planted"] == found["strong"] == pytest.approx(6 / 8)
     assert found["some"] == pytest.approx(6 / 9)
     assert found["quiet"] == pytest.approx(2 / 3)
+    assert found["chain"] == pytest.approx(4 / 6)  # the last sentence is not judged
+    assert found["read"] == 1
     assert found["against STYLE"] == 0
     assert found["against SETUP"] == 1
 
@@ -58,6 +62,8 @@ def _frames(problems: int) -> tuple[pl.DataFrame, pl.DataFrame]:
                 "kind": KINDS,
                 "planted": [k == "PLAN" for k in KINDS],
                 "exact_tv": [v + 0.001 * i if v else 0.0 for v in TV],
+                "chain": [None if v is None else v > 0 for v in CHAIN],
+                "read": pl.Series([None] * n, dtype=pl.Boolean),
             }
         )
         for i in range(problems)
@@ -84,6 +90,10 @@ def test_the_truth_itself_is_perfect_and_a_constant_is_blind():
             assert exact[measure]["value"] == pytest.approx(1)
         assert exact[measure]["n_problems"] == 12
     assert exact["planted"]["kept"] is True
+    assert exact["chain"]["value"] == 1
+    assert blind["chain"]["value"] == 0.5
+    assert exact["read"]["value"] is None  # nobody knows of these traces
+    assert exact["read"]["n_problems"] == 0
     assert blind["planted"]["value"] == 0.5
     assert blind["some"]["kept"] is False
     assert blind["spearman"]["value"] is None

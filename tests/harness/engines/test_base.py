@@ -1,5 +1,6 @@
 """Engines of several checkpoints, one after another."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import UserError
+from harness import Route, UserError
 from harness.engines.base import Finished, LazyEngine, Request
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
@@ -115,3 +116,24 @@ def test_what_hf_cannot_do_is_one_line(pair: Subject) -> None:
             conf.able(pair, "", [under])
     with pytest.raises(UserError, match=r"^model\.checkpoints\.base: missing"):
         conf.able(pair, "base", [])
+
+
+def test_where_another_checkpoint_cannot_take_over_is_one_line(
+    pair: Subject, tmp_path: Path
+) -> None:
+    conf, width = HF(4, 100), pair.config.hidden_size
+    conf.able(pair, "", [Route("trained", "kl", 0.1)])
+    conf.able(pair, "trained", [Route("", "probe", 0.1, -1, (0.1,) * width)])
+    words = shutil.copytree(pair.conf.checkpoints["trained"], tmp_path / "words")
+    file = words / "tokenizer.json"
+    file.write_text(file.read_text().replace('" pears"', '" plums"'))
+    checkpoints = {**pair.conf.checkpoints, "words": str(words)}
+    other = Subject(replace(pair.conf, checkpoints=checkpoints))
+    for route, told in [
+        (Route("none", "kl", 0.1), r"^model\.checkpoints\.none: missing"),
+        (Route("trained", "probe", 0.1, 4, (0.1,) * width), r"^layer 4: the model has blocks"),
+        (Route("trained", "probe", 0.1, 0, (0.1,)), r"^condition: a probe of 1 numbers"),
+        (Route("words", "kl", 0.1), r"^model\.checkpoints\.words: token 8 is ' plums' to its"),
+    ]:
+        with pytest.raises(UserError, match=told):
+            conf.able(other, "", [route])

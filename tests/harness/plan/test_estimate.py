@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.table import Table
 from scipy import stats
 
+from harness import UserError
 from harness.cli.checks import plan as checked
 from harness.cli.settings import Settings
 from harness.engines.base import Finished, Request
@@ -20,6 +22,7 @@ from harness.plan import __main__ as plan
 from harness.plan import estimate
 from harness.plan.estimate import detectable, worked
 from harness.plan.forecast import Forecast, forecast
+from harness.plan.hours import times
 from harness.run.job import job
 from harness.store.reading import read_json
 
@@ -35,7 +38,7 @@ def settings(results: Path, methods: list[str], *more: str) -> Settings:
 
 
 def forecast_of(job: Settings) -> Forecast:
-    return forecast(worked(job))
+    return forecast(worked(job)[0])
 
 
 class Counting:
@@ -65,7 +68,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_makes_the_planned_requests(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     todo = settings(results, DRAWING)
     planned = forecast_of(todo)
-    assert planned.stored
+    assert planned.stored == 8
     engines: list[Counting] = []
     start = HF.start
 
@@ -109,7 +112,7 @@ def test_a_shared_arm_is_counted_once(results: Path) -> None:
 def test_before_any_trace_is_written_lengths_are_assumed(tmp_path: Path) -> None:
     todo = settings(tmp_path, ["resampling_plain"], "plan.tokens=100", "plan.sentences=10")
     found = forecast_of(todo)
-    assert not found.stored
+    assert found.stored == 0
     assert [len(t.sentences) for t in found.traces] == [10] * 8
     loads = found.loads
     # 4 attempts in chunks of 3; 8 traces of 11 boundaries, 10 tokens apart
@@ -118,6 +121,13 @@ def test_before_any_trace_is_written_lengths_are_assumed(tmp_path: Path) -> None
     rest = loads["rollouts (resample)"]
     assert (rest.requests, rest.rollouts) == (8 * 11 * 2, 8 * 11 * 4)
     assert rest.written == 8 * 4 * sum(range(0, 101, 10))
+    # each chunk asks for its prefix; the longest, of each trace, holds all others
+    prompt = rest.shared / 8 - 100
+    assert rest.prefix == 8 * 2 * sum(prompt + cut for cut in range(0, 101, 10))
+    before = [(100 - cut, prompt + cut) for cut in range(0, 101, 10)]
+    assert rest.behind == 8 * 4 * sum(written * prefix for written, prefix in before)
+    halves = sum(written * written / 2 for written, _ in before)
+    assert rest.attended == pytest.approx(rest.behind + 8 * 4 * halves)
     assert found.loads["passes over the traces"].passes == 8
     assert os.listdir(tmp_path) == []
 
@@ -132,7 +142,7 @@ def test_a_plan_is_plain_in_a_pipe_and_writes_nothing(
     assert "\x1b" not in out
     rows = {words[0]: words for row in out.splitlines() if (words := row.split())}
     assert rows["work"][:3] == ["work", "requests", "rollouts"]
-    assert {"together", "time", "disk", "weights", "cache", "detectable"} <= rows.keys()
+    assert {"together", "h100", "cpu", "disk", "weights", "cache", "detectable"} <= rows.keys()
     assert out.count("organism-organism") == 1
     assert os.listdir() == []
 
@@ -152,15 +162,49 @@ def test_a_mistake_is_one_line(
 
 def test_speeds_can_be_measured(tmp_path: Path) -> None:
     more = ["plan.calibrate=true", "plan.seconds=0.5", "plan.tokens=9999"]
-    work = worked(settings(tmp_path, ["mi"], *more))
-    conf = work.conf
-    assert conf.sampled_per_second != 5000
-    assert conf.read_per_second != 20000
-    assert 80 < conf.tokens < 200
-    assert 6 < conf.sentences < 25
-    cut = worked(settings(tmp_path, ["mi"], *more, "plan.length=8")).conf
-    assert cut.tokens == 9999
+    work, conf = worked(settings(tmp_path, ["mi"], *more))
+    assert conf.sampled_per_second
+    assert conf.read_per_second
+    assert 80 < work.length.tokens < 200
+    assert 6 < work.length.sentences < 25
+    todo = settings(tmp_path, ["mi"], *more, "plan.length=8")
+    cut, conf = worked(todo)
+    assert cut.length.tokens == 384  # sampling.max_tokens
+    (row,) = rows(times(todo, conf, memory(cut.recorder.subject), forecast(cut).whole))
+    assert row[:2] == ["this machine, measured", ""]
     assert os.listdir(tmp_path) == []
+
+
+def rows(table: Table) -> list[list[str]]:
+    return [list(map(str, row)) for row in zip(*(c.cells for c in table.columns), strict=True)]
+
+
+def test_more_problems_are_taken_to_be_as_those_that_there_are(results: Path) -> None:
+    many = forecast_of(settings(results, ["mi"], "problems.limit=11", "plan.tokens=999"))
+    there, new = many.traces[: many.stored], many.traces[many.stored :]
+    assert (len(there), len(new)) == (8, 3)
+    tokens = np.mean([len(trace.token_ids) for trace in there])
+    assert [len(trace.token_ids) for trace in new] == [round(tokens)] * 3
+
+
+def test_what_stops_a_run_stops_no_plan(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    line = ["method=resampling_plain", "model=qwen-14b", "model.device=cuda", "plan.card=h100"]
+    plan.run([*line, "problems.limit=3", f"results={results}", "run=r", "problems.path=no-such"])
+    out, err = capfd.readouterr()
+    assert err.startswith(f"the run itself would stop: run: {results}/r was made with another")
+    assert err.count("\n") == 1
+    assert "3 traces, 3 of assumed length" in out  # what the folder holds is another run's
+    assert "a token for 4 characters" in out
+    assert sum(line.startswith("h100 ") for line in out.splitlines()) == 1
+
+
+def test_what_no_plan_can_do_without_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match=r"plan\.configs can say what its config\.json says"):
+        plan.run(["method=mi", "model=local", "model.path=nobody/nothing", "problems=organism"])
 
 
 @pytest.mark.parametrize("n", [10, 30, 100])

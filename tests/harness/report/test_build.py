@@ -106,3 +106,15 @@ def test_a_run_of_another_version_is_reported_with_todays_settings(
     assert report.dpi == today["report"]["dpi"]
     said = capsys.readouterr().err
     assert said.endswith("its agreement settings are of another version; today's are used\n")
+
+
+def test_beyond_wording_nothing_is_said_of_a_method_that_says_it_is_made_of_it(run: Path):
+    path = run / "status" / "mi.json"
+    write_json(path, read_json(path) | {"worded": True})
+    report(run, CONF, PAGE, claims(None))
+    rows = pl.read_parquet(run / "agreement.parquet").filter(control="all")
+    with_mi = (pl.col("a") == "mi") | (pl.col("b") == "mi")
+    assert set(rows.filter(with_mi)["verdict"]) == {"the control is the method"}
+    others = rows.filter(~with_mi & pl.col("a").is_in(["attention", "suppression"]))
+    beside = others.filter(pl.col("b").is_in(["attention", "suppression"]))
+    assert set(beside["verdict"]) == {"too few problems"}

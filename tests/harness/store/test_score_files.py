@@ -2,12 +2,17 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
-from harness.core import UserError
+import conf
+from harness.core import Detector, UserError
+from harness.core.config import serving
 from harness.report.build import strangers
 from harness.store.files import write_json
-from harness.store.score_files import score_files, statuses
+from harness.store.score_files import declared, score_files, statuses
 from tests.harness.synthetic import frame
+
+CONF = Path(conf.__file__).parent
 
 
 @pytest.fixture
@@ -72,6 +77,13 @@ def test_a_broken_status_is_named(run: Path, text: str, said: str):
     (run / "status" / "mi.json").write_text(text)
     with pytest.raises(UserError, match=rf"mi\.json: .*{said}"):
         statuses(run)
+
+
+@pytest.mark.parametrize(("name", "worded"), [("rl_entropy", True), ("rl_entropy_kl", False),
+                                              ("mi", False)])  # fmt: skip
+def test_a_status_says_whether_a_detector_is_made_of_wording(name: str, worded: bool):
+    node = yaml.safe_load((CONF / "method" / f"{name}.yaml").read_text())[name]
+    assert declared(serving(Detector, node, name), node)["worded"] is worded
 
 
 def test_failed_methods_and_those_without_scores_are_not_compared(run: Path):

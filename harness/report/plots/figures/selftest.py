@@ -8,21 +8,23 @@ from matplotlib.patches import Rectangle
 
 from harness.report.format import decimal
 from harness.report.plots.colours import CHANCE
-from harness.report.plots.style import GAP, INK, ONE_COLUMN, drawable, hatched, places
+from harness.report.plots.style import INK, ONE_COLUMN, drawable, hatched, places
 
 CELL = 0.3  # inches
 FOOLS = "against "
+READ = ("chain", "read")
 
 
 def figure(found: pl.DataFrame) -> Figure:
-    """AUROCs and correlations on the left; planted against one kind of sentence on the right.
+    """What decides the answer, then what it is read from, then planted against one kind alone.
 
-    Blue finds the planted sentences, orange is fooled: it ranks the others above them.
+    Blue finds these sentences, orange is fooled: it ranks the others above them.
     """
     names = found["method"].unique(maintain_order=True).to_list()
     measures = found["measure"].unique(maintain_order=True).to_list()
     kinds = [m for m in measures if m.startswith(FOOLS)]
-    across = places([m for m in measures if m not in kinds], kinds)
+    read = [m for m in measures if m in READ]
+    across = places([m for m in measures if m not in (*kinds, *read)], read, kinds)
     size = (max(ONE_COLUMN, CELL * len(across) + 1.8), CELL * 0.7 * len(names) + 1.2)
     made = Figure(figsize=size, layout="constrained")
     axes = made.subplots()
@@ -45,10 +47,10 @@ def figure(found: pl.DataFrame) -> Figure:
     axes.set_xticklabels(labels, rotation=45, ha="left", rotation_mode="anchor")
     axes.set_yticklabels([drawable(name) for name in names])
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
-    axes.set(xlim=(0, len(across) + GAP), ylim=(len(names), 0))
+    axes.set(xlim=(0, max(across.values()) + 1), ylim=(len(names), 0))
     axes.spines[:].set_visible(False)
     scale = ScalarMappable(Normalize(0, 1), CHANCE)
     name = "AUROC from 0 to 1; of a correlation from −1 to 1"
     made.colorbar(scale, ax=axes, location="bottom", shrink=0.4, aspect=30, label=name)
-    axes.set_xlabel("AUROC of planted and important sentences; right of the gap against one kind")
+    axes.set_xlabel("what decides | what the answer is read from | planted against one kind alone")
     return made

@@ -126,17 +126,18 @@ function pairWords(at) {
   const share = rows.share?.[at] == null ? "" : ` (${Math.round(100 * rows.share[at])} % of those both score)`;
   const counts = `${rows.n_problems[at]} problems, ${rows.n_traces[at]} traces, ${rows.n_sentences[at]} sentences${share}`;
   const words = [make("h4", {}, `${nameOf(a)} ~ ${nameOf(b)}`), ...verdictWords(under, at), table];
-  for (const sentence of [ceilingWords(at), counts]) if (sentence) words.push(make("p", {}, sentence));
+  for (const sentence of [noiseWords(at), counts]) if (sentence) words.push(make("p", {}, sentence));
   words.push(make("p", {}, make("a", { href: link({ pair: `${a}~${b}` }) }, "Link to this pair")));
   return words;
 }
 
-function ceilingWords(at) {
+// What is left of noise, with the row's own ceiling: not the one that a verdict rests on.
+function noiseWords(at) {
   const { rows } = frame;
   const parts = [];
-  if (rows.ceiling?.[at] != null) parts.push(`ceiling ${decimal(rows.ceiling[at])}`);
   if (rows.disattenuated?.[at] != null) parts.push(`freed of noise ${decimal(rows.disattenuated[at])}`);
   if (rows.disattenuated_low?.[at] != null) parts.push(interval(rows.disattenuated_low[at], rows.disattenuated_high[at]));
+  if (rows.ceiling?.[at] != null) parts.push(`ceiling of this statistic and control ${decimal(rows.ceiling[at])}`);
   return parts.join(", ");
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness.core import Draw, UserError
+from harness.core import Draw, Route, UserError
 from harness.engines import completions as completing
 from harness.engines.base import Finished, LazyEngine, Request
 from harness.engines.completions import CompletionEngine
@@ -283,7 +283,9 @@ def test_forbidden_tokens_are_biased_away(serve: Serve, subject: Subject) -> Non
         sampled(engine(serve("unbiased")), todo[:1])
 
 
-@pytest.mark.parametrize("kind", [Steered, Recycled, Steered(0, (1.0,), None, False)])
+@pytest.mark.parametrize(
+    "kind", [Steered, Recycled, Steered(0, (1.0,), None, False), Route("rl", "kl", 0.1)]
+)
 def test_what_a_server_cannot_do_is_refused(subject: Subject, kind: Any) -> None:
     with pytest.raises(UserError, match=r"^engine=server: it cannot sample under \w+ing; choose"):
         CONF.able(subject, "", [Forbidden, kind])

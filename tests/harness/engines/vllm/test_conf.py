@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness.core import UserError
+from harness.core import Route, UserError
 from harness.engines import auto, vllm
 from harness.engines.auto import Auto
 from harness.engines.hf import HF
@@ -51,7 +51,7 @@ def test_a_known_version_passes(
 
 def test_what_vllm_can_sample_under(subject: Subject) -> None:
     CONF.able(subject, "", [Forbidden, Forbidden((5,))])
-    for under in (Steered, Recycled(0, (5,))):
+    for under in (Steered, Recycled(0, (5,)), Route("rl", "kl", 0.1)):
         with pytest.raises(UserError, match=r"^engine=vllm: it cannot sample under \w+ing; choose"):
             CONF.able(subject, "", [Forbidden, under])
     with pytest.raises(UserError, match=r"it forbids 1024 words at most, got 1025"):

@@ -83,10 +83,10 @@ def test_all_that_ship_on_the_organism(run: Path):
     effects = opened.effects
     assert set(effects["validation"]) == {"steering", "stability"}
     methods = set(effects.filter(validation="stability")["method"])
-    assert methods == {"resampling_plain", "attention"} | ({"mi"} & methods)
-    both = opened.validation("stability").filter(method="attention", part="model")
-    scores = opened.scores.filter(method="attention").select("trace_id", "sentence", "score")
-    joined = both.join(scores, on=["trace_id", "sentence"]).drop_nulls()
+    assert methods == {"resampling_plain", "attention", "mi"}
+    both = opened.validation("stability").filter(method="mi", part="model")
+    scores = opened.scores.filter(method="mi").select("trace_id", "sentence", "score")
+    joined = both.join(scores, on=["trace_id", "sentence"]).drop_nulls(["value", "score"])
     assert len(joined) > 10
     assert (joined["value"] - joined["score"]).abs().max() < 1e-5  # as the run itself has them
     steered = opened.validation("steering")
@@ -164,9 +164,11 @@ def test_a_run_without_a_model_says_what_needs_one(run: Path):
     groups = ("segmentation", "calibration", "agreement", "report", "method")
     write_yaml(run / "run.yaml", {**{key: kept[key] for key in groups}, "identity": {}})
     outcomes = validate(validation([str(run)]))
-    assert {outcome.name: outcome.reason for outcome in outcomes} == dict.fromkeys(
-        ("steering", "stability"), "needs a model, and the run was imported without one"
-    )
+    reasons = {outcome.name: outcome.reason for outcome in outcomes}
+    lacking = "needs a model, and the run was imported without one"
+    assert (reasons["steering"], reasons["stability"]) == (lacking, lacking)
+    assert not [outcome.name for outcome in outcomes if outcome.failed]
+    assert validations.statuses(run)["steering"]["error"] == lacking  # the page says so
     with pytest.raises(UserError, match=r"^validate\.steering: needs a model"):
         validate(validation([str(run), "validate=[steering]"]))
     of_rollouts = replace(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from harness.core import PLAIN, Condition, Rollouts
-from harness.interventions.validation.weights import weighted
+from harness.interventions.steered.weights import weighted
 
 OTHER = Condition("rl")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.interventions.validation.naming import Named, spread, top
+from harness.interventions.steered.naming import Named, spread, top
 from tests.harness.interventions.made import trace
 
 KINDS = ["PLAN", "BACK", None, "KEEP", "BACK", "RESULT"]

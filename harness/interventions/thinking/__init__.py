@@ -1,0 +1,1 @@
+"""Thinking words: which they are, and words that stand beside them as controls."""
