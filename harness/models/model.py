@@ -241,9 +241,8 @@ def _generation(subject: Subject) -> Any:
     from transformers import GenerationConfig
 
     try:
-        away = offline(away=not subject.local and not reachable())
-        return GenerationConfig.from_pretrained(
-            subject.path, revision=subject.revision_asked or "main", **away
-        )
+        more: dict[str, Any] = {"revision": subject.revision_asked or "main"}
+        more |= offline(away=not subject.local and not reachable())
+        return GenerationConfig.from_pretrained(subject.path, **more)
     except OSError:
         return None
