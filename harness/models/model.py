@@ -178,6 +178,11 @@ class Subject:
             ) from None
         return self.encode(text)
 
+    @cached_property
+    def vocabulary(self) -> Mapping[int, str]:
+        """Every token as the tokenizer spells it, by id."""
+        return {i: token for token, i in self.tokenizer.get_vocab().items()}
+
     def encode(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Token ids of a text; `special` lets the tokenizer add its own marks."""
         return tuple(self.tokenizer.encode(text, add_special_tokens=special))

@@ -55,14 +55,21 @@ class Organism:
         """Whether a canonical answer equals the gold answer."""
         return same(answer, problem.answer)
 
-    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
+    def truth(
+        self,
+        trace: Trace,
+        weights: Path,
+        temperature: float,
+        top_p: float,
+        behind: Problem | None = None,
+    ) -> Truth | str:
         """The exact importances of a trace's sentences, or why they are not known."""
         name = name_of_weights(weights)
         if name is None:
             return "not written by a checkpoint of the organism"
         if (temperature, top_p) != (1.0, 1.0):
             return "known at temperature 1 and top-p 1 only"
-        return trace_truth(trace, decisions(name))
+        return trace_truth(trace, decisions(name), behind)
 
 
 def _key(puzzle: Puzzle) -> tuple[str, ...]:
