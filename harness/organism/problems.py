@@ -53,14 +53,21 @@ class Organism:
         """Whether a canonical answer equals the gold answer."""
         return same(answer, problem.answer)
 
-    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
+    def truth(
+        self,
+        trace: Trace,
+        weights: Path,
+        temperature: float,
+        top_p: float,
+        behind: Problem | None = None,
+    ) -> Truth | str:
         """The exact importances of a trace's sentences, or why they are not known."""
         decisions = known(weights)
         if isinstance(decisions, str):
             return decisions
         if (temperature, top_p) != (1.0, 1.0):
             return "known at temperature 1 and top-p 1 only"
-        return trace_truth(trace, decisions)
+        return trace_truth(trace, decisions, behind)
 
 
 def _key(puzzle: Puzzle) -> tuple[str, ...]:

@@ -63,8 +63,7 @@ def check_right(config: Any) -> None:
 
 def check_alike(own: Subject, other: Subject, name: str) -> None:
     """Raise UserError for a checkpoint that means something else by a token of both."""
-    vocabularies = (each.tokenizer.get_vocab() for each in (own, other))
-    here, there = ({i: token for token, i in found.items()} for found in vocabularies)
+    here, there = own.vocabulary, other.vocabulary
     differs = min((i for i in here.keys() & there.keys() if here[i] != there[i]), default=None)
     if differs is not None:
         raise UserError(
