@@ -184,5 +184,4 @@ def kendall(a: np.ndarray, b: np.ndarray) -> float:
     """Kendall's tau-b; NaN where either is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return np.nan
-    tau: Any = kendalltau(a, b)[0]
-    return float(tau)
+    return float(kendalltau(a, b)[0])
