@@ -73,9 +73,12 @@ test-vllm: $(VLLM)/.installed
 bench-vllm: $(VLLM)/.installed
 	$(VLLM_BIN)/python -m pytest tests/benchmarks/test_vllm_bench.py --benchmark-enable -o addopts="" -s
 
-# What is tried on purpose: damage, bad command lines, hostile servers, fuzzed texts; minutes.
+# What is tried on purpose: kills, damage, bad command lines, hostile servers, fuzzed texts, hostile
+# pages; an hour. Parts of it: make campaign PARTS="kills=60 pages keep=build/campaign", and the same
+# again goes on behind the kills that are kept there.
+PARTS ?=
 campaign: dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.campaign
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.campaign $(PARTS)
 
 bench: dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -o addopts="" -s

@@ -204,11 +204,11 @@ def _ratio(seen: Shares, expected: Shares, enough: bool, conf: Agreement) -> dic
 
 
 def log_ratio(top: Shares, every: Shares, conf: Agreement) -> tuple[float, float, float]:
-    """log2 of the ratio of two means over problems, with its interval; NaN where `top` is all 0.
+    """log2 of the ratio of two means over problems, with its interval; NaN where one is all 0.
 
     The interval is that of a mean: of what each problem adds to the linearised logarithm.
     """
-    if not top.any():
+    if not (top.any() and every.any()):
         return np.nan, np.nan, np.nan
     mean, base = top.mean(), every.mean()
     value = np.log2(mean / base)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from harness.core import UserError
+from harness.core import Route, UserError
 from harness.core.seeds import derive
 from harness.engines.base import Finish, Finished, Interventions, Request
 from harness.engines.stopping import Stops
@@ -193,5 +193,6 @@ def check_under(engine: str, under: Interventions) -> None:
     for each in under:
         kind = each if isinstance(each, type) else type(each)
         if kind is not Forbidden:
-            name = {Steered: "steering", Recycled: "recycling"}.get(kind, "routing")
+            names = ((Steered, "steering"), (Recycled, "recycling"), (Route, "routing"))
+            name = next(name for known, name in names if kind is known)
             raise UserError(f"engine={engine}: it cannot sample under {name}; choose engine=hf")

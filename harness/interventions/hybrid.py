@@ -59,7 +59,10 @@ class Hybrid:
         return Compare(Condition(self.other), Condition(self.base))
 
     def prepared(self, about: About) -> "Unfitted":
-        """Ready to learn; raises UserError for a checkpoint or a layer that is not there."""
+        """Ready to learn; raises UserError for a checkpoint or a layer that is not there.
+
+        And for an engine, or a tokenizer of the other checkpoint, that cannot do it.
+        """
         model = about.model
         assert model is not None
         for name in (self.base, self.other):
@@ -69,6 +72,7 @@ class Hybrid:
         if one == two:
             raise UserError("base and other are one checkpoint, so there is nothing to recover")
         check_layer(self.layer, about.blocks)
+        about.able(self.base, (Route(self.other, "random", 1.0),))
         return Unfitted(self, about.signed)
 
 

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from harness.core import Problem, UserError
 from harness.models.architectures.rotary import steady
-from harness.models.weights import is_place, loaded, located, on_hub
+from harness.models.weights import device, is_place, loaded, located, on_hub, placed
+from harness.problems.hub import reachable
 from harness.text.masking import printable
 
 BEGINNING = 1 << 20  # bytes of each file by which checkpoints of one shape are told apart
@@ -32,7 +33,7 @@ class Model:
     path: str
     revision: str | None
     dtype: Literal["float32", "bfloat16", "float16"]
-    device: Literal["auto", "cpu", "cuda"]
+    device: Literal["auto", "cpu", "cuda", "mps"]
     prompt: str | None
     open_tag: str
     close_tag: str
@@ -71,7 +72,7 @@ class Subject:
             "revision": self.revision_asked,
             "trust_remote_code": model.trust_remote_code,
         }
-        self.device = _device(model.device)
+        self.device = device(model.device)
         self.tokenizer: Any = tokenizer or loaded("AutoTokenizer", self.path, self._pretrained)
         self.config: Any = loaded("AutoConfig", self.path, self._pretrained)
         if model.prompt is None and not self.tokenizer.chat_template:
@@ -91,7 +92,7 @@ class Subject:
         if info["missing_keys"]:
             some = ", ".join(sorted(info["missing_keys"])[:3])
             raise UserError(f"model.path: {self.path} lacks weights of the model, such as {some}")
-        return model.to(self.device).eval()
+        return placed(model, self.path, self.device).eval()
 
     def release(self) -> None:
         """Forget all weights: an engine of its own is about to need the memory."""
@@ -177,13 +178,29 @@ class Subject:
             ) from None
         return self.encode(text)
 
+    @cached_property
+    def vocabulary(self) -> Mapping[int, str]:
+        """Every token as the tokenizer spells it, by id."""
+        return {i: token for token, i in self.tokenizer.get_vocab().items()}
+
     def encode(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Token ids of a text; `special` lets the tokenizer add its own marks."""
         return tuple(self.tokenizer.encode(text, add_special_tokens=special))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of some tokens, special ones left out."""
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+        """The text of some tokens, special ones left out unless the tags are made of them."""
+        if self._dropped is None:
+            return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+        kept = [i for i in ids if i not in self._dropped]
+        return str(self.tokenizer.decode(kept, skip_special_tokens=False))
+
+    @cached_property
+    def _dropped(self) -> frozenset[int] | None:
+        """The special tokens to leave out; None where no tag has any, and all are."""
+        added: Mapping[int, Any] = self.tokenizer.added_tokens_decoder
+        special = {i for i, token in added.items() if token.special}
+        marks = special & {*self.encode(self.conf.open_tag), *self.encode(self.conf.close_tag)}
+        return frozenset(special - marks) if marks else None
 
     def starts(self, ids: Sequence[int]) -> list[int]:
         """The character of `decode(ids)` at which each token begins, never falling."""
@@ -220,22 +237,14 @@ def declare(checkpoint: str) -> str:
     return f"declare it in conf/model, or add '+model.checkpoints.{checkpoint}=PATH'"
 
 
-def _device(name: str) -> str:
-    """Where the weights go; raises UserError for a GPU that is not there."""
-    import torch  # takes a second: not before the rest is checked
-
-    gpu = torch.cuda.is_available()
-    if name == "cuda" and not gpu:
-        raise UserError("model.device: torch sees no GPU; choose auto or cpu")
-    return ("cuda" if gpu else "cpu") if name == "auto" else name
-
-
 def _generation(subject: Subject) -> Any:
     from transformers import GenerationConfig
 
     try:
         return GenerationConfig.from_pretrained(
-            subject.path, revision=subject.revision_asked or "main"
+            subject.path,
+            revision=subject.revision_asked or "main",
+            local_files_only=not subject.local and not reachable(),
         )
     except OSError:
         return None

@@ -119,9 +119,11 @@ def _unseen(
 ) -> Bool[Tensor, "queries keys"]:
     """True where a query may not see a key, both given by position."""
     apart = queries[:, None] - keys
-    seen = apart >= 0
+    # From which query on a key, which are neighbours, is hidden: one number a key.
+    until, first = torch.full_like(keys, int(queries[-1]) + 1), int(keys[0])
     for low, high, begin in hidden:
-        seen &= ~((keys >= low) & (keys < high) & (queries[:, None] >= begin))
+        until[max(0, low - first) : max(0, high - first)].clamp_(max=begin)
+    seen = (apart >= 0) & (queries[:, None] < until)
     if window is not None:
         seen &= apart < window
     # Within a sentence longer than the window nothing else is left: such a query keeps itself.

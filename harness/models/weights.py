@@ -14,7 +14,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from harness.core import UserError
-from harness.problems.hub import reachable
+from harness.problems.hub import endpoint, reachable
 
 WHEEL = "wheel://"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
@@ -138,17 +138,46 @@ def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
     """
     import transformers  # takes seconds: not before it is needed
 
-    if not Path(path).exists() and not reachable():
-        options = {**options, "local_files_only": True}
-
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    away = not Path(path).exists() and not reachable()
     try:
+        options = options | ({"local_files_only": True} if away else {})
         return getattr(transformers, kind).from_pretrained(path, **options)
     except Exception as error:  # what a damaged file raises has no common class: a bare Exception
         first = (str(error).strip().splitlines() or [""])[0][:200]
         known = isinstance(error, OSError | ValueError)
         reason = first if known and first else f"{type(error).__name__}: {first}"
+        if away:
+            reason = f"{endpoint()} cannot be reached, and the cache does not have it"
         name = str(Path(path, options.get("gguf_file", "")))
         where = name if Path(name).exists() else f"{path}, no folder here, from the hub"
         raise UserError(f"model.path: cannot load {where} ({reason})") from None
+
+
+def placed(model: Any, path: str, device: str) -> Any:
+    """The weights on their device, which is one; raises UserError where they do not fit there."""
+    import torch
+
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError:
+        size = sum(each.nbytes for each in model.parameters()) / 2**30
+        raise UserError(
+            f"model.device: {path} needs {size:.1f} GiB and the {device} device has less free; "
+            "readings run on one device: choose model.dtype=bfloat16, model.device=cpu, or only "
+            "detectors that draw, with engine=vllm or engine=server"
+        ) from None
+
+
+def device(name: str) -> str:
+    """Where the weights go; raises UserError for a GPU that is not there."""
+    import torch  # takes a second: not before the rest is checked
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next((gpu for gpu, found in there.items() if found), "cpu")
+    if not there.get(name, True):
+        kind = "GPU" if name == "cuda" else "Apple GPU"
+        raise UserError(f"model.device: torch sees no {kind}; choose auto or cpu")
+    return name

@@ -87,6 +87,13 @@ def hub(dataset: str, subset: str | None, split: str) -> list[Row]:
     return [Row(f"{dataset} {split} row {i}", dict(row)) for i, row in enumerate(rows)]
 
 
+def endpoint() -> str:
+    """The hub's address."""
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
 def reachable() -> bool:
     """Whether something answers at the hub's address within a few seconds, whatever it says."""
     from huggingface_hub import constants

@@ -15,7 +15,7 @@ import polars as pl
 import yaml
 
 from harness.core import UserError
-from harness.store.reading import BLANK, FIELD, scan_frames, sealed
+from harness.store.reading import FIELD, blank, run_id, scan_frames, sealed
 
 # Names of devices on Windows, whatever follows the first dot.
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
@@ -56,7 +56,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_frame(path: Path, frame: pl.DataFrame) -> None:
     """Write a frame as parquet, with its digest in the metadata."""
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, metadata={FIELD: BLANK})
+    frame.write_parquet(buffer, metadata={FIELD: blank(run_id(path))})
     write_bytes(path, sealed(path, buffer.getvalue()))
 
 
@@ -65,14 +65,16 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
     Half a surrogate pair, which models and servers can write, becomes its escape.
     """
-    plain = json.loads(json.dumps({FIELD: BLANK, **value}), parse_constant=lambda _: None)
+    plain = json.loads(
+        json.dumps({FIELD: blank(run_id(path)), **value}), parse_constant=lambda _: None
+    )
     text = json.dumps(plain, indent=2, ensure_ascii=False)
     write_bytes(path, sealed(path, text.encode("utf-8", "backslashreplace")))
 
 
-def write_yaml(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a mapping as YAML, its digest first."""
-    text = yaml.safe_dump({FIELD: BLANK, **value}, sort_keys=False, allow_unicode=True)
+def write_yaml(path: Path, value: Mapping[str, Any], own: str = "") -> None:
+    """Write a mapping as YAML, its digest first, and with it the id of a run."""
+    text = yaml.safe_dump({FIELD: blank(own), **value}, sort_keys=False, allow_unicode=True)
     write_bytes(path, sealed(path, text.encode()))
 
 

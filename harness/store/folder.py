@@ -1,6 +1,8 @@
 """The run folder: made once, and refused to another run."""
 
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
@@ -14,7 +16,7 @@ from typing import Any
 from harness.core import UserError
 from harness.store.files import write_yaml, writing
 from harness.store.leases import lock
-from harness.store.reading import damaged, read_yaml
+from harness.store.reading import damaged, marked, read_yaml, reading, run_id
 from harness.store.traces import COMPLETE
 from harness.text.masking import masked_values
 
@@ -85,7 +87,14 @@ def make(
         **provenance(),
         "hardware": hardware(),
     }
-    write_yaml(path, content)
+    write_yaml(path, content, _id(identity))
+
+
+def _id(identity: Mapping[str, Any]) -> str:
+    """An id of the run, the same for every process that may make it."""
+    kept = {key: value for key, value in identity.items() if key not in GROWING}
+    text = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(errors="backslashreplace"), digest_size=8).hexdigest()
 
 
 def mend(folder: Path) -> None:
@@ -115,6 +124,24 @@ def _incomplete(folder: Path) -> bool:
 def _files(folder: Path) -> list[Path]:
     found = [path for kind in ("parquet", "json") for path in folder.glob(f"**/*.{kind}")]
     return [path for path in sorted(found) if not path.name.startswith(".") and path.is_file()]
+
+
+def unchecked(run: Path) -> list[Path]:
+    """The files of a run that carry no digest or not its id, hence are read as they stand.
+
+    Raises UserError for a link: a run is what lies in its folder.
+    """
+    found, own = list[Path](), bool(run_id(run / FILE))
+    for path in sorted(run.glob("**/*")):
+        if any(part.startswith(".") for part in path.relative_to(run).parts):
+            continue
+        if path.is_symlink():
+            raise UserError(f"{path}: is a link, and none is followed; put the file itself there")
+        if path.suffix in (".parquet", ".json", ".yaml") and path.is_file():
+            with reading(path):
+                checked, known = marked(path)
+            found += [] if checked and (known or not own) else [path]
+    return found
 
 
 def provenance() -> dict[str, Any]:

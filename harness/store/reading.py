@@ -3,7 +3,8 @@
 A file carries a digest, inside itself as two files are never written at once: in the key-value
 metadata of parquet, in a field of JSON and YAML. It is that of the file's place in the run and its
 bytes, with zeros where the digest lies. It finds accidents; whoever changes a file on purpose can
-write the digest that fits.
+write the digest that fits. Behind it stands the id of the run, that of run.yaml, which tells a file
+of another run.
 """
 
 import json
@@ -24,7 +25,9 @@ from harness.core import UserError
 FIELD = "digest"
 _MARK = b"anchor-harness:blake2b:"
 _SIZE = 32  # hex digits
-BLANK = (_MARK + b"0" * _SIZE).decode()
+_ID = 16  # hex digits, behind a colon
+_DEEPEST = 4  # folders between a file and its run, that one included
+_BLANK = (_MARK + b"0" * _SIZE).decode()
 _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
 _FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices", "validate"}
@@ -54,6 +57,8 @@ def content(path: Path) -> bytes:
     if intact(path, found) is False:
         remedy = KEPT if path.suffix == ".yaml" else REMEDY
         raise UserError(f"{path}: is damaged or another file, as its digest says; {remedy}")
+    if (own := _id(found)) and (here := run_id(path)) and own != here:
+        raise UserError(f"{path}: is a file of another run; {REMEDY}")
     return found
 
 
@@ -170,25 +175,19 @@ def _alike(found: Any, kind: Any) -> bool:
     return found in (kind, pl.Null) or (found.is_numeric() and kind.is_numeric())
 
 
-def unchecked(run: Path) -> list[Path]:
-    """The files of a run that carry no digest, hence are read as they stand.
+def run_id(path: Path) -> str:
+    """The id of the run whose file this is, "" where its run.yaml carries none."""
+    above = (folder / "run.yaml" for folder in path.parents[:_DEEPEST])
+    return next((marked(first)[1] for first in above if first.is_file()), "")
 
-    Raises UserError for a link: a run is what lies in its folder.
-    """
-    found: list[Path] = []
-    for path in sorted(run.glob("**/*")):
-        if any(part.startswith(".") for part in path.relative_to(run).parts):
-            continue
-        if path.is_symlink():
-            raise UserError(f"{path}: is a link, and none is followed; put the file itself there")
-        if path.suffix in (".parquet", ".json", ".yaml") and path.is_file():
-            with reading(path):
-                found += [] if carries(path) else [path]
-    return found
+
+def blank(own: str) -> str:
+    """The digest of a file to be, not yet known, and the id of its run."""
+    return f"{_BLANK}:{own}" if own else _BLANK
 
 
 def sealed(path: Path, content: bytes) -> bytes:
-    """The content of a file to be, with its digest in the place of BLANK."""
+    """The content of a file to be, with its digest in the place of `blank`."""
     at = _place(content)
     if at is None:
         raise ValueError("no place for a digest")
@@ -203,17 +202,25 @@ def intact(path: Path, content: bytes) -> bool | None:
     return content[at : at + _SIZE] == _digest(path, content, at)
 
 
-def carries(path: Path) -> bool:
-    """Whether a file carries a digest, right or not; reads only where that would lie."""
+def marked(path: Path) -> tuple[bool, str]:
+    """Whether a file carries a digest, and the id of a run; reads only where they would lie."""
     with path.open("rb") as stream:
-        head = stream.read(_FIRST + len(BLANK))
-        if not head.startswith(_PARQUET):
-            return _place(head) is not None
-        size = stream.seek(0, 2)
-        stream.seek(max(0, size - 8))
-        footer = int.from_bytes(stream.read(4), "little") + 8
-        stream.seek(max(0, size - footer))
-        return _MARK in stream.read()
+        head = stream.read(_FIRST + len(_BLANK) + 1 + _ID)
+        if head.startswith(_PARQUET):
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - 8))
+            footer = int.from_bytes(stream.read(4), "little") + 8
+            stream.seek(max(0, size - footer))
+            head = _PARQUET + stream.read()
+    return _place(head) is not None, _id(head)
+
+
+def _id(content: bytes) -> str:
+    """The id of the run behind a digest, "" where there is none."""
+    at = _place(content)
+    if at is None or content[at + _SIZE : at + _SIZE + 1] != b":":
+        return ""
+    return content[at + _SIZE + 1 : at + _SIZE + 1 + _ID].decode("ascii", "replace")
 
 
 def _place(content: bytes) -> int | None:

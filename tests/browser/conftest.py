@@ -3,49 +3,34 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.core import UserError
 from harness.report.page import render
 from harness.report.settings import Report
+from tests.browser import opening
+from tests.browser.opening import Opened, launched
 from tests.harness.evident import add_evidence, add_frames
 from tests.harness.synthetic import HOSTILE, write_run
 
 ROOT = Path(__file__).parents[2]
-SHOTS = ROOT / "build" / "screenshots"
 AXE = ROOT / "build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 CONF = Report(trace=None, dpi=50, example_traces=500)
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><path d="M0 0h40v20z"/></svg>'
-OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars")
-
-
-@dataclass
-class Opened:
-    """A page in the browser with what it said and asked for."""
-
-    page: Any
-    errors: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def shot(self, name: str) -> None:
-        """Keep a picture of the window under build/screenshots."""
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png")
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.skip("no chromium on the path; on Debian: apt-get install chromium")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=found, args=list(OPTIONS))
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(launched())
+        except UserError as missing:
+            pytest.skip(str(missing))
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -56,20 +41,14 @@ def opened(chromium: Any) -> Iterator[Any]:
     def open_page(path: Path, **options: Any) -> Opened:
         context = chromium.new_context(**{"viewport": {"width": 1366, "height": 800}} | options)
         contexts.append(context)
-        found = Opened(context.new_page())
+        found = opening.opened(context, path)
         pages.append((path, found))
-        found.page.on("console", lambda m: found.errors.append(m.text))
-        found.page.on("pageerror", lambda e: found.errors.append(str(e)))
-        found.page.on("request", lambda r: found.requests.append(r.url))
-        found.page.goto(path.as_uri())
-        found.page.wait_for_selector("html[data-ready]", timeout=20_000)
         return found
 
     yield open_page
     for path, found in pages:
         assert found.errors == []
-        beside = (path.parent.as_uri(), "data:", "blob:")
-        assert [url for url in found.requests if not url.startswith(beside)] == []
+        assert found.elsewhere(path) == []
     for context in contexts:
         context.close()
 

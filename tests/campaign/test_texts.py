@@ -21,6 +21,7 @@ from harness.text import patterns
 from harness.text.answers import canonical, extract
 from harness.text.categories import Labels, Rule
 from harness.text.segmentation import offsets, sentences
+from tests.campaign.texts import GOOD, campaign, tokenizers
 
 PATTERNS = [
     yaml.safe_load(path.read_text())["pattern"]
@@ -77,6 +78,20 @@ def test_fuzzed_texts_tile(text: str):
     cut = sentences(text, range(len(text)), (0, len(text)), offsets)
     assert "".join(s.text for s in cut) == text
     assert [s.start for s in cut[1:]] == [s.stop for s in cut[:-1]]
+
+
+def test_fuzzed_texts_tile_under_three_tokenizers():
+    """A small form of the campaign."""
+    assert {"organism", "bytes"} <= tokenizers().keys()
+    assert set(campaign(300, seed=1)) == {GOOD}
+
+
+def test_what_does_not_tile_is_seen(monkeypatch: pytest.MonkeyPatch):
+    def gaps(text: str) -> list[tuple[int, int]]:
+        return [(start, stop - 1) for start, stop in offsets(text)]
+
+    monkeypatch.setattr("tests.campaign.texts.SPLIT", gaps)
+    assert any(said != GOOD for said in campaign(20, seed=1))
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PROCESSES = get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["harness.run.job", "harness.cli.checks", "harness.engines.hf.engine", "harness.report.build"]
-)
+SLOW = [
+    "harness.run.job", "harness.cli.main", "harness.cli.checks", "harness.engines.hf.engine",
+    "harness.report.build", "harness.report.__main__", "matplotlib.backends.backend_svg",
+    "transformers.models.llama.modeling_llama", "methods.attention", "methods.mi",
+    "methods.resampling", "pydantic.dataclasses", "scipy.cluster.hierarchy",
+]  # fmt: skip
+PROCESSES.set_forkserver_preload(SLOW)
 
 
 def started(target: Callable[..., None], *given: object, **named: object) -> BaseProcess:

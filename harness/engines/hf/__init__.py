@@ -63,8 +63,7 @@ def check_right(config: Any) -> None:
 
 def check_alike(own: Subject, other: Subject, name: str) -> None:
     """Raise UserError for a checkpoint that means something else by a token of both."""
-    vocabularies = (each.tokenizer.get_vocab() for each in (own, other))
-    here, there = ({i: token for token, i in found.items()} for found in vocabularies)
+    here, there = own.vocabulary, other.vocabulary
     differs = min((i for i in here.keys() & there.keys() if here[i] != there[i]), default=None)
     if differs is not None:
         raise UserError(
@@ -78,10 +77,12 @@ def check_fits(config: Any, under: Interventions) -> None:
     """Raise UserError for a block, a width or a token that a model of this config lacks."""
     text = config.get_text_config()
     for each in under:
-        probes = isinstance(each, Route) and each.router == "probe"
-        if probes or isinstance(each, Steered):
-            check_width(each.vector, config, "probe" if probes else "steering vector")
-        if probes or isinstance(each, Steered | Recycled):
+        if isinstance(each, Route) and each.router == "probe":
+            check_width(each.vector, config, "probe")
+            check_layer(each.layer, text.num_hidden_layers)
+        if isinstance(each, Steered):
+            check_width(each.vector, config)
+        if isinstance(each, Steered | Recycled):
             check_layer(each.layer, text.num_hidden_layers)
         if isinstance(each, Forbidden | Recycled):
             unknown = next((i for i in each.ids if not 0 <= i < text.vocab_size), None)

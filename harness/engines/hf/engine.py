@@ -110,7 +110,8 @@ def _alike(rows: Sequence[Row], logits: Float[Tensor, "rows vocab"], how: How) -
 
     def uniform(pending: Int[Tensor, " pending"]) -> Float[Tensor, " pending"]:
         draws = [rows[i].rng.random() for i in pending.tolist()]
-        return torch.tensor(draws, dtype=torch.float64, device=logits.device)
+        # Not float64, which mps lacks; the probabilities are float32, too.
+        return torch.tensor(draws, dtype=torch.float32, device=logits.device)
 
     return draw_tokens(logits, how.temperature, how.top_p, uniform).tolist()
 

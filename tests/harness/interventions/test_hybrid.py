@@ -11,6 +11,7 @@ import pytest
 from harness import UserError
 from harness.agreement import Agreement
 from harness.core import Comparison, Evidence, Reading, Rollouts, Route, Trace
+from harness.engines.completions import check_under
 from harness.evidence.example import TRACE
 from harness.interventions.hybrid import Hybrid, Unfitted
 from harness.interventions.routed import ALONE, FIT, PROBE, Routed
@@ -183,7 +184,8 @@ def test_what_a_run_lacks_is_named():
     text = {"name": "m", "path": "a", "revision": None, "dtype": "float32", "device": "cpu",
             "prompt": None, "open_tag": "", "close_tag": "", "force": "",
             "trust_remote_code": False, "series": ()}  # fmt: skip
-    about = About(Model(**text, checkpoints=checkpoints), 2, (), 2, {}, frozenset(), lambda _: ())
+    model = Model(**text, checkpoints=checkpoints)
+    about = About(model, 2, (), 2, {}, frozenset(), lambda _: ())
     assert isinstance(CONF.prepared(about), Unfitted)
     for change, words in [
         ({"other": "none"}, "^needs a second checkpoint; declare it"),
@@ -192,3 +194,9 @@ def test_what_a_run_lacks_is_named():
     ]:
         with pytest.raises(UserError, match=words):
             replace(CONF, **change).prepared(about)
+
+    def unable(checkpoint: str, under: tuple[Route, ...]) -> None:
+        check_under("vllm", under)
+
+    with pytest.raises(UserError, match=r"^engine=vllm: it cannot sample under routing;"):
+        CONF.prepared(replace(about, able=unable))

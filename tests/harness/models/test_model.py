@@ -1,16 +1,20 @@
 """The model: what is found, what is refused, what its text and tokens say of each other."""
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import AddedToken
 
 from harness.core import Problem, UserError
 from harness.models.model import Model, Subject
-from harness.models.weights import located
+from harness.models.weights import device, located
+from harness.text.segmentation import reasoning_span
 
 PROBLEM = Problem("p", "we add the apples", "1", None, "test", "evaluate")
 
@@ -137,6 +141,23 @@ def test_tokens_begin_where_the_text_says(tiny: Path) -> None:
     assert pieces == [subject.decode([i]) for i in ids]
 
 
+def test_channel_marks_are_not_lost_where_special_tokens_are_skipped(tiny: Path) -> None:
+    """As gpt-oss has them; a special token that no tag names is left out as ever."""
+    plain = Subject(conf(tiny))
+    marks = {"open_tag": "<|channel|> so<|message|>", "close_tag": "<|channel|> then<|message|>"}
+    marked = Subject(replace(conf(tiny), **marks))
+    for subject in (plain, marked):
+        special = [AddedToken(f"<|{name}|>", special=True) for name in ("channel", "message", "x")]
+        subject.tokenizer.add_tokens(special)
+    written = "<|channel|> so<|message|> we add.<|x|><|channel|> then<|message|> total is"
+    ids = (*marked.encode(written), 2)
+    assert plain.decode(ids) == " so we add. then total is"
+    text = marked.decode(ids)
+    assert text == written.replace("<|x|>", "")
+    start, stop = reasoning_span(text, **marks)
+    assert text[start:stop] == " we add."
+
+
 def test_what_the_config_says(tiny: Path, copy: Path) -> None:
     subject = Subject(conf(tiny))
     assert subject.context == 512
@@ -151,6 +172,55 @@ def test_what_the_config_says(tiny: Path, copy: Path) -> None:
 def test_a_gpu_that_is_not_there_is_named(tiny: Path) -> None:
     with pytest.raises(UserError, match=r"model\.device: torch sees no GPU"):
         Subject(replace(conf(tiny), device="cuda"))
+
+
+@pytest.mark.parametrize(
+    ("there", "asked", "found"),
+    [
+        ((), "auto", "cpu"), (("cuda",), "auto", "cuda"), (("mps",), "auto", "mps"),
+        (("cuda", "mps"), "auto", "cuda"), (("mps",), "mps", "mps"), (("cuda",), "cpu", "cpu"),
+        (("cuda",), "mps", None), (("mps",), "cuda", None), ((), "mps", None),
+    ],
+)  # fmt: skip
+def test_a_device_is_the_one_asked_for_or_named(
+    there: tuple[str, ...], asked: str, found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: "cuda" in there)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: "mps" in there)
+    if found:
+        assert device(asked) == found
+        return
+    with pytest.raises(UserError, match=r"^model\.device: torch sees no .*; choose auto or cpu$"):
+        device(asked)
+
+
+def test_a_model_that_fits_on_no_one_card_is_one_line(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 30 GiB")
+
+    monkeypatch.setattr("torch.nn.Module.to", full)
+    with pytest.raises(UserError, match=r"^model\.device: .* needs 0\.0 GiB and the cpu") as caught:
+        _ = Subject(conf(tiny)).model
+    assert "readings run on one device" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_hub_that_cannot_be_reached_is_one_line_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    start = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        Subject(conf("somebody/some-model"))
+    assert time.monotonic() - start < 5
+    assert str(caught.value) == (
+        "model.path: cannot load somebody/some-model, no folder here, from the hub "
+        "(http://127.0.0.1:9 cannot be reached, and the cache does not have it)"
+    )
+    assert "etry" not in capfd.readouterr().err
 
 
 def test_a_checkpoint_is_named_where_it_cannot_be_loaded(tiny: Path, tmp_path: Path) -> None:

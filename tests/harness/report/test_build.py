@@ -69,7 +69,7 @@ def test_mistakes_of_all_kinds_are_named_with_counts_and_harm_nobody_else(run: P
     apart = notes.filter(reason="no sentence in common").select("method", "other").rows()
     assert {frozenset(pair) for pair in apart} >= {frozenset(("mi", "suppression"))}
     unchecked, *refused = capsys.readouterr().err.splitlines()
-    assert unchecked.startswith("unchecked: 18 files without a digest (agreement.parquet")
+    assert unchecked.startswith("unchecked: 18 files without a digest or id (agreement.parquet")
     assert len(refused) == 5
     assert all(line.startswith("left out: scores of ") for line in refused)
     assert "no status/stranger.json says what it is (2)" in page

@@ -10,7 +10,6 @@ from harness.core import UserError
 from harness.report.unfinished import unfinished
 from harness.run.job import job
 from harness.store import folder
-from harness.store.reading import unchecked
 from harness.store.status import lacking
 from tests.harness.together import check_alike, line
 
@@ -24,7 +23,7 @@ def flip(path: Path) -> None:
 def test_the_same_command_repairs_what_can_be_made_again(alone: Path, tmp_path: Path, capsys):
     shutil.copytree(alone / "r", tmp_path / "r")
     run = tmp_path / "r"
-    assert unfinished(run) == unchecked(run) == []
+    assert unfinished(run) == folder.unchecked(run) == []
     for name in ("problems", "sentences", "scores/mi"):
         flip(run / f"{name}.parquet")
     flip(run / "status" / "attention.json")

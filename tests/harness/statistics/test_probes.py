@@ -62,6 +62,6 @@ def test_scores_are_standardised_within_a_trace():
 
 
 def test_correlation():
-    assert correlation([1, 2, NAN, 4], [2, 4, 1, 8]) == pytest.approx(1)
-    assert np.isnan(correlation([1, 2, NAN], [2, 4, 1]))
-    assert np.isnan(correlation([1, 1, 1], [2, 4, 1]))
+    assert correlation([1.0, 2.0, NAN, 4.0], [2.0, 4.0, 1.0, 8.0]) == pytest.approx(1)
+    assert np.isnan(correlation([1.0, 2.0, NAN], [2.0, 4.0, 1.0]))
+    assert np.isnan(correlation([1.0, 1.0, 1.0], [2.0, 4.0, 1.0]))

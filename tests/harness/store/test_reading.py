@@ -12,14 +12,16 @@ import pytest
 from harness.core import UserError
 from harness.store import schema
 from harness.store.files import write_frame, write_json, write_yaml
+from harness.store.folder import make, unchecked
 from harness.store.reading import (
-    carries,
+    damaged,
     intact,
+    marked,
     read_frame,
     read_json,
     read_yaml,
+    run_id,
     scan_frames,
-    unchecked,
 )
 
 SENTENCES = pl.DataFrame(
@@ -54,7 +56,7 @@ def test_a_flipped_bit_is_never_other_data(tmp_path: Path, name: str):
         if isinstance(found, str):
             assert found.startswith((f"{path}: ", f"cannot read {path}"))
         else:  # what says that there is a digest was hit: unchecked, but the same data
-            assert not carries(path)
+            assert not marked(path)[0]
             assert found.equals(there) if isinstance(found, pl.DataFrame) else found == there
     assert named > 100
 
@@ -98,6 +100,38 @@ def test_a_missing_and_a_foreign_file_are_named(tmp_path: Path):
     (tmp_path / "list.json").write_text("[1]")
     with pytest.raises(UserError, match=r"list\.json: is no JSON object"):
         read_json(tmp_path / "list.json")
+
+
+@pytest.mark.parametrize("name", ["scores/mi.parquet", "rollouts/t/1.parquet", "status/mi.json"])
+def test_a_file_of_another_run_is_named(tmp_path: Path, name: str):
+    """Whole, in its place, and with the digest that it was written with."""
+    for run, seed in (("a", 1), ("b", 2)):
+        make(tmp_path / run, {}, {"seed": seed}, "")
+        write = write_json if name.endswith("json") else write_frame
+        write(tmp_path / run / name, {"n": seed} if name.endswith("json") else SENTENCES)
+    read = read_json if name.endswith("json") else frame
+    read(tmp_path / "a" / name)
+    (tmp_path / "a" / name).write_bytes((tmp_path / "b" / name).read_bytes())
+    with pytest.raises(UserError, match=r"a file of another run; the command that made") as caught:
+        read(tmp_path / "a" / name)
+    assert name in str(caught.value)
+    assert damaged(tmp_path / "a" / name)  # hence made again
+
+
+def test_a_run_is_known_by_what_it_is_and_older_files_are_listed(tmp_path: Path):
+    for name, identity in {
+        "a": {"seed": 1}, "again": {"seed": 1}, "grown": {"seed": 1, "problems.limit": 9},
+        "b": {"seed": 2},
+    }.items():  # fmt: skip
+        make(tmp_path / name, {}, identity, "")
+    a, again, grown, b = (run_id(tmp_path / n / "x.json") for n in ("a", "again", "grown", "b"))
+    assert a == again == grown != b
+    assert run_id(tmp_path / "none" / "x.json") == ""
+    assert run_id(tmp_path / "b" / "selftest" / "x" / "y.parquet") == b
+    write_frame(tmp_path / "old.parquet", SENTENCES)  # of a run that had no id
+    (tmp_path / "old.parquet").rename(tmp_path / "a" / "old.parquet")
+    write_frame(tmp_path / "a" / "new.parquet", SENTENCES)
+    assert [path.name for path in unchecked(tmp_path / "a")] == ["old.parquet"]
 
 
 def test_a_link_in_a_run_is_not_followed(tmp_path: Path):

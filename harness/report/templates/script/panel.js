@@ -232,14 +232,16 @@ function arcs(edges, sentence, total, trace) {
 }
 
 const MOST_NATS = 3; // deepest colour
+const MOST_TOKENS = 4000; // boxes in one word, whose layout takes time with their square
 
 function tokenWords(tokens, text) {
   if (!tokens) return [];
   const [lengths, cents, peaks] = tokens;
+  const sets = Object.entries(peaks).map(([method, at]) => [method, new Set(at)]);
   const line = make("p", { className: "tokens", dir: "auto" });
   let start = 0;
-  lengths.forEach((length, i) => {
-    const seen = Object.keys(peaks).filter((method) => peaks[method].includes(i));
+  lengths.slice(0, MOST_TOKENS).forEach((length, i) => {
+    const seen = sets.filter(([, at]) => at.has(i)).map(([method]) => method);
     const span = make(seen.length ? "mark" : "span", {}, text.slice(start, start + length));
     start += length;
     const notes = seen.length ? [`peak of ${seen.join(", ")}`] : [];
@@ -250,6 +252,8 @@ function tokenWords(tokens, text) {
     if (notes.length) span.title = notes.join(" · ");
     line.append(span);
   });
+  const left = lengths.length - MOST_TOKENS;
+  if (left > 0) line.append(make("small", {}, ` … and ${left.toLocaleString("en")} more tokens`));
   const marked = Object.entries(peaks).map(([method, at]) => `${method} ${at.length}`).join(", ");
   const note = marked && [make("p", { className: "soft" }, `Underlined: peaks (${marked})`)];
   return [make("h4", {}, "Tokens by entropy"), line, ...(note || [])];

@@ -133,7 +133,7 @@ STEMS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen2", "gemma3"])
+@pytest.mark.parametrize("name", ["llama", "gemma3"])
 def test_rollouts_equal_a_full_pass_of_both_a_token(name: str) -> None:
     models = random_model(name), other_model(name)
     todo = [routed(stem, route) for route in ROUTES.values() for stem in STEMS]
@@ -179,14 +179,15 @@ def test_what_else_is_done_is_done_to_the_checkpoint_that_writes(
 
 
 def test_batch_mates_do_not_matter(pair: tuple[torch.nn.Module, torch.nn.Module]) -> None:
-    routes = [*ROUTES.values(), Route("rl", "random", 0.6)]
-    todo = [routed(each, route) for route in routes for each in MANY] + MANY
+    routes = [KL, ROUTES["probe"], Route("rl", "random", 0.6)]
+    fewer = [replace(each, draws=each.draws[:2]) for each in MANY]
+    todo = [routed(each, route) for route in routes for each in fewer] + fewer
     together, few = sampled(pair, todo), sampled(pair, todo, slots=3, pool=24)
     alone = [sampled(pair, [each], slots=1)[0] for each in todo]
     for found in (few, alone):
         for one, other in zip(found, together, strict=True):
             assert (one.token_ids, one.routed) == (other.token_ids, other.routed)
-    assert len({d.token_ids for d in together}) > 4 * len(MANY)
+    assert len({d.token_ids for d in together}) > 2 * len(fewer)
 
 
 def test_neither_reads_a_token_twice(pair: tuple[torch.nn.Module, torch.nn.Module]) -> None:
@@ -212,11 +213,11 @@ def test_neither_reads_a_token_twice(pair: tuple[torch.nn.Module, torch.nn.Modul
 
 
 def test_random_routing_meets_its_rate(pair: tuple[torch.nn.Module, torch.nn.Module]) -> None:
-    todo = request(BASE, 5, n=60, temperature=1.0, max_length=60)
+    todo = request(BASE, 5, n=60, temperature=1.0, max_length=40)
     for rate in (0.02, 0.3):
         (done,) = sampled(pair, [routed(todo, Route("rl", "random", 1 - rate))])
         n = done.n_tokens
-        assert n > 1000
+        assert n > 600
         assert abs(sum(done.routed) / n - rate) < 4 * np.sqrt(rate * (1 - rate) / n)
 
 

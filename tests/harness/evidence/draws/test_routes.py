@@ -40,22 +40,23 @@ def routed(threshold: float, arm: str, **changes: object) -> Draw:
 
 def test_the_share_that_another_wrote_is_recorded(paired: Recorder) -> None:
     trace = written(paired)[0]
-    who, stops = paired.subject, None
+    who = paired.subject
     stops = Stops(who.tokenizer, who.eos, paired.segmenter)
     conf = HF(8, 400)
     engine = LazyEngine(
         lambda name: conf.start(who, stops, name), lambda name, under: conf.able(who, name, under)
     )
-    wants = [routed(0.0, "all"), routed(INFINITE, "none"), routed(0.05, "some"), Draw(1, 3)]
-    (start, *_) = (start_of(trace),)
-    gather(paired, engine, [(start, wants)], Meter("test", None))
+    half = Condition(under=(Route("again", "random", 0.5),))
+    some = Draw(1, 3, arm="some", condition=half)
+    wants = [routed(0.0, "all"), routed(INFINITE, "none"), some, Draw(1, 3)]
+    gather(paired, engine, [(start_of(trace), wants)], Meter("test", None))
     found = rollouts.load(paired.folder(trace.id))
     everything = found["all", 1]
     assert everything.routed.tolist() == everything.n_tokens.tolist()
     assert found["none", 1].routed.tolist() == [0, 0, 0]
-    some = found["some", 1]
-    assert 0 < some.routed.sum() < some.n_tokens.sum()
-    assert some.take(some.draw > 0).routed.tolist() == some.routed.tolist()[1:]
+    mixed = found["some", 1]
+    assert 0 < mixed.routed.sum() < mixed.n_tokens.sum()
+    assert mixed.take(mixed.draw > 0).routed.tolist() == mixed.routed.tolist()[1:]
     assert found["resample", 1].routed is None
     frame = parts(paired.folder(trace.id), schema.ROLLOUTS)
     assert frame["routed"].null_count() == 3
@@ -64,7 +65,7 @@ def test_the_share_that_another_wrote_is_recorded(paired: Recorder) -> None:
 def test_what_routes_is_named_once_and_belongs_to_what_an_arm_means(paired: Recorder) -> None:
     trace = written(paired)[0]
     start = start_of(trace)
-    (request,) = requests(paired, start, [routed(0.1, "a")])
+    request, *_ = requests(paired, start, [routed(0.1, "a")])
     assert request.route == Route("trained", "kl", 0.1)  # the first name of this checkpoint
     assert checkpoints([routed(0.1, "a")]) == ["", "again"]
     declare(paired.run, trace.id, [routed(INFINITE, "a")], paired.sampling)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from harness.report.plots.figures.validations.hybrid import curves
 from harness.report.plots.gallery import figures
@@ -32,8 +33,8 @@ def effects() -> pl.DataFrame:
 def test_a_row_an_arm_whose_gap_is_defined():
     found = curves(effects())
     assert found["router"].to_list() == ["kl", "kl", "disagreement"]
-    assert found["share"].to_list() == [0.11, 0.12, 0.1]
-    assert found["value"].to_list() == [0.7000000000000001, 0.8, 0.6000000000000001]
+    assert found["share"].to_list() == pytest.approx([0.11, 0.12, 0.1])
+    assert found["value"].to_list() == pytest.approx([0.7, 0.8, 0.6])
 
 
 def test_the_figure_is_drawn_where_there_are_effects(tmp_path: Path):
