@@ -34,7 +34,7 @@ def test_speed_and_memory(tmp_path: Path) -> None:
     total = sum(path.stat().st_size for path in (tmp_path / "tree").rglob("*.json")) / 1e6
     for root in (tmp_path / "tree", shards):
         config = {"segmentation": {"function": "default", "min_chars": 10}}
-        config |= dict.fromkeys(("calibration", "agreement", "report", "sampling", "method"), {})
+        config |= {key: {} for key in ("calibration", "agreement", "report", "sampling", "method")}
         start = time.monotonic()
         command = [sys.executable, "-c", LINE, str(root), str(tmp_path / f"run-{root.name}")]
         found = subprocess.run(
