@@ -148,18 +148,21 @@ class _Part:
             Steered(layer, vector, ((at - 1, at + len(c.ids) - 1),), written=True)
             for layer, vector in c.steered
         )
-        return Stretch(number, start, stop, before.hidden, before.steered + own)
+        # Who is hidden from all that comes later need not be read, unless it predicts the text.
+        unread = {(h.low, h.high) for h in before.hidden if h.begin <= h.high}
+        left_out = sorted(span for span in unread if start <= span[0] and span[1] < at)
+        return Stretch(number, start, stop, before.hidden, before.steered + own, tuple(left_out))
 
-    def tokens(self, stretch: Stretch) -> tuple[int, ...]:
+    def tokens(self, stretch: Stretch) -> list[int]:
         """What the stretch reads."""
         at = self.asked.resolved.stops[self.continuation.boundary]
-        before = self.asked.resolved.ids[stretch.start : at]
-        return (*before, *self.continuation.ids)[: len(stretch)]
+        whole = (*self.asked.resolved.ids[:at], *self.continuation.ids)
+        return [whole[position] for position in stretch.positions().tolist()]
 
     def predicting(self, stretch: Stretch, hidden: Tensor) -> Tensor:
         """Its states that predict what is scored."""
         c = self.continuation
-        low = self.asked.resolved.stops[c.boundary] - 1 - stretch.start
+        low = len(stretch) - (stretch.stop - self.asked.resolved.stops[c.boundary] + 1)
         return hidden[low + c.given : low + len(c.ids)]
 
 

@@ -54,10 +54,6 @@ class Traces:
         check_pattern(self.pattern)
         if self.each is not None and self.each < 1:
             raise UserError(f"problems.each: at least 1, got {self.each}")
-        if (self.path is None) == (self.dataset is None):
-            raise UserError(
-                "problems: give problems.path=FILE or problems.dataset=NAME, one of them"
-            )
 
     def load(self) -> list[Problem]:
         """All problems to evaluate, then the references; raises UserError naming a bad row."""

@@ -38,7 +38,9 @@ def given(
                 kept.append(trace)
         found += kept
         if not kept:
-            skipped[start.problem.id] = f"no trace is taken: {reasons[0] if reasons else 'none'}"
+            skipped[start.problem.id] = (
+                f"no trace is taken: {reasons[0] if reasons else 'none is given'}"
+            )
     _tell(counts, len(found))
     return found
 

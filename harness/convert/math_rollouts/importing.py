@@ -40,11 +40,13 @@ class Importer:
     answers: Answers
 
     def take(self, key: Key, places: Mapping[str, Place]) -> dict[str, Any]:
-        """Take over one trace unless it is there; returns what is said of it."""
+        """Take over one trace unless it is there with as many files; returns what is said of it."""
         part = self.run / PARTS / slug(key.trace_id)
         known = read_json(part / "told.json")
         if known.get("files") == len(places):
             return known
+        if known:
+            forget(self.run, key.trace_id)
         counts, about = Counter[str](), dict[str, str | bytes]()
         drawn = self._read(places, about, counts)
         told: dict[str, Any] = {"trace_id": key.trace_id, "files": len(places)}
@@ -92,7 +94,7 @@ def convert(
     identity = {"convert": KIND, "answers": answers, "segmentation": config["segmentation"]}
     folder.check(run, identity)
     found = sources.files(root)
-    wanted = by_trace(found.paths, root.name, subset)
+    wanted = by_trace(found.paths(), root.name, subset)
     if not wanted:
         raise UserError(
             f"{root}: holds no published rollouts that are wanted; they lie as {LAYOUT}"
@@ -109,6 +111,13 @@ def convert(
         _progress(i, len(wanted), every[-1])
     put_together(run)
     return every
+
+
+def forget(run: Path, trace_id: str) -> None:
+    """Take a trace out of the scores, since it is read anew."""
+    for path in sorted((run / "scores").glob("*.parquet")):
+        found = read_frame(path, schema.SCORES)
+        write_frame(path, found.filter(pl.col("trace_id") != trace_id))
 
 
 def put_together(run: Path) -> None:

@@ -24,7 +24,6 @@ class Files(Protocol):
 
     broken: set[str]
 
-    @property
     def paths(self) -> Collection[str]:
         """The paths of all files."""
         ...
@@ -41,7 +40,6 @@ class Tree:
     root: Path
     broken: set[str] = field(default_factory=set)
 
-    @cached_property
     def paths(self) -> Collection[str]:
         """Relative to the root."""
         return [
@@ -80,7 +78,6 @@ class Shards:
                 _tell(self.broken, str(file), error)
         return found
 
-    @property
     def paths(self) -> Collection[str]:
         """As the rows name them."""
         return self._places

@@ -113,7 +113,7 @@ def test_only_the_reasoning_is_cut(recorder: Recorder, tmp_path: Path) -> None:
 
 
 def test_a_tag_that_the_prompt_ends_with_is_not_written_twice(subject: Subject) -> None:
-    given = source(Path("t"), open_tag=" so")
+    given = source(Path("t"), open_tag="so")
     start = Start(
         "t/0", Problem("t/0", " we", "3", None, "t", "evaluate"), subject.encode(" we so"), (), (0,)
     )

@@ -8,7 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-CHUNKS = ["We add the apples first.", "So 2 + 3 = 5 apples.", "Wait, let me verify.", "It is 5."]
+CHUNKS = [
+    "We add the apples first.",
+    "So 2 + 3 = 5 apples.",
+    "Wait, let me verify.",
+    "It is 5 in all.",
+]
 PROMPT = "Solve this math problem step by step. Problem: 2 + 3? Solution: \n<think>\n"
 FORCE = "\n</think>\n\nTherefore, the final answers is \\boxed{"
 SAID = ("Let me count them.", "So 2 + 3 = 5 apples.", "Hmm, what is asked here?")

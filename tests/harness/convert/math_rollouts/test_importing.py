@@ -201,7 +201,8 @@ def test_a_half_written_shard_is_named_and_its_rest_comes_later(
     converted(shards, run)
     assert len(pl.read_parquet(run / "rollouts/*/*.parquet")) == 2 * 2 * 4 * 12
     direct = converted(tree, tmp_path / "direct")
-    assert scores(run, "resampling_kl").equals(scores(direct, "resampling_kl"))
+    for method in ("resampling_kl", "forced_answer"):
+        assert scores(run, method).equals(scores(direct, method))
 
 
 def test_another_layout_is_named(tmp_path: Path) -> None:

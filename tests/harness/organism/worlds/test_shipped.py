@@ -16,6 +16,7 @@ SHIPPED = sorted(p.name for p in WORLDS.iterdir())
 # Too few traces for a small sample to tell them from their bounds.
 NOISY = {"accuracy_change", "accuracy_difference", "phrase_ratio", "validity", "taught_validity"}
 NOISY |= {"valid_sentences", "accuracy", "rl-4_accuracy", *snapshots.WINDOWS}
+NOISY |= {"rl-2_weight_at_reviews", "rl-4_weight_at_reviews"}
 
 
 def test_every_world_is_there_with_reports_whose_gates_passed():
