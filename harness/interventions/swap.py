@@ -184,4 +184,5 @@ def kendall(a: np.ndarray, b: np.ndarray) -> float:
     """Kendall's tau-b; NaN where either is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return np.nan
-    return float(kendalltau(a, b)[0])
+    tau: Any = kendalltau(a, b)[0]
+    return float(tau)

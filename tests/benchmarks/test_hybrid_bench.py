@@ -12,7 +12,7 @@ from harness.organism.checkpoints import ROOT
 from harness.organism.problems import Organism
 from harness.text.segmentation import offsets
 
-ROWS, ROUNDS, TOKENS = 64, 5, 120
+ROWS, ROUNDS, TOKENS = 64, 3, 40
 ROUTES = {
     "kl": Route("rl", "kl", 0.3),
     "disagreement": Route("rl", "disagreement", 1.0),

@@ -42,7 +42,8 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
     more = dict[str, float]()
     for name in CHECKPOINTS[1:]:
         moved = support(base, models[name], told["base"])
-        own[f"{name}_weight_after_wrong"] = Gate(moved.at_reviews(wrong=True), 0.95, 1.05)
+        own[f"{name}_weight_at_reviews"] = Gate(moved.at_all_reviews(), 0.95, 1.05)
+        more[f"{name}_weight_after_wrong"] = moved.at_reviews(wrong=True)
         more[f"{name}_weight_after_right"] = moved.at_reviews(wrong=False)
         more[f"{name}_weight_by_kl"] = moved.mean_weight()
         more[f"{name}_lowest_log_p"] = lowest(base, told[name])

@@ -34,6 +34,10 @@ class Support:
         """E_base[w] by sentence, w capped, weighted by where RL changes what."""
         return float(np.average(np.minimum(self.weight, CAP), weights=self.kl))
 
+    def at_all_reviews(self) -> float:
+        """E_base[w] at all reviews."""
+        return float(self.weight[self.review].mean())
+
     def at_reviews(self, wrong: bool) -> float:
         """E_base[w] at the reviews of wrong, or of right, plans."""
         return float(self.weight[self.review & (self.wrong == wrong)].mean())

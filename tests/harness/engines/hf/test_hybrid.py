@@ -133,7 +133,7 @@ STEMS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen2", "gemma3"])
+@pytest.mark.parametrize("name", ["llama", "gemma3"])
 def test_rollouts_equal_a_full_pass_of_both_a_token(name: str) -> None:
     models = random_model(name), other_model(name)
     todo = [routed(stem, route) for route in ROUTES.values() for stem in STEMS]

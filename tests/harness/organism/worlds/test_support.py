@@ -45,4 +45,5 @@ def test_means_by_hand():
     found = Support(np.array([1, 0.8, 40, 0.2]), np.array([0, 1, 2, 1]), review, wrong)
     assert found.at_reviews(wrong=False) == 0.8
     assert found.at_reviews(wrong=True) == pytest.approx(20.1)
+    assert found.at_all_reviews() == pytest.approx(41 / 3)
     assert found.mean_weight() == pytest.approx((0.8 + 2 * 10 + 0.2) / 4)
