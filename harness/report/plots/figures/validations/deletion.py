@@ -26,7 +26,7 @@ NAME = "deletion"
 COLUMNS = 3
 BAND = (0.05, 0.95)  # of the matched sets, each averaged over problems
 SHOWN = {"part": "whole trace", "answer": "own", "measure": "log p"}
-KEY = "log p of the own answer, whole trace; band: 90 % of matched sets; what it is read from"
+KEY = "log p of the own answer, whole trace; grey: 90 % of matched sets"
 
 
 def curves(run: Path) -> pl.DataFrame:
