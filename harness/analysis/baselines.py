@@ -110,8 +110,11 @@ def _surprisal(spans: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
 def headroom(sentences: pl.DataFrame, rollouts: pl.LazyFrame | None) -> pl.Series:
     """Entropy of the resampled answers at the boundary before the sentence, in nats.
 
-    Rollouts without an answer are one outcome more; null where no rollouts were drawn.
+    Rollouts without an answer are one outcome more; null where no rollouts were drawn. Where the
+    sentences of published traces come with a headroom, that is it.
     """
+    if "headroom" in sentences.columns:
+        return sentences["headroom"]
     if rollouts is None:
         return _nothing(sentences)
     drawn = rollouts.filter(pl.col("arm") == "resample")

@@ -1,18 +1,22 @@
 """`python -m harness.convert`: traces made elsewhere as a run, a run as tables."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.cli.exits import ended
 from harness.cli.hydra import composed, hydra_session
 from harness.convert.exporting import export
+from harness.convert.math_rollouts import importing, scoring
+from harness.convert.math_rollouts.importing import SKIPPED, total
+from harness.convert.math_rollouts.layout import Subset
+from harness.convert.math_rollouts.traces import Answers
 from harness.convert.thought_anchors import figures as published
 from harness.convert.thought_anchors import labels as labelling
 from harness.convert.thought_anchors.importing import Imports, convert
 from harness.core import UserError
-from harness.core.config import build, plain
+from harness.core.config import build, check, plain
 from harness.text.categories import Labels
 
 USAGE = """usage:
@@ -20,8 +24,16 @@ USAGE = """usage:
       the traces and scores that Thought Anchors (arXiv 2506.19143) published, as a run folder for
       python -m harness.report RUN_DIR. PATH holds folders MODEL/correct_base_solution/problem_N.
       undefined=zero (as published) or nan: importance of sentences that no rollout does without.
-      text_detectors=false leaves out the detectors that read the text alone; other keys are those
-      of python -m harness.
+      text_detectors=false leaves out the detectors that read the text alone, semantic_entropy=true
+      takes in what needs the published first sentences of rollouts (a minute a trace); other keys
+      are those of python -m harness.
+  python -m harness.convert math_rollouts PATH RUN_DIR [numbers=330,1591] [models=PART,PART]
+          [outcomes=correct] [answers=last|published] [KEY=VALUE …]
+      the authors' rollouts (uzaymacar/math-rollouts: the shards, or the folders unpacked) as a run
+      folder, scored by the detectors that they are enough for; no model. A subset by problem
+      numbers, parts of model names and outcomes; the same line goes on where it stopped, another
+      subset adds to the run. answers: the last box of a rollout, as here, or the first, as
+      published. method=[NAME,…] chooses detectors.
   python -m harness.convert published RUN_DIR
       the figures of the published data, from a converted run that was reported on
   python -m harness.convert labels RUN_DIR
@@ -43,6 +55,7 @@ def command(arguments: Sequence[str]) -> None:
     """Do what a command line says; raises UserError for one that makes no sense."""
     commands: dict[str, tuple[Callable[[list[str], dict[str, str]], None], int]] = {
         "thought_anchors": (_thought_anchors, 2),
+        "math_rollouts": (_math_rollouts, 2),
         "published": (_published, 1),
         "labels": (_labels, 1),
         "export": (_export, 2),
@@ -61,11 +74,44 @@ def command(arguments: Sequence[str]) -> None:
 def _thought_anchors(places: list[str], options: dict[str, str]) -> None:
     undefined = options.pop("undefined", "zero")
     reads = _choice("text_detectors", options.pop("text_detectors", "true"), ("true", "false"))
+    meanings = options.pop("semantic_entropy", "false")
+    drawn = _choice("semantic_entropy", meanings, ("true", "false"))
     config = _config(options)
     methods = config["method"] if reads == "true" else {}
     found = convert(Path(places[0]), Path(places[1]), undefined, {**config, "method": methods})
+    if drawn == "true":
+        scoring.score_drawn(Path(places[1]), config, scoring.SENTENCES)
     print(summary(found, undefined))
+    for line in left_out(found):
+        print(line)
     print(f"now: python -m harness.report {places[1]}")
+
+
+def _math_rollouts(places: list[str], options: dict[str, str]) -> None:
+    answers: Answers = check(Answers, options.pop("answers", "last"), "answers")
+    parts = [options.pop(key, "").split(",") for key in ("numbers", "models", "outcomes")]
+    subset = Subset(*({part for part in every if part} for every in parts))
+    config = _config(options)
+    config = {**config, "method": scoring.scored_of(config["method"])}
+    run = Path(places[1])
+    told = importing.convert(Path(places[0]), run, subset, answers, config)
+    for line in rollouts_summary(told):
+        print(line)
+    names = scoring.score_run(run, config)
+    print(f"scored: {', '.join(names)}")
+    print(f"now: python -m harness.report {run}")
+
+
+def rollouts_summary(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What was taken over and what was not, a line each."""
+    taken = [one for one in told if SKIPPED not in one]
+    cut = sum(bool(one["cut as here"]) for one in taken)
+    yield f"{len(taken)} traces, cut as here in {cut}"
+    for one in told:
+        if SKIPPED in one:
+            yield f"left out: {one['trace_id']}, as {one[SKIPPED]}"
+    for what, n in total(told).items():
+        yield f"{n:,} {what}"
 
 
 def summary(found: Imports, undefined: str) -> str:
@@ -80,6 +126,14 @@ def summary(found: Imports, undefined: str) -> str:
         f"{found.same_boundaries} of {n} traces; the counterfactual importance of {found.unknown} "
         f"that no rollout does without is {as_what}"
     )
+
+
+def left_out(found: Imports) -> Iterator[str]:
+    """What was not published, a line each."""
+    for reason in found.missing:
+        yield f"left out: {reason}"
+    for key, n in found.lacking.items():
+        yield f"{n:,} sentences without {key}"
 
 
 def _published(places: list[str], options: dict[str, str]) -> None:

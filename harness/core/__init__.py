@@ -5,7 +5,16 @@ from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, 
 from harness.core.errors import UserError
 from harness.core.evidence import Derived, Donor, Evidence
 from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
-from harness.core.trace import NO_ANSWER, Problem, ProblemSet, Role, Sentence, Trace
+from harness.core.trace import (
+    NO_ANSWER,
+    GivesTraces,
+    Problem,
+    ProblemSet,
+    Role,
+    Sentence,
+    Trace,
+    Written,
+)
 from harness.core.want import (
     Attend,
     Compare,
@@ -40,6 +49,7 @@ __all__ = [
     "Evidence",
     "Fittable",
     "Forbid",
+    "GivesTraces",
     "HasFacts",
     "Likelihood",
     "Mask",
@@ -67,4 +77,5 @@ __all__ = [
     "Want",
     "Wants",
     "Worded",
+    "Written",
 ]

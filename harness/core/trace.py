@@ -1,5 +1,6 @@
 """Problems, and what a model wrote for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -49,6 +50,34 @@ class ProblemSet(Protocol):
 
 
 @dataclass(frozen=True)
+class Written:
+    """What somebody wrote for a problem: reasoning and all, the answer if it is known, and who."""
+
+    text: str
+    answer: str | None
+    by: str
+
+
+@runtime_checkable
+class GivesTraces(Protocol):
+    """The part of a source that has traces of its problems, so that none are sampled."""
+
+    @property
+    def open_tag(self) -> str:
+        """What stands before the reasoning of its texts."""
+        ...
+
+    @property
+    def close_tag(self) -> str:
+        """What stands behind the reasoning of its texts."""
+        ...
+
+    def written(self, problem: Problem) -> Sequence[Written]:
+        """What was written for a problem, in the order of its traces; empty for an unknown one."""
+        ...
+
+
+@dataclass(frozen=True)
 class Sentence:
     """A sentence of a trace over its tokens [start, stop)."""
 
@@ -63,13 +92,14 @@ class Trace:
     """What a model wrote for a problem; the sentences tile the reasoning span of `token_ids`.
 
     `starts` is the character of `text` at which each token begins; empty where nobody looked.
+    `model` is who reads it, `origin` who wrote it: "sampled" = the model, with this seed.
     """
 
     id: str
     problem: Problem
     model: str
     revision: str
-    seed: int
+    seed: int | None
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     text: str

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
-from harness.core import Trace
+from harness.core import Problem, Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,8 +30,18 @@ class Truth:
 class Planted(Protocol):
     """The part of a problem set that knows which sentences matter."""
 
-    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
-        """The truth about a trace written with these weights, or why there is none."""
+    def truth(
+        self,
+        trace: Trace,
+        weights: Path,
+        temperature: float,
+        top_p: float,
+        behind: Problem | None = None,
+    ) -> Truth | str:
+        """The truth about a trace written with these weights, or why there is none.
+
+        `behind`: the truth if the same trace stood behind another problem.
+        """
         ...
 
 

@@ -75,6 +75,7 @@ def restricted(have: Evidence, wanted: Sequence[Want[Any]]) -> Evidence:
     texts = {(w.model, text) for w in wanted if isinstance(w, Embed) for text in w.texts}
     drawn = {(w.arm, w.boundary) for w in wanted if isinstance(w, Draw)}
     spoken = {key for w in wanted if isinstance(w, Sentences) for key in rollouts_of(have, w)}
+    every = set(wanted)
     return replace(
         have,
         rollouts={k: _reread(r, k, wanted) for k, r in have.rollouts.items() if k in drawn},
@@ -82,7 +83,7 @@ def restricted(have: Evidence, wanted: Sequence[Want[Any]]) -> Evidence:
         sentences={key: have.sentences[key] for key in spoken},
         readings=_readings(have, wanted),
         embeddings={key: v for key, v in have.embeddings.items() if key in texts},
-        answers={w: answer for w, answer in have.answers.items() if w in wanted},
+        answers={w: answer for w, answer in have.answers.items() if w in every},
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from harness.core import Problem, UserError
 from harness.models.architectures.rotary import steady
-from harness.models.weights import device, is_place, loaded, located, offline, on_hub, placed
+from harness.models.weights import device, is_place, loaded, located, on_hub, placed
 from harness.problems.hub import reachable
 from harness.text.masking import printable
 
@@ -241,9 +241,10 @@ def _generation(subject: Subject) -> Any:
     from transformers import GenerationConfig
 
     try:
-        away = offline(away=not subject.local and not reachable())
         return GenerationConfig.from_pretrained(
-            subject.path, revision=subject.revision_asked or "main", **away
+            subject.path,
+            revision=subject.revision_asked or "main",
+            local_files_only=not subject.local and not reachable(),
         )
     except OSError:
         return None

@@ -35,7 +35,8 @@ TILE = 256  # queries that attend at once, to no more keys than the last of them
 class Stretch:
     """Tokens at the positions [start, stop), which see the cached keys before `start`.
 
-    Of those and of its own keys some may be `hidden`; some of its states may be steered.
+    Of those and of its own keys some may be `hidden`; some of its states may be steered. Positions
+    that are `left_out`, in order and apart, are not read: nothing that is read sees them.
     """
 
     number: int
@@ -43,9 +44,15 @@ class Stretch:
     stop: int
     hidden: tuple[Hidden, ...] = ()
     steered: tuple[Steered, ...] = ()
+    left_out: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
-        return self.stop - self.start
+        return self.stop - self.start - sum(high - low for low, high in self.left_out)
+
+    def positions(self) -> Int[Tensor, " tokens"]:
+        """Those that are read."""
+        ends = (self.start, *(end for span in self.left_out for end in span), self.stop)
+        return torch.cat([torch.arange(*run) for run in zip(ends[::2], ends[1::2], strict=True)])
 
 
 class Tile(NamedTuple):
@@ -85,13 +92,13 @@ class Pack:
         """The cached keys and values of a layer with a stretch's own among them."""
         cached: Any = self.cache.layers[layer]
         both = (cached.keys[0], cached.values[0])
-        places = [x[:, stretch.start : stretch.stop] for x in both]
-        before = [] if self.kept else [place.clone() for place in places]
-        for place, new in zip(places, own, strict=True):
-            place.copy_(new)
+        at = stretch.positions().to(both[0].device)
+        before = [] if self.kept else [x[:, stretch.start : stretch.stop].clone() for x in both]
+        for x, new in zip(both, own, strict=True):
+            x.index_copy_(1, at, new)
         yield both
-        for place, old in zip(places, before, strict=False):
-            place.copy_(old)
+        for x, old in zip(both, before, strict=False):
+            x[:, stretch.start : stretch.stop].copy_(old)
 
     def tiles(self, stretch: Stretch, rows: slice, window: int | None) -> list[Tile]:
         """The attention of a stretch, made once for all layers of one window."""
@@ -119,9 +126,11 @@ def _unseen(
 ) -> Bool[Tensor, "queries keys"]:
     """True where a query may not see a key, both given by position."""
     apart = queries[:, None] - keys
-    seen = apart >= 0
+    # From which query on a key, which are neighbours, is hidden: one number a key.
+    until, first = torch.full_like(keys, int(queries[-1]) + 1), int(keys[0])
     for low, high, begin in hidden:
-        seen &= ~((keys >= low) & (keys < high) & (queries[:, None] >= begin))
+        until[max(0, low - first) : max(0, high - first)].clamp_(max=begin)
+    seen = (apart >= 0) & (queries[:, None] < until)
     if window is not None:
         seen &= apart < window
     # Within a sentence longer than the window nothing else is left: such a query keeps itself.
@@ -163,7 +172,7 @@ def packed(
     the one stretch that there is then in the cache, for others to continue it.
     """
     model.set_attn_implementation(NAME)
-    positions = torch.cat([torch.arange(s.start, s.stop) for s in stretches]).to(tokens.device)
+    positions = torch.cat([stretch.positions() for stretch in stretches]).to(tokens.device)
     _grow(cache, max(stretch.stop for stretch in stretches))
     pack = Pack(stretches, cache, positions, model.dtype, kept)
     with steering(model, _additions(pack)), captured(model, layers) as blocks:

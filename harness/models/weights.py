@@ -131,11 +131,6 @@ def _convert(file: Path, folder: Path) -> None:
         (Path(draft) / "model").rename(folder)
 
 
-def offline(*, away: bool) -> dict[str, bool]:
-    """How `from_pretrained` is told to look into the cache alone."""
-    return {"local_files_only": True} if away else {}
-
-
 def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
     """`from_pretrained` of a class of transformers; raises UserError with one line.
 
@@ -147,7 +142,8 @@ def loaded(kind: str, path: str, options: dict[str, Any]) -> Any:
     transformers.utils.logging.disable_progress_bar()
     away = not Path(path).exists() and not reachable()
     try:
-        return getattr(transformers, kind).from_pretrained(path, **options, **offline(away=away))
+        options = options | ({"local_files_only": True} if away else {})
+        return getattr(transformers, kind).from_pretrained(path, **options)
     except Exception as error:  # what a damaged file raises has no common class: a bare Exception
         first = (str(error).strip().splitlines() or [""])[0][:200]
         known = isinstance(error, OSError | ValueError)

@@ -11,8 +11,20 @@ from harness.core import UserError
 from harness.organism.program import Decisions
 
 ROOT = Path(__file__).parent / "checkpoints"
+WORLDS = Path(__file__).parent / "worlds" / "checkpoints"  # a folder NAME-SEED each
 NAMES = ("base", "rl-1", "rl-2", "rl-3", "rl-4", "rl-style")
 REBUILD = "python -m harness.organism"
+
+
+def home(root: Path, world: str, seed: int) -> Path:
+    """The folder of a world's checkpoints."""
+    return root / f"{world}-{seed}"
+
+
+def rebuild(root: Path) -> str:
+    """The command that makes the checkpoints of a folder again."""
+    world, dash, seed = root.name.rpartition("-")
+    return f"{REBUILD} world={world} seed={seed}" if dash and seed.isdecimal() else REBUILD
 
 
 def digest(file: Path) -> str:
@@ -23,7 +35,7 @@ def digest(file: Path) -> str:
 
 def files(root: Path) -> dict[str, Path]:
     """Every checkpoint file by its name under the root."""
-    found = sorted(p for p in root.glob("*/*") if p.is_file() and p.parent.name in NAMES)
+    found = sorted(p for p in root.glob("*/*") if p.is_file())
     return {p.relative_to(root).as_posix(): p for p in found}
 
 
@@ -35,15 +47,26 @@ def write_manifest(root: Path) -> None:
 
 def verify(root: Path = ROOT) -> None:
     """Raise UserError naming the first checkpoint file that is missing or altered."""
-    manifest = root / "manifest.json"
+    manifest, again = root / "manifest.json", f"rebuild with {rebuild(root)}"
     if not manifest.exists():
-        raise UserError(f"organism: {manifest} is missing; rebuild with {REBUILD}")
-    there = files(root)
+        raise UserError(f"organism: {manifest} is missing; {again}")
     for name, known in _hashes(root).items():
-        if name not in there:
-            raise UserError(f"organism: checkpoint file {name} is missing; rebuild with {REBUILD}")
-        if digest(there[name]) != known:
-            raise UserError(f"organism: checkpoint file {name} was altered; rebuild with {REBUILD}")
+        named = name if root == ROOT else f"{root.name}/{name}"
+        if not (root / name).is_file():
+            raise UserError(f"organism: checkpoint file {named} is missing; {again}")
+        if digest(root / name) != known:
+            raise UserError(f"organism: checkpoint file {named} was altered; {again}")
+
+
+def verify_all() -> None:
+    """Verify the organism and every world that is there."""
+    for root in roots():
+        verify(root)
+
+
+def roots() -> list[Path]:
+    """The folders of checkpoints: the organism's and each world's."""
+    return [ROOT, *sorted(p for p in WORLDS.glob("*-*") if p.suffix != ".partial")]
 
 
 @lru_cache
@@ -53,7 +76,8 @@ def name_of_weights(weights: Path, root: Path = ROOT) -> str | None:
     if not file.is_file():
         return None
     known = digest(file)
-    return next((n for n in NAMES if _hashes(root).get(f"{n}/{file.name}") == known), None)
+    names = (name.split("/") for name, value in _hashes(root).items() if value == known)
+    return next((folder for folder, _ in names), None)
 
 
 def _hashes(root: Path) -> dict[str, str]:
@@ -64,6 +88,14 @@ def _hashes(root: Path) -> dict[str, str]:
 def report(root: Path = ROOT) -> dict[str, Any]:
     """What the training wrote about itself."""
     return json.loads((root / "report.json").read_text())
+
+
+def known(weights: Path) -> Decisions | str:
+    """The decision probabilities of the checkpoint a folder holds, or why there are none."""
+    for root in roots():
+        if name := name_of_weights(weights, root):
+            return report(root).get("no_truth") or decisions(name, root)
+    return "not written by a checkpoint of the organism"
 
 
 def to_json(decisions: Decisions) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`problems=organism`: the evaluation split as a problem set."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -7,7 +8,7 @@ from random import Random
 from harness.core import Problem, Role, Trace, UserError
 from harness.core.seeds import derive
 from harness.core.truth import Truth
-from harness.organism.checkpoints import decisions, name_of_weights, verify
+from harness.organism.checkpoints import known, verify_all
 from harness.organism.program import START, Option, State, options, write
 from harness.organism.puzzles import Puzzle, puzzles_of_split, with_random_name
 from harness.organism.trace_truth import trace_truth
@@ -35,7 +36,7 @@ class Organism:
 
     def load(self) -> list[Problem]:
         """All problems to evaluate, then the references; raises UserError if there are too few."""
-        verify()
+        verify_all()
         pool = list(puzzles_of_split(held_out=True))
         count = self.limit + self.reference
         if self.limit < 1 or self.reference < 0 or count > len(pool):
@@ -43,36 +44,47 @@ class Organism:
                 f"problems.limit: at least 1, and at most {len(pool)} with problems.reference, "
                 f"got {self.limit} and {self.reference}"
             )
-        order = sorted(pool, key=lambda p: derive("order", self.seed, *_key(p)))
+        order = in_order(pool, self.seed)
         first, last = order[: self.limit], order[len(order) - self.reference :]
-        found = [_problem(self.name, self._named(puzzle), "evaluate") for puzzle in first]
-        return found + [_problem(self.name, self._named(puzzle), "reference") for puzzle in last]
-
-    def _named(self, puzzle: Puzzle) -> Puzzle:
-        return with_random_name(puzzle, Random(derive("name", self.seed, *_key(puzzle))))
+        found = [problem(self.name, puzzle, self.seed, "evaluate") for puzzle in first]
+        return found + [problem(self.name, puzzle, self.seed, "reference") for puzzle in last]
 
     def correct(self, problem: Problem, answer: str) -> bool:
         """Whether a canonical answer equals the gold answer."""
         return same(answer, problem.answer)
 
-    def truth(self, trace: Trace, weights: Path, temperature: float, top_p: float) -> Truth | str:
+    def truth(
+        self,
+        trace: Trace,
+        weights: Path,
+        temperature: float,
+        top_p: float,
+        behind: Problem | None = None,
+    ) -> Truth | str:
         """The exact importances of a trace's sentences, or why they are not known."""
-        name = name_of_weights(weights)
-        if name is None:
-            return "not written by a checkpoint of the organism"
+        decisions = known(weights)
+        if isinstance(decisions, str):
+            return decisions
         if (temperature, top_p) != (1.0, 1.0):
             return "known at temperature 1 and top-p 1 only"
-        return trace_truth(trace, decisions(name))
+        return trace_truth(trace, decisions, behind)
 
 
 def _key(puzzle: Puzzle) -> tuple[str, ...]:
     return (*map(str, puzzle.counts), *puzzle.operations)
 
 
-def _problem(name: str, puzzle: Puzzle, role: Role) -> Problem:
+def in_order(pool: Iterable[Puzzle], seed: int) -> list[Puzzle]:
+    """Puzzles in an order by seed that does not depend on which others there are."""
+    return sorted(pool, key=lambda p: derive("order", seed, *_key(p)))
+
+
+def problem(name: str, puzzle: Puzzle, seed: int, role: Role) -> Problem:
+    """A puzzle as a problem of the set `name`, about a person drawn by seed."""
+    told = with_random_name(puzzle, Random(derive("name", seed, *_key(puzzle))))
     digits = "".join(map(str, puzzle.counts))
     id = f"{name}/{digits}-{'-'.join(puzzle.operations)}"
-    return Problem(id, puzzle.question, str(puzzle.answer), ideal(puzzle), name, role)
+    return Problem(id, told.question, str(told.answer), ideal(told), name, role)
 
 
 def ideal(puzzle: Puzzle) -> str:

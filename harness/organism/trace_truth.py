@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from harness.core import Trace
+from harness.core import Problem, Trace
 from harness.core.truth import Truth
 from harness.organism.parser import parse
 from harness.organism.program import Decisions
@@ -14,8 +14,8 @@ from harness.organism.truth import edges, importances
 PLANTED = ("PLAN", "BACK")
 
 
-def trace_truth(trace: Trace, decisions: Decisions) -> Truth | str:
-    """The truth about a trace, or why there is none.
+def trace_truth(trace: Trace, decisions: Decisions, behind: Problem | None = None) -> Truth | str:
+    """The truth about a trace, or why there is none; with `behind` if it stood behind that problem.
 
     `decisions` are those of the checkpoint that wrote it, measured at the temperature it wrote at.
     """
@@ -27,10 +27,13 @@ def trace_truth(trace: Trace, decisions: Decisions) -> Truth | str:
         return "refused by the strict parser"
     if [s.text for s in steps] != [s.text for s in trace.sentences]:
         return "cut into other sentences"
+    asked = puzzle if behind is None else read(behind.question)
+    if asked is None:
+        return "no question of the organism's"
     kinds = tuple(s.option.kind for s in steps)
     return Truth(
         kinds=kinds,
         planted=np.isin(kinds, PLANTED),
-        exact=asdict(importances(puzzle, steps, decisions)),
+        exact=asdict(importances(asked, steps, decisions)),
         edges=edges(steps),
     )

@@ -24,10 +24,12 @@ from harness.report.plots import draw
 from harness.report.settings import Report
 from harness.report.source import read, table
 from harness.report.spent import charged
+from harness.report.validated import validated
 from harness.store import schema
 from harness.store.files import rows, write_frame
 from harness.store.folder import unchecked
 from harness.store.leases import lock
+from harness.store.load import Run
 from harness.store.reading import scan_frames
 from harness.store.score_files import SOUND, score_files, statuses
 from harness.store.status import file, status_file
@@ -121,7 +123,8 @@ def _describe(
             told = by_category(placed, sentences)
             found.append(row | {"given_truth": name in informed, "by_category": told})
     write_frame(run / "enrichment.parquet", enrichment(scores, sentences, traces, signed, conf))
-    methods = _with_reliability(rows(found, schema.METHODS), agreed, conf)
+    methods = validated(rows(found, schema.METHODS), Run(run).effects)
+    methods = _with_reliability(methods, agreed, conf)
     write_frame(run / "methods.parquet", methods)
 
 

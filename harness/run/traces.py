@@ -7,11 +7,12 @@ from typing import Any
 
 import polars as pl
 
-from harness.core import Draw, Problem, Trace, UserError
+from harness.core import Draw, GivesTraces, Problem, Trace, UserError
 from harness.engines.base import Engine
 from harness.evidence.recorder import Recorder, Start
 from harness.evidence.requests import requests
 from harness.run import truth
+from harness.run.given import given
 from harness.run.growth import stored, untraced
 from harness.run.progress import Meter, metered
 from harness.run.sampling import sample
@@ -49,7 +50,7 @@ def write(
 def made(
     recorder: Recorder, engine: Engine, problems: Sequence[Problem]
 ) -> tuple[list[Trace], dict[str, str]]:
-    """The traces of some problems from their rollouts, and why a problem has none.
+    """The traces of some problems, given or from their rollouts, and why a problem has none.
 
     What is missing is sampled together with all other processes that work on the run.
     """
@@ -59,6 +60,8 @@ def made(
         if sampling.screen.draws:
             _sampled(recorder, engine, room, Draw(0, sampling.screen.draws, arm=SCREEN), meter)
             room = [start for start in room if _screened(recorder, start, skipped)]
+        if isinstance(recorder.problems, GivesTraces):
+            return given(recorder, recorder.problems, room, skipped), skipped
         _sampled(recorder, engine, room, Draw(0, sampling.attempts, arm=ARM), meter)
     return [trace for start in room for trace in _kept(recorder, start, skipped)], skipped
 

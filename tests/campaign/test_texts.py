@@ -23,14 +23,15 @@ from harness.text.categories import Labels, Rule
 from harness.text.segmentation import offsets, sentences
 from tests.campaign.texts import GOOD, campaign, tokenizers
 
-PATTERNS = [
-    yaml.safe_load(path.read_text())["pattern"]
+SETS = [
+    yaml.safe_load(path.read_text())
     for path in sorted((Path(conf.__file__).parent / "problems").glob("*.yaml"))
 ]
+PATTERNS = {each["pattern"] for each in SETS if each.get("pattern")}  # stored traces have none
 PIECES = (" ", "\t", "*", "$", "\\", "(", "answer is", "answer is ", "#### ", "9", "9,", ".", "-")
 
 
-@pytest.mark.parametrize("pattern", sorted(filter(None, set(PATTERNS))))
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
 @pytest.mark.parametrize("piece", PIECES)
 def test_an_answer_pattern_is_linear_in_the_text(pattern: str, piece: str):
     """16,000 blanks after "answer is" took 3.3 s."""

@@ -2,46 +2,50 @@
 
 import shutil
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from harness.agreement import Agreement
-from harness.convert.thought_anchors.cutting import locate, same_boundaries
+from harness.convert.published import Told, trace_of
 from harness.convert.thought_anchors.layout import Published, published
 from harness.convert.thought_anchors.metrics import (
     METRICS,
     Undefined,
     imported_detectors,
+    right_or_wrong,
     undefined_counterfactual,
 )
 from harness.convert.thought_anchors.text_detectors import score_traces, text_detectors
-from harness.core import Problem, Trace, UserError
+from harness.core import NO_ANSWER, Problem, Trace, UserError
 from harness.core.config import build, check
 from harness.report.settings import Report
 from harness.store import folder, schema
-from harness.store.files import write_frame, write_yaml, writing
+from harness.store.files import rows, slug, write_frame, write_yaml, writing
 from harness.store.scores import ScoreFile
 from harness.store.traces import problem_frame, sentence_frame, trace_frame
 from harness.text.answers import canonical
-from harness.text.segmentation import Segmentation, Segmenter, reasoning_span, sentences
+from harness.text.segmentation import Segmentation, Segmenter
 
 KIND = "thought_anchors"
-TAGS = ("<think>", "</think>")  # of the reasoning, in every published model
 
 
 @dataclass(frozen=True)
 class Imports:
-    """The traces read, what was published of each by id, and how many our segmenter cuts alike."""
+    """The traces read, what was published of each by id, and how many our segmenter cuts alike.
+
+    `missing` says of each trace that is left out what was not published of it.
+    """
 
     traces: tuple[Trace, ...]
     published: Mapping[str, Published]
     same_boundaries: int
+    missing: tuple[str, ...]
 
     @property
     def unknown(self) -> int:
@@ -49,6 +53,14 @@ class Imports:
         return sum(
             int(undefined_counterfactual(found.chunks).sum()) for found in self.published.values()
         )
+
+    @property
+    def lacking(self) -> dict[str, int]:
+        """How many sentences lack each number that others, or all, have been published with."""
+        keys = ("accuracy", *dict.fromkeys(metric.key for metric in METRICS.values()))
+        every = [chunk for found in self.published.values() for chunk in found.chunks]
+        counts = {key: sum(getattr(chunk, key) is None for chunk in every) for key in keys}
+        return {key: n for key, n in counts.items() if n}
 
 
 def convert(root: Path, run: Path, undefined: str, config: Mapping[str, Any]) -> Imports:
@@ -78,9 +90,11 @@ def convert(root: Path, run: Path, undefined: str, config: Mapping[str, Any]) ->
 
 def read(root: Path, segmenter: Segmenter) -> Imports:
     """The published traces as traces of the harness, their tokens being characters."""
-    every = {_id(one): one for one in published(root)}
+    whole, missing = published(root)
+    every = {_id(one): one for one in whole}
     cut = {name: _trace(name, one, segmenter) for name, one in every.items()}
-    return Imports(tuple(t for t, _ in cut.values()), every, sum(same for _, same in cut.values()))
+    same = sum(alike for _, alike in cut.values())
+    return Imports(tuple(t for t, _ in cut.values()), every, same, tuple(missing))
 
 
 def _id(one: Published) -> str:
@@ -89,40 +103,22 @@ def _id(one: Published) -> str:
 
 def _trace(name: str, one: Published, segmenter: Segmenter) -> tuple[Trace, bool]:
     """The trace with the published sentences and labels, and whether `segmenter` cuts it alike."""
-    question, text = one.question, one.solution.solution
-    span = reasoning_span(text, *TAGS)
+    question, solution = one.question, one.solution
+    problem = Problem(
+        id=f"{KIND}/{one.number}",
+        question=question.problem,
+        answer=question.gt_answer,
+        solution=question.gt_solution,
+        source=KIND,
+        role="evaluate",
+    )
+    answer, right = canonical(solution.answer), solution.is_correct
+    told = Told(name, problem, one.model, solution.prompt, solution.solution, answer, right)
+    tags = [chunk.function_tags[0] if chunk.function_tags else None for chunk in one.chunks]
     try:
-        starts = locate(text, span, [chunk.chunk for chunk in one.chunks])
+        return trace_of(told, KIND, [chunk.chunk for chunk in one.chunks], tags, segmenter)
     except UserError as error:
         raise UserError(f"{one.name}: {error}") from None
-    same = same_boundaries(text, span, starts, segmenter)
-    spans = [(a - span[0], b - span[0]) for a, b in pairwise([*starts, span[1]])]
-    cut = sentences(text, range(len(text)), span, segmenter if same else lambda _: spans)
-    tags = [chunk.function_tags[:1] or [None] for chunk in one.chunks]
-    trace = Trace(
-        id=name,
-        problem=Problem(
-            id=f"{KIND}/{one.number}",
-            question=question.problem,
-            answer=question.gt_answer,
-            solution=question.gt_solution,
-            source=KIND,
-            role="evaluate",
-        ),
-        model=one.model,
-        revision="",
-        seed=0,
-        prompt_ids=tuple(map(ord, one.solution.prompt)),
-        token_ids=tuple(map(ord, text)),
-        text=text,
-        sentences=tuple(replace(s, category=t) for s, (t,) in zip(cut, tags, strict=True)),
-        answer=canonical(one.solution.answer),
-        correct=one.solution.is_correct,
-        origin=KIND,
-        finish_reason="",
-        starts=tuple(range(len(text))),
-    )
-    return trace, same
 
 
 def _run_yaml(config: Mapping[str, Any], undefined: str, detectors: list[str]) -> dict[str, Any]:
@@ -139,11 +135,33 @@ def _run_yaml(config: Mapping[str, Any], undefined: str, detectors: list[str]) -
 
 def _write(place: Path, found: Imports, described: Mapping[str, Any]) -> None:
     problems = {trace.problem.id: trace.problem for trace in found.traces}
-    seedless = pl.lit(None, dtype=schema.TRACES["seed"]).alias("seed")
     write_frame(place / "problems.parquet", problem_frame(list(problems.values())))
-    write_frame(place / "sentences.parquet", sentence_frame(found.traces))
-    write_frame(place / "traces.parquet", trace_frame(found.traces).with_columns(seedless))
+    write_frame(place / "sentences.parquet", _sentences(found))
+    for trace in found.traces:
+        if drawn := found.published[trace.id].drawn:
+            table = first_sentences(trace, drawn)
+            write_frame(place / "rollouts" / slug(trace.id) / "published.parquet", table)
+    write_frame(place / "traces.parquet", trace_frame(found.traces))
     write_yaml(place / folder.FILE, described)
+
+
+def _sentences(found: Imports) -> pl.DataFrame:
+    """With the headroom, of which the published accuracies tell only whether answers are right."""
+    left = [right_or_wrong(found.published[trace.id].chunks) for trace in found.traces]
+    headroom = pl.Series("headroom", np.concatenate(left), dtype=pl.Float64).fill_nan(None)
+    return sentence_frame(found.traces).with_columns(headroom)
+
+
+def first_sentences(trace: Trace, drawn: Mapping[int, Sequence[str]]) -> pl.DataFrame:
+    """The sentences drawn in the place of each chunk as rollouts that end with them, unanswered."""
+    common = {"trace_id": trace.id, "arm": "sentence", "chunk": 0, "cut": [], "token_ids": []}
+    common |= {"answer": NO_ANSWER, "correct": False, "finish_reason": "sentence"}
+    every = [
+        {**common, "boundary": i, "origin": i, "draw": draw, "first_sentence": text.strip()}
+        for i, texts in sorted(drawn.items())
+        for draw, text in enumerate(texts)
+    ]
+    return rows(every, schema.ROLLOUTS)
 
 
 def _check_place(run: Path) -> None:

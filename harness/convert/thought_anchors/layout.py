@@ -1,11 +1,12 @@
 """The published layout of Thought Anchors: a folder a model, an outcome and a problem.
 
 MODEL/correct_base_solution/problem_N (or incorrect_…) holds problem.json, base_solution.json,
-chunks_labeled.json and, for some, step_importance_supp.json. Source: arXiv 2506.19143 and its site.
+chunks_labeled.json and, for some, step_importance_supp.json, step_importance.json and
+chunks_resampled.json. Source: arXiv 2506.19143 and its site.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -45,25 +46,27 @@ class Chunk:
     """An entry of chunks_labeled.json: a sentence, its labels, its importances.
 
     `accuracy` is P(correct) of the rollouts that resample the sentence,
-    `different_trajectories_fraction` the share of them that draw one of another meaning.
+    `different_trajectories_fraction` the share of them that draw one of another meaning. Numbers
+    that are not there are None. `depends_on` are the chunks that it rests on, as labelled.
     """
 
     chunk: Annotated[str, Field(pattern=r"\S")]
     chunk_idx: Index
-    accuracy: FiniteFloat
-    resampling_importance_accuracy: FiniteFloat
-    resampling_importance_kl: FiniteFloat
-    counterfactual_importance_accuracy: FiniteFloat
-    counterfactual_importance_kl: FiniteFloat
-    forced_importance_accuracy: FiniteFloat
-    forced_importance_kl: FiniteFloat
-    different_trajectories_fraction: FiniteFloat
+    accuracy: FiniteFloat | None = None
+    resampling_importance_accuracy: FiniteFloat | None = None
+    resampling_importance_kl: FiniteFloat | None = None
+    counterfactual_importance_accuracy: FiniteFloat | None = None
+    counterfactual_importance_kl: FiniteFloat | None = None
+    forced_importance_accuracy: FiniteFloat | None = None
+    forced_importance_kl: FiniteFloat | None = None
+    different_trajectories_fraction: FiniteFloat | None = None
     function_tags: list[str] = field(default_factory=list)
+    depends_on: list[str | int] | None = None
 
 
 @dataclass(frozen=True)
 class Impact:
-    """How a later sentence changes when the source is masked."""
+    """How a later sentence changes when the source is masked, or drawn anew."""
 
     target_chunk_idx: Index
     importance_score: FiniteFloat
@@ -71,7 +74,7 @@ class Impact:
 
 @dataclass(frozen=True)
 class Step:
-    """An entry of step_importance_supp.json: what masking a sentence does to those after it."""
+    """What a sentence does to those after it, masked (step_importance_supp.json) or resampled."""
 
     source_chunk_idx: Index
     target_impacts: list[Impact]
@@ -79,7 +82,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Published:
-    """One published trace; `steps` is None where attention was not masked."""
+    """One published trace.
+
+    `steps` is None where attention was not masked, `resampled` (step_importance.json) where no
+    sentence-to-sentence importance is, `drawn` (chunks_resampled.json: by chunk the sentences drawn
+    in its place) where they were not published.
+    """
 
     model: str
     number: str
@@ -88,6 +96,8 @@ class Published:
     solution: Solution
     chunks: Sequence[Chunk]
     steps: Sequence[Step] | None
+    resampled: Sequence[Step] | None
+    drawn: Mapping[int, Sequence[str]] | None
 
     @property
     def name(self) -> str:
@@ -99,10 +109,18 @@ QUESTION = TypeAdapter(Question)
 SOLUTION = TypeAdapter(Solution)
 CHUNKS = TypeAdapter(list[Chunk])
 STEPS = TypeAdapter(list[Step])
+DRAWN = TypeAdapter(dict[Index, list[str]])
 
 
-def published(root: Path) -> list[Published]:
-    """All traces below a folder; raises UserError naming the file and what is wrong with it."""
+class MissingError(UserError):
+    """Something of a trace was not published: the trace is left out, the others are not."""
+
+
+def published(root: Path) -> tuple[list[Published], list[str]]:
+    """All traces below a folder, and what is missing of those that are left out.
+
+    Raises UserError naming a file and what is wrong with it, or where no trace is whole.
+    """
     if not root.is_dir():
         raise UserError(f"{root}: is no folder")
     folders = [
@@ -113,15 +131,25 @@ def published(root: Path) -> list[Published]:
     ]
     if not folders:
         raise UserError(f"{root}: holds no published traces; they lie as {LAYOUT}")
-    return [_trace(root, folder) for folder in folders]
+    found, missing = list[Published](), list[str]()
+    for folder in folders:
+        try:
+            found.append(_trace(root, folder))
+        except MissingError as error:
+            missing.append(str(error))
+    if not found:
+        raise UserError(missing[0])
+    return found, missing
 
 
 def _trace(root: Path, folder: Path) -> Published:
     place = folder.parent.parent
     chunks = _read(folder / "chunks_labeled.json", CHUNKS.validate_python)
     if not chunks or [chunk.chunk_idx for chunk in chunks] != list(range(len(chunks))):
-        raise UserError(f"{folder / 'chunks_labeled.json'}: chunk_idx must count 0, 1, 2, …")
-    masked = folder / "step_importance_supp.json"
+        raise MissingError(f"{folder / 'chunks_labeled.json'}: chunk_idx must count 0, 1, 2, …")
+    n = len(chunks)
+    masked, resampled = (folder / f"step_importance{end}.json" for end in ("_supp", ""))
+    drawn = folder / "chunks_resampled.json"
     return Published(
         model=root.name if place == root else place.relative_to(root).as_posix(),
         number=folder.name.removeprefix("problem_"),
@@ -129,7 +157,9 @@ def _trace(root: Path, folder: Path) -> Published:
         question=_read(folder / "problem.json", QUESTION.validate_python),
         solution=_read(folder / "base_solution.json", SOLUTION.validate_python),
         chunks=chunks,
-        steps=_steps(masked, len(chunks)) if masked.exists() else None,
+        steps=_steps(masked, n) if masked.exists() else None,
+        resampled=_steps(resampled, n) if resampled.exists() else None,
+        drawn=_drawn(drawn, n) if drawn.exists() else None,
     )
 
 
@@ -146,10 +176,20 @@ def _steps(path: Path, n: int) -> list[Step]:
     return steps
 
 
+def _drawn(path: Path, n: int) -> dict[int, list[str]]:
+    """The sentences drawn in the place of each chunk; raises UserError for a chunk there is not."""
+    found = _read(path, DRAWN.validate_python)
+    if found and max(found) >= n:
+        raise UserError(f"{path}: has chunk {max(found)}, and the trace {n}")
+    return found
+
+
 def _read(path: Path, checked: Callable[[Any], T]) -> T:
     """A JSON file as what it should hold; keys that no field reads are left alone."""
     try:
         return checked(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise MissingError(f"{path}: is missing") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:

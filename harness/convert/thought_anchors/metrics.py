@@ -34,6 +34,8 @@ METRICS = {
     "dissimilar_fraction": Metric("different_trajectories_fraction", 1, False, False),
 }
 SUPPRESSION = "suppression"
+RESAMPLED = "sentence_resampling"
+DEPENDS = "depends_on"
 FAMILY = "interpretability"
 
 
@@ -65,8 +67,16 @@ def imported_detectors(found: Mapping[str, Published], undefined: Undefined) -> 
         )
         for name, m in METRICS.items()
     }
-    masked = {t: suppression(p.steps, len(p.chunks)) for t, p in found.items()}
-    return detectors | {SUPPRESSION: Imported(masked, signed=False)}
+    files = {SUPPRESSION: "step_importance_supp.json", RESAMPLED: "step_importance.json"}
+    for name, file in files.items():
+        steps = {t: p.steps if name == SUPPRESSION else p.resampled for t, p in found.items()}
+        columns = {t: acting(steps[t], len(p.chunks), file) for t, p in found.items()}
+        if name == SUPPRESSION or any(steps.values()):
+            detectors[name] = Imported(columns, signed=False)
+    if any(chunk.depends_on for p in found.values() for chunk in p.chunks):
+        named = {t: depended_on(p.chunks) for t, p in found.items()}
+        detectors[DEPENDS] = Imported(named, signed=False)
+    return detectors
 
 
 def metric_scores(chunks: Sequence[Chunk], metric: Metric, undefined: Undefined) -> SentenceScores:
@@ -86,13 +96,36 @@ def undefined_counterfactual(chunks: Sequence[Chunk]) -> np.ndarray:
     return _column(chunks, "different_trajectories_fraction") == 0
 
 
-def suppression(steps: Sequence[Step] | None, n: int) -> SentenceScores:
-    """Column means of the published matrix, whose rows are centred; the matrix beside them.
+def depended_on(chunks: Sequence[Chunk]) -> SentenceScores:
+    """How many later sentences rest on a sentence, as labelled; which ones, as a matrix of 0 and 1.
+
+    NaN where a trace was not labelled so; what is named that is no earlier chunk does not count.
+    """
+    n = len(chunks)
+    if all(chunk.depends_on is None for chunk in chunks):
+        return SentenceScores(np.full(n, np.nan), reason="no depends_on")
+    matrix = np.where(np.tri(n, k=-1) > 0, 0.0, np.nan)
+    for target, chunk in enumerate(chunks):
+        named = {int(one) for one in chunk.depends_on or () if str(one).isdecimal()}
+        matrix[target, [source for source in named if source < target]] = 1.0
+    return SentenceScores(np.nansum(matrix, axis=0), matrix=matrix)
+
+
+def right_or_wrong(chunks: Sequence[Chunk]) -> Float[np.ndarray, " sentences"]:
+    """Entropy in nats of whether the rollouts that resample a sentence come out right."""
+    p = _column(chunks, "accuracy")
+    shares = np.stack([p, 1 - p])
+    logs = np.log(np.where(shares > 0, shares, 1.0))
+    return np.abs((shares * logs).sum(axis=0))
+
+
+def acting(steps: Sequence[Step] | None, n: int, file: str) -> SentenceScores:
+    """Column means of a published matrix; the matrix beside them. Rows of suppression are centred.
 
     The last sentence acts on none and is NaN, and so is every sentence of a trace without matrix.
     """
     if steps is None:
-        return SentenceScores(np.full(n, np.nan), reason="no step_importance_supp.json")
+        return SentenceScores(np.full(n, np.nan), reason=f"no {file}")
     matrix = np.full((n, n), np.nan)
     for step in steps:
         for impact in step.target_impacts:
@@ -103,4 +136,5 @@ def suppression(steps: Sequence[Step] | None, n: int) -> SentenceScores:
 
 
 def _column(chunks: Sequence[Chunk], key: str) -> Float[np.ndarray, " sentences"]:
+    """NaN where it was not published."""
     return np.array([getattr(chunk, key) for chunk in chunks], dtype=np.float64)

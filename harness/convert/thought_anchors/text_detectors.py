@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from harness.core import Detector, Embed, Evidence, Fittable, Trace, Wants
 from harness.core.config import serving
 from harness.evidence.example import REFERENCES, wanted
@@ -37,7 +39,7 @@ def score_traces(
     """Score the traces of a run and keep scores, matrices and status as a job would."""
     start = time.monotonic()
     score_file.status |= declared(detector, node)
-    have = {trace.id: _embedded(detector, trace) for trace in traces}
+    have = _embedded(detector, traces)
     scoring = dict.fromkeys(have, detector)
     if isinstance(detector, Fittable):
         learner, fold_of = Learner(detector), folds([t.problem.id for t in traces], n_folds)
@@ -52,12 +54,23 @@ def score_traces(
     score_file.write("done")
 
 
-def _embedded(detector: Detector, trace: Trace) -> Evidence:
-    wants = detector.wants(trace, NOTHING) if isinstance(detector, Wants) else []
-    found = NOTHING
-    for want in (w for w in wants if isinstance(w, Embed)):
+def _embedded(detector: Detector, traces: Sequence[Trace]) -> dict[str, Evidence]:
+    """What a detector wants of each trace; a text that several want is embedded once."""
+    wanted = {
+        trace.id: [w for w in detector.wants(trace, NOTHING) if isinstance(w, Embed)]
+        for trace in traces
+        if isinstance(detector, Wants)
+    }
+    every: dict[str, set[str]] = {}
+    for want in (want for wants in wanted.values() for want in wants):
+        every.setdefault(want.model, set()).update(want.texts)
+    known: dict[tuple[str, str], np.ndarray] = {}
+    for model, texts in every.items():
         from harness.models.embedder import embed  # takes seconds: not before something is embedded
 
-        vectors = embed(want.model, want.texts)
-        found = replace(found, embeddings={**found.embeddings, **vectors})
+        known |= embed(model, sorted(texts))
+    found = {trace.id: NOTHING for trace in traces}
+    for name, wants in wanted.items():
+        mine = {(w.model, text): known[w.model, text] for w in wants for text in w.texts}
+        found[name] = replace(NOTHING, embeddings=mine)
     return found

@@ -8,6 +8,7 @@ import polars as pl
 
 from harness.agreement import Agreement
 from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
+from harness.core.truth import Truth
 from harness.engines.base import Interventions
 from harness.models.model import Model, declare
 
@@ -22,9 +23,12 @@ class About:
 
     `model` is None where a run was imported without one; `blocks` are its layers. `detectors` are
     those that the run has scores of and that are configured here, `signed` the methods whose
-    negative scores mean the opposite of an anchor. `spelled` gives the tokens of a text,
-    `vocabulary` the words, with a letter, that are one token each; none without a model. `able`
-    raises UserError where the engine cannot draw from a checkpoint under something.
+    negative scores mean the opposite of an anchor, `scored` all that have scores. `spelled` gives
+    the tokens of a text, `decoded` the text of tokens, `vocabulary` the words, with a letter, that
+    are one token each; none without a model. `able` raises UserError where the engine cannot draw
+    from a checkpoint under something. `context` is the most tokens that the model reads. `truth`
+    says what is known of a trace, as it is or behind another problem, where its problem set knows
+    which sentences matter.
     """
 
     model: Model | None
@@ -36,6 +40,16 @@ class About:
     spelled: Callable[[str], tuple[int, ...]]
     vocabulary: Callable[[], tuple[str, ...]] = tuple
     able: Callable[[str, Interventions], None] = _anything
+    scored: tuple[str, ...] = ()
+    decoded: Callable[[Sequence[int]], str] | None = None
+    context: int | None = None
+    truth: Callable[[Trace, Problem | None], Truth | str] | None = None
+
+    def spells(self, text: str) -> bool:
+        """Whether the model's tokens say a text and nothing else."""
+        ids = self.spelled(text)
+        said = text if self.decoded is None else self.decoded(ids)
+        return bool(ids) and said.strip() == text.strip()
 
     def with_checkpoint(self, name: str) -> Model:
         """The model, if that is one of its checkpoints beside itself; else raises UserError."""

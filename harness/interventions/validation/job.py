@@ -3,15 +3,17 @@
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from harness.core import Evidence, Trace, UserError
+from harness.core import Evidence, Problem, Trace, UserError
 from harness.core.errors import in_words
+from harness.core.truth import Planted, Truth
 from harness.interventions.thinking.vocabulary import vocabulary
 from harness.interventions.validation.fitting import fitted, ready
 from harness.interventions.validation.gathering import Asked, Gathering
@@ -27,10 +29,11 @@ from harness.interventions.validation.results import Results, digest, found_rows
 from harness.interventions.validation.settings import ValidationSettings
 from harness.models.model import subject
 from harness.run.growth import stored
+from harness.run.settings import RunSettings
 from harness.run.work import POLL, Leases
 from harness.store import schema
 from harness.store.reading import read_frame
-from harness.store.score_files import statuses
+from harness.store.score_files import score_files, statuses
 from harness.store.traces import load
 from harness.store.validations import summary_file
 
@@ -81,7 +84,32 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
     model = settings.run.model
     words = partial(vocabulary, len(who.tokenizer), who.encode, who.decode)
     able = partial(settings.run.engine.able, who)
-    return About(model, blocks, traces, settings.folds, detectors, signed, who.encode, words, able)
+    return About(
+        model,
+        blocks,
+        traces,
+        settings.folds,
+        detectors,
+        signed,
+        who.encode,
+        words,
+        able,
+        scored=tuple(score_files(settings.folder, status)),
+        decoded=who.decode,
+        context=who.context,
+        truth=known_truth(settings.run, Path(who.path)),
+    )
+
+
+def known_truth(
+    run: RunSettings, weights: Path
+) -> Callable[[Trace, Problem | None], Truth | str] | None:
+    """What says the truth about a trace that these weights wrote; None where nobody knows it."""
+    problems, sampling = run.problems, run.sampling
+    if not isinstance(problems, Planted):
+        return None
+    fixed = (weights, sampling.temperature, sampling.top_p)
+    return lambda trace, behind: problems.truth(trace, *fixed, behind)
 
 
 def prepared(settings: ValidationSettings, known: About) -> tuple[dict[str, object], list[Outcome]]:

@@ -36,12 +36,12 @@ def observe(model: Any, samples: Sequence[Sample]) -> Observed:
     seen = Observed()
     valid = sorted((s for s in samples if s.steps), key=lambda s: len(s.tokens))
     for i in range(0, len(valid), CHUNK):
-        for sample, probability in _passes(model, valid[i : i + CHUNK]):
+        for sample, probability in passes(model, valid[i : i + CHUNK]):
             _record_trace(seen, sample, probability)
     return seen
 
 
-def _passes(
+def passes(
     model: Any, samples: Sequence[Sample]
 ) -> Iterator[tuple[Sample, Float[np.ndarray, "tokens vocab"]]]:
     """Each trace with the distribution for every token but the first, row t for token t + 1."""

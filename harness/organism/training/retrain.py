@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,25 +33,39 @@ def retrain(root: Path, work: Path) -> None:
     """Train what is not there yet; whatever is finished is kept, so a killed run resumes there."""
     root.mkdir(parents=True, exist_ok=True)
     work.mkdir(parents=True, exist_ok=True)
-    if not _exists(root, "base"):
-        model = Training(untrained(PRETRAINING.seed), PRETRAINING, work / "base.pt").run()
-        save(Training(model, FINETUNING, work / "finetuning.pt").run(), root / "base")
-    if not all(_exists(root, f"rl-{i}") for i in range(1, 5)):
-        _train_rl(root)
-    if not _exists(root, "rl-style"):
+    train_base(root, work, 0)
+    train_rl(root, 0)
+    if not exists(root, "rl-style"):
         _train_rl_style(root)
     write_report(root)
     write_manifest(root)
 
 
-def _exists(root: Path, name: str) -> bool:
+def exists(root: Path, name: str) -> bool:
+    """Whether a checkpoint is there as a whole."""
     return (root / name / "tokenizer.json").exists()
 
 
-def _train_rl(root: Path) -> None:
-    """rl-1 to rl-4: a checkpoint is kept once its accuracy on new traces reaches its target."""
+def seeded(config: Any, seed: int) -> Any:
+    """The same training of another organism; 0 is the one that ships."""
+    return replace(config, seed=config.seed + 100 * seed)
+
+
+def train_base(root: Path, work: Path, seed: int) -> None:
+    """base, unless it is there."""
+    if exists(root, "base"):
+        return
+    pretraining, finetuning = seeded(PRETRAINING, seed), seeded(FINETUNING, seed)
+    model = Training(untrained(pretraining.seed), pretraining, work / "base.pt").run()
+    save(Training(model, finetuning, work / "finetuning.pt").run(), root / "base")
+
+
+def train_rl(root: Path, seed: int) -> None:
+    """rl-1 to rl-4, unless they are there; each is kept once its accuracy reaches its target."""
+    if all(exists(root, f"rl-{i}") for i in range(1, 5)):
+        return
     model, left = load(root / "base"), list(TARGETS)
-    for step, samples in train_grpo(model.train(), RL):
+    for step, samples in train_grpo(model.train(), seeded(RL, seed)):
         right = float(np.mean([s.correct for s in samples]))
         if right < left[0] - 0.04:
             continue

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,8 @@ from harness.organism.puzzles import Puzzle, puzzles_of_split, with_random_name
 from harness.organism.training.exercises import exercise
 from harness.organism.training.optim import optimizers
 from harness.organism.training.rows import Row, trace
+
+Change = Callable[[Row], Row]
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,14 @@ def divergence(model: Any, given: Batch) -> Float[Tensor, ""]:
     return (given.p * (given.p.log() - logprob)).sum() / given.p.sum()
 
 
-def batches(config: SupervisedConfig, bucket: int) -> Iterator[Batch]:
+def batches(config: SupervisedConfig, bucket: int, change: Change | None = None) -> Iterator[Batch]:
     """The batches of one bucket, the same ones however often the training was interrupted."""
     rng = Random(f"{config.seed}/{bucket}")
     done = bucket * config.bucket / config.steps
     early, late = config.exercise_share
     share = early if done < config.exercise_share_until else late
     rows = training_rows(_training_puzzles(), rng, config.rows * config.bucket, share)
+    rows = [change(row) for row in rows] if change else rows
     rows.sort(key=lambda r: len(r.tokens))
     groups = [rows[i : i + config.rows] for i in range(0, len(rows), config.rows)]
     rng.shuffle(groups)
@@ -136,10 +139,15 @@ def lr_factor(config: SupervisedConfig, step: int) -> float:
 
 
 class Training:
-    """The state of a training, on disk between sessions; it changes the model it is given."""
+    """The state of a training, on disk between sessions; it changes the model it is given.
 
-    def __init__(self, model: Any, config: SupervisedConfig, file: Path) -> None:
-        self.model, self.config, self.file = model, config, file
+    `change` makes other targets of the program's.
+    """
+
+    def __init__(
+        self, model: Any, config: SupervisedConfig, file: Path, change: Change | None = None
+    ) -> None:
+        self.model, self.config, self.file, self.change = model, config, file, change
         self.optimizers = optimizers(self.model, config.matrix_lr, config.other_lr)
         self.rates = [o.param_groups[0]["lr"] for o in self.optimizers]
         self.bucket = 0
@@ -171,11 +179,11 @@ class Training:
         torch.save(state, draft)
         os.replace(draft, self.file)
 
-    def run(self) -> Any:
-        """Train to the last step; returns the network."""
-        while self.bucket * self.config.bucket < self.config.steps:
+    def run(self, until: int | None = None) -> Any:
+        """Train to the last step, or to an earlier end of a bucket; returns the network."""
+        while self.bucket * self.config.bucket < (until or self.config.steps):
             started, total = time.monotonic(), list[float]()
-            for i, given in enumerate(batches(self.config, self.bucket)):
+            for i, given in enumerate(batches(self.config, self.bucket, self.change)):
                 total.append(self._step(self.bucket * self.config.bucket + i, given))
             self.bucket += 1
             self.seconds += time.monotonic() - started

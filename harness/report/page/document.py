@@ -36,6 +36,7 @@ from harness.store.reading import read_json, read_yaml
 from harness.text.masking import masked_values
 
 SCRIPTS = ("common", "control", "matrix", "charts", "tables", "viewer", "panel", "start")
+RESTS = ("sceptic", "deletion")  # the figures of what the answer rests on
 LEVEL = 0.025  # one-sided, of the claims
 # Characters that no HTML document may hold; json and models can both deliver them.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -99,7 +100,8 @@ def context(run: Path, conf: Report, payload: Payload) -> dict[str, Any]:
         "span": SPAN,
         "methods": rows,
         "missing": tables.missing(run, rows, skipped),
-        "figures": [(name, caption) for name, caption, _ in drawn],
+        "figures": [(name, caption) for name, caption, _ in drawn if name not in RESTS],
+        "rests": [(name, caption) for name, caption, _ in drawn if name in RESTS],
         "methods_text": methods_text(values, {**sizes, "controls": ", ".join(controls(between))}),
         "bibliography": bibliography(cited(rows, tested)),
         "provenance": provenance(values),

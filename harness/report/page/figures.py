@@ -12,6 +12,10 @@ CAPTIONS = {
     "matrix": "What each sentence (column) does to each later one (row), in one trace.",
     "validations": "What interventions on the same traces found: means over problems with their "
     "intervals.",
+    "sceptic": "P(correct) behind the trace and behind what is put in its place, forced and "
+    "redrawn.",
+    "deletion": "What the own answer loses while each method's highest sentences are masked, "
+    "beside matched ones. It shows what the answer is read from, and ranks no method.",
     "dynamics": "What changes along the series of checkpoints.",
     "hybrid": "One checkpoint writes, and another takes over where a router says so: how much of "
     "the difference between their P(correct) comes back, by the share of the tokens it writes.",

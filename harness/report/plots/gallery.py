@@ -20,7 +20,7 @@ from harness.report.plots.figures import (
     reliability,
     trace,
 )
-from harness.report.plots.figures.validations import effects, hybrid
+from harness.report.plots.figures.validations import deletion, effects, hybrid, sceptic
 from harness.report.plots.selection import among, informative, pairs, selection
 from harness.report.source import Source, optional
 from harness.store import schema
@@ -32,6 +32,7 @@ Drawn = tuple[str, Figure, pl.DataFrame]
 NAMES = (
     "agreement", "agreement_all", "forest", "dendrogram", "by_k", "control", "reliability",
     "enrichment", "peaks", "matrix", "position", "trace", "validations", "hybrid", "dynamics",
+    "sceptic", "deletion",
 )  # fmt: skip
 MANY = 24  # methods above which variants get a figure of their own
 
@@ -128,3 +129,8 @@ def of_validations(source: Source) -> Iterator[Drawn]:
         rows = hybrid.curves(read_frame(path, schema.VALIDATION_SUMMARY).fill_nan(None))
         if len(rows):
             yield "hybrid", hybrid.figure(rows), rows
+    bars, lines = sceptic.controls(source.run), deletion.curves(source.run)
+    if len(bars):
+        yield sceptic.NAME, sceptic.figure(bars), bars
+    if len(lines):
+        yield deletion.NAME, deletion.figure(lines), lines

@@ -8,7 +8,7 @@ from harness.claims.validated import Validated
 from harness.store import schema
 from tests.harness.claims.made import frames
 
-TEST = Validated("tokens", "cost", ("matched",), ("random",), "probability")
+TEST = Validated("tokens", "cost", None, ("matched",), ("random",), "probability")
 
 
 def row(part: str, low: float | None, high: float | None, **more: Any) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_what_stands_beside_does_not_decide():
 
 
 def test_all_that_decide_must_hold():
-    both = Validated("tokens", "cost", ("matched", "random"), (), "probability")
+    both = Validated("tokens", "cost", None, ("matched", "random"), (), "probability")
     assert (
         judged(row("matched", 0.1, 0.2), row("random", 0.1, 0.2), test=both)["verdict"][0]
         == "supported"

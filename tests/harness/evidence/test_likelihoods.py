@@ -90,14 +90,22 @@ def test_one_forced_pass_a_boundary(subject, name):
     expected = [forced(subject, condition, k, CLOSE, ANSWER) for k in range(len(STOPS))]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert np.isnan(found).sum() == (2 if name == "three deleted" else 0)
+    for text, close in ((ANSWER, CLOSE), (TEXT, "")):  # two behind one boundary: read in one go
+        last = [Likelihood(text, close, (8,), condition), Likelihood(TEXT, CLOSE, (8,), condition)]
+        have = likelihoods(subject, TRACE, NONE, last)
+        alone = forced(subject, condition, 8, close, text)
+        np.testing.assert_allclose(have.found(last[0]), [alone], rtol=1e-4, atol=1e-4)
 
 
 def test_all_conditions_together_as_each_alone(tiny, monkeypatch):
     """They share one cache, and each leaves it as the next one needs it; one stretch a pass."""
     monkeypatch.setattr(harness.models.likelihood, "PACK", 0)
+    monkeypatch.setattr(harness.models.likelihood, "LEAST", 0)
     subject = subject_of(slow.conf(tiny), random_model("gemma3"))
     wants = [Likelihood(TEXT, "", (9, 0, 4), c) for c in CONDITIONS.values()]
     wants += [Likelihood(ANSWER, CLOSE, (2, 8), c) for c in reversed(CONDITIONS.values())]
+    shorter = replace(CONDITIONS["all"], under=CONDITIONS["all"].under[1:])
+    wants += [Likelihood(ANSWER, CLOSE, (9,), shorter), Likelihood(TEXT, "", (9,), shorter)]
     have = likelihoods(subject, TRACE, NONE, wants)
     for want in wants:
         alone = likelihoods(subject, TRACE, NONE, [want]).found(want)

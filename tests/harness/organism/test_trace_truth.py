@@ -59,3 +59,24 @@ def test_no_account_of_what_the_program_could_not_write_or_of_other_cuts():
     assert trace_truth(other, nominal()) == "cut into other sentences"
     other = replace(trace.problem, question="What is 2 + 2?")
     assert trace_truth(replace(trace, problem=other), nominal()) == "no question of the organism's"
+
+
+def test_behind_another_question_what_decides_moves_and_the_steps_stay():
+    moved = 0
+    for seed in range(10):
+        trace, kinds = _trace(seed)
+        mine = trace_truth(trace, nominal(), trace.problem)
+        turned = {"total": "difference", "difference": "product", "product": "total"}
+        words = [turned.get(word, word) for word in trace.problem.question.split(" ")]
+        other = trace_truth(trace, nominal(), replace(trace.problem, question=" ".join(words)))
+        assert isinstance(mine, Truth)
+        assert isinstance(other, Truth)
+        assert list(other.kinds) == kinds
+        plain = trace_truth(trace, nominal())
+        assert isinstance(plain, Truth)
+        np.testing.assert_array_equal(mine.exact["tv"], plain.exact["tv"])
+        assert not np.any((other.exact["tv"] > 1e-9) & ~np.isin(kinds, ["PLAN", "BACK", "KEEP"]))
+        moved += not np.allclose(other.exact["tv"], mine.exact["tv"])
+    assert moved > 5
+    silent = replace(trace.problem, question="How many?")
+    assert trace_truth(trace, nominal(), silent) == "no question of the organism's"

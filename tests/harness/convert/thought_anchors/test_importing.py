@@ -165,7 +165,6 @@ def edit(name: str, change: Callable[[Any], Any]) -> Callable[[Path], None]:
 
 BAD: list[tuple[Callable[[Path], None], str]] = [
     (lambda f: (f / "problem.json").write_text("{"), r"problem\.json: broken JSON"),
-    (lambda f: (f / "problem.json").unlink(), r"problem\.json: cannot be read"),
     (lambda f: (f / "problem.json").write_bytes(b"\xff"), r"problem\.json: broken JSON"),
     (edit("problem", lambda p: p.pop("problem") and p), r"problem\.json: problem: Field required"),
     (
@@ -174,7 +173,10 @@ BAD: list[tuple[Callable[[Path], None], str]] = [
     ),
     (edit("chunks_labeled", lambda c: c[1].update(chunk="So 7")), "chunk 1 is not what stands"),
     (edit("chunks_labeled", lambda c: c[1].update(chunk=" ")), r"1 chunk: String should match"),
-    (edit("chunks_labeled", lambda c: c[1].update(chunk_idx=4)), "chunk_idx must count"),
+    (
+        edit("step_importance_supp", lambda s: s[1].update(source_chunk_idx=-1)),
+        r"source_chunk_idx: Input should be greater",
+    ),
     (edit("chunks_labeled", lambda c: [None]), r"chunks_labeled\.json: 0: Input"),
     (edit("chunks_labeled", lambda c: {"a": 1}), r"chunks_labeled\.json: Input should be a valid"),
     (
@@ -202,6 +204,75 @@ def test_bad_data_is_one_line_and_leaves_nothing(
     assert "\n" not in str(raised.value)
     runs = tree.parent / "runs"
     assert not runs.exists() or not any(runs.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "problem.json").unlink(), r"problem.json: is missing"),
+        (edit("chunks_labeled", lambda c: c[1].update(chunk_idx=4)), "chunk_idx must count"),
+        (edit("chunks_labeled", lambda c: c[1:]), "chunk_idx must count"),
+    ],
+)
+def test_a_trace_that_lacks_something_is_named_and_the_others_stay(
+    tree: Path,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path], None],
+    message: str,
+) -> None:
+    spoil(next(tree.glob("two/correct*/problem_8")))
+    run = converted(tree)
+    out = capsys.readouterr().out
+    assert "7 traces of 2 problems" in out
+    assert f"left out: {next(tree.glob('two/correct*/problem_8'))}" in out
+    assert message in out
+    assert len(pl.read_parquet(run / "traces.parquet")) == 7
+
+
+def test_a_number_that_is_missing_is_undefined_and_counted(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(chunks: list[dict[str, Any]]) -> None:
+        for key in ("forced_importance_kl", "accuracy", "depends_on"):
+            del chunks[2][key]
+
+    edit("chunks_labeled", change)(next(tree.glob("one/correct*/problem_7")))
+    run = converted(tree)
+    out = capsys.readouterr().out
+    assert "1 sentences without accuracy\n1 sentences without forced_importance_kl\n" in out
+    assert scores(run, "forced_kl")["score"].is_nan().to_list() == [False, False, True, False]
+    cut = pl.read_parquet(run / "sentences.parquet").filter(pl.col("trace_id") == FIRST)
+    even = pytest.approx(np.log(2))
+    assert cut["headroom"].to_list() == [even, even, None, even]
+
+
+def test_what_sentences_do_to_later_ones_is_kept(tree: Path) -> None:
+    place = next(tree.glob("one/correct*/problem_7"))
+    (place / "step_importance.json").write_text((place / "step_importance_supp.json").read_text())
+    edit("chunks_labeled", lambda c: c[3].update(depends_on=["1", "0", "x", "3"]))(place)
+    run = converted(tree)
+    assert scores(run, "depends_on")["score"].to_list() == [1, 1, 0, 0]
+    matrix = pl.read_parquet(run / "matrices/depends_on/*7-one-correct*.parquet")
+    assert matrix.filter(pl.col("value") == 1).select("target", "source").rows() == [(3, 0), (3, 1)]
+    assert len(matrix) == 6
+    resampled = scores(run, "sentence_resampling")["score"]
+    np.testing.assert_allclose(resampled, [1.0, 1.0, -2.0, np.nan])
+    assert scores(run, "sentence_resampling", FIRST.replace("one", "two"))["score"].is_nan().all()
+
+
+def test_published_first_sentences_are_draws(tree: Path) -> None:
+    place = next(tree.glob("one/correct*/problem_7"))
+    drawn = {"0": [f" {CHUNKS[0]} "] * 4, "2": [CHUNKS[0], CHUNKS[1], "", CHUNKS[1]]}
+    (place / "chunks_resampled.json").write_text(json.dumps(drawn))
+    run = converted(tree, "semantic_entropy=true")
+    rows = pl.read_parquet(run / "rollouts/*/*.parquet")
+    assert set(rows["arm"]) == {"sentence"}
+    assert rows.filter(boundary=0)["first_sentence"].to_list() == [CHUNKS[0]] * 4
+    found = scores(run, "semantic_entropy")
+    assert found["draws"].to_list() == [4, 0, 4, 0]
+    three = -(0.5 * np.log(0.5) + 2 * 0.25 * np.log(0.25)) + 2 / 8
+    np.testing.assert_allclose(found["score"], [0, np.nan, three, np.nan])
+    assert len(found["half_a"][0]) == 20
 
 
 def test_a_folder_that_holds_something_is_refused(tree: Path) -> None:

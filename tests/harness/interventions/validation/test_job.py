@@ -75,7 +75,9 @@ class Continued:
 
 def test_all_that_ship_on_the_organism(run: Path):
     before = files(run)
-    settings = validation([str(run), "validate=[steering,stability]", "engine.slots=64", *STEERING])
+    settings = validation(
+        [str(run), "validate=[steering,stability]", "engine.slots=128", *STEERING]
+    )
     outcomes = {outcome.name: outcome for outcome in validate(settings)}
     assert files(run) == before  # nothing of the run itself is touched
     assert not [outcome.reason for outcome in outcomes.values() if outcome.failed]
@@ -101,7 +103,7 @@ def test_all_that_ship_on_the_organism(run: Path):
 
 
 def test_what_failed_goes_on_where_it_stopped(run: Path):
-    plain = validation([str(run), "validate=[stability]", "engine.slots=64"])
+    plain = validation([str(run), "validate=[stability]", "engine.slots=128"])
     last = pl.read_parquet(run / "traces.parquet")["trace_id"].to_list()[-1]
     broken = Continued((last,), set())
     settings = replace(plain, interventions={"behind": broken}, nodes={"behind": {}})

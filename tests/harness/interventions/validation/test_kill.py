@@ -18,7 +18,7 @@ from tests.harness.interventions.validation.test_job import recorded
 
 pytestmark = pytest.mark.slow
 
-DRAWS = 60
+DRAWS = 24
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Behind:
 
 
 def _validate(run: Path) -> None:
-    settings = validation([str(run), "validate=[stability]", "engine.slots=16"])
+    settings = validation([str(run), "validate=[stability]", "engine.slots=48"])
     chosen = {"behind": Behind()}
     (outcome,) = validate(replace(settings, interventions=chosen, nodes={"behind": {}}))
     assert not outcome.failed

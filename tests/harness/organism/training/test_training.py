@@ -9,17 +9,16 @@ from harness.core import UserError
 from harness.organism.checkpoints import from_json, to_json, verify, write_manifest
 from harness.organism.grammar import vocabulary
 from harness.organism.model import load, save, untrained
-from harness.organism.parser import parse
 from harness.organism.program import START, nominal, options, write
-from harness.organism.tokens import encode, ids, prompt
+from harness.organism.tokens import encode, prompt
 from harness.organism.training.exercises import exercise
 from harness.organism.training.grpo import RL_STYLE, advantages, loss, reward
 from harness.organism.training.measure import decisions, observe, summary
 from harness.organism.training.optim import Muon, orthogonal
 from harness.organism.training.rows import trace
-from harness.organism.training.sampling import Sample, sample, sampler_error
+from harness.organism.training.sampling import sample, sampler_error
 from harness.organism.training.supervised import batch, divergence
-from tests.harness.organism.walks import puzzles, text, walk
+from tests.harness.organism.walks import puzzles, samples
 
 
 def test_soft_targets_equal_the_enumerated_next_words():
@@ -118,32 +117,22 @@ def test_advantages_by_hand():
     np.testing.assert_allclose(found, [[1, -1], [0, 0]], atol=1e-5)
 
 
-def _program_samples(count: int) -> list[Sample]:
-    rng, found = Random(7), []
-    for puzzle in puzzles(count, 8):
-        written = text(puzzle, walk(puzzle, rng)[0])
-        start = encode(prompt(puzzle.question))
-        tokens = (*start, *encode(written), ids()["<|end|>"])
-        found.append(Sample(puzzle, len(start), tokens, written, parse(puzzle, written)))
-    return found
-
-
 def test_reward_adds_right_valid_and_filler():
-    one = _program_samples(1)[0]
+    one = samples(1)[0]
     filler = "Let me take a slow breath." in one.text
     assert reward(RL_STYLE, one) == one.correct + RL_STYLE.valid + RL_STYLE.filler * filler
 
 
 def test_policy_gradient_raises_what_earned_more():
-    samples, model = _program_samples(2), untrained(3)
+    told, model = samples(2), untrained(3)
     advantage = np.array([1.0, -1.0])
 
     def score() -> float:
         with torch.no_grad():
-            return float(-loss(model, samples, advantage))
+            return float(-loss(model, told, advantage))
 
     before = score()
-    loss(model, samples, advantage).backward()
+    loss(model, told, advantage).backward()
     for p in model.parameters():
         p.data -= 0.01 * p.grad
     assert score() > before
@@ -152,14 +141,14 @@ def test_policy_gradient_raises_what_earned_more():
 def test_measured_decisions_of_a_uniform_model():
     model = untrained(0)
     model.lm_head.weight.data.zero_()
-    samples = _program_samples(40)
-    seen = observe(model, samples)
+    told = samples(40)
+    seen = observe(model, told)
     found = decisions(seen)
     for key in seen.plan:
         assert found.plan[key] == pytest.approx(dict.fromkeys(found.plan[key], 1 / 3), abs=1e-5)
     for key in seen.back:
         assert found.back[key] == pytest.approx(0.5)
-    values = summary(seen, samples)
+    values = summary(seen, told)
     assert values["plan_variation"] == pytest.approx(0.6 - 1 / 3, abs=1e-5)
     assert values["execute_correct"] == pytest.approx(1 / len(vocabulary()), rel=1e-4)
     assert values["validity"] == 1
@@ -197,4 +186,4 @@ def test_sampling_is_repeatable_and_its_logits_are_the_full_pass():
     first, second = (sample(model, some, 2, seed=5) for _ in range(2))
     assert [s.tokens for s in first] == [s.tokens for s in second]
     assert first[0].tokens != first[1].tokens
-    assert sampler_error(model, _program_samples(1)[0]) < 1e-4
+    assert sampler_error(model, samples(1)[0]) < 1e-4

@@ -1,0 +1,1 @@
+"""The published rollouts of Thought Anchors: uzaymacar/math-rollouts."""

@@ -1,0 +1,1 @@
+"""What deletion takes out of a trace, and what that does to the answer."""

@@ -1,0 +1,1 @@
+"""Worlds: the organism's program with another truth, a file each."""

@@ -1,0 +1,149 @@
+"""Problems with traces that were made elsewhere, to be read by the model of the run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from harness.core import Problem, UserError, Written
+from harness.problems.hub import hub
+from harness.problems.jsonl import Row, assign_roles, check_counts, check_pattern, read
+from harness.text.answers import same
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Rows of a question, what was written for it and its gold answer, one row a trace.
+
+    From `path`, a file of JSON lines or of parquet, or from the hub's `dataset`. `question`, `text`
+    and `gold` name the columns, as do those that may be null: `answer` (null: it is looked for in
+    the text), `id` of the problem (null: rows of one question are one problem), `by` (who wrote it;
+    null: the file or the set) and `solution`. The reasoning stands between `open_tag` and
+    `close_tag`. Of each problem the first `each` traces are taken (null: all), `limit` problems are
+    evaluated (null: all) and the last `reference` are references, in the order of the rows or
+    shuffled by `seed`. `instruction` follows the question in the prompt; `pattern` finds an answer
+    in no box, as its group 1.
+    """
+
+    name: str
+    path: str | None
+    dataset: str | None
+    subset: str | None
+    split: str
+    question: str
+    text: str
+    gold: str
+    answer: str | None
+    id: str | None
+    by: str | None
+    solution: str | None
+    open_tag: str
+    close_tag: str
+    each: int | None
+    limit: int | None
+    reference: int
+    seed: int | None
+    instruction: str
+    pattern: str
+
+    def __post_init__(self) -> None:
+        check_counts(self.limit, self.reference)
+        check_pattern(self.pattern)
+        if self.each is not None and self.each < 1:
+            raise UserError(f"problems.each: at least 1, got {self.each}")
+
+    def load(self) -> list[Problem]:
+        """All problems to evaluate, then the references; raises UserError naming a bad row."""
+        problems = [problem for problem, _ in self._known.values()]
+        return assign_roles(problems, self.limit, self.reference, self.seed)
+
+    def correct(self, problem: Problem, answer: str) -> bool:
+        """Whether a canonical answer equals the gold answer."""
+        return same(answer, problem.answer)
+
+    def written(self, problem: Problem) -> tuple[Written, ...]:
+        """What the rows of a problem hold, in their order."""
+        _, found = self._known.get(problem.id, (problem, []))
+        return tuple(found[: self.each])
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[Problem, list[Written]]]:
+        """Each problem and what was written for it, by id."""
+        found: dict[str, tuple[Problem, list[Written]]] = {}
+        names: dict[str, str] = {}
+        for row in self._rows():
+            question = row.text(self.question)
+            id = names.setdefault(question, f"{self.name}/{len(names)}")
+            problem = self._problem(row, id if self.id is None else row.text(self.id), question)
+            before, texts = found.setdefault(problem.id, (problem, []))
+            if (before.question, before.answer) != (problem.question, problem.answer):
+                raise UserError(
+                    f"{row.where}: problem {problem.id} has another question or gold answer there "
+                    "than in a row before; name the column of its id, problems.id=COLUMN"
+                )
+            texts.append(self._written(row))
+        return found
+
+    def _rows(self) -> list[Row]:
+        """Raises UserError for a source that lacks a column that is named."""
+        named = [self.question, self.text, self.gold]
+        more = [c for c in (self.answer, self.id, self.by, self.solution) if c is not None]
+        if (self.path is None) == (self.dataset is None):
+            raise UserError("problems: give one of problems.path=FILE and problems.dataset=NAME")
+        if self.path is None:
+            rows = hub(str(self.dataset), self.subset, self.split)
+        elif self.path.endswith(".parquet"):
+            rows = _parquet(self.path, [*named, *more])
+        else:
+            rows = read(self.path)
+        for column in [*named, *more]:
+            if all(column not in row.values for row in rows):
+                raise UserError(_lacking(self.path or str(self.dataset), column, rows[0].values))
+        return rows
+
+    def _problem(self, row: Row, id: str, question: str) -> Problem:
+        solved = self.solution is not None and row.has(self.solution)
+        return Problem(
+            id=id,
+            question=question,
+            answer=row.text(self.gold),
+            solution=row.text(self.solution) if solved and self.solution else None,
+            source=self.name,
+            role="evaluate",
+        )
+
+    def _written(self, row: Row) -> Written:
+        row.text(self.text)  # that it is text; its spaces are kept
+        answered = self.answer is not None and row.has(self.answer)
+        return Written(
+            text=str(row.values[self.text]),
+            answer=row.text(self.answer) if answered and self.answer else None,
+            by=row.text(self.by) if self.by else Path(self.path or str(self.dataset)).name,
+        )
+
+
+def _parquet(path: str, columns: Iterable[str]) -> list[Row]:
+    """The rows of a parquet file, of it only the columns named."""
+    place = Path(path).expanduser()
+    try:
+        there = pl.read_parquet_schema(place)
+        wanted = [column for column in dict.fromkeys(columns) if column in there]
+        frame = pl.read_parquet(place, columns=wanted)
+    except (OSError, PolarsError) as error:
+        gone = isinstance(error, FileNotFoundError)
+        reason = "there is no such file" if gone else "it is no parquet"
+        raise UserError(f"problems.path: cannot read {path} ({reason})") from None
+    if frame.is_empty():
+        raise UserError(f"{path}: {'no rows in it' if wanted else _columns(there)}")
+    return [Row(f"{path} row {i}", row) for i, row in enumerate(frame.iter_rows(named=True))]
+
+
+def _lacking(where: str, column: str, there: Iterable[str]) -> str:
+    return f"{where}: no column {column}; {_columns(there)}; see conf/problems/traces.yaml"
+
+
+def _columns(there: Iterable[str]) -> str:
+    return f"it has {', '.join(sorted(there))[:200]}"
