@@ -30,7 +30,6 @@ class Batch:
         self.length: Int[np.ndarray, " slots"] = np.zeros(limit, dtype=np.int64)
         self.cut: Int[np.ndarray, " slots"] = np.zeros(limit, dtype=np.int64)
         self.owner: Int[np.ndarray, " slots"] = np.zeros(limit, dtype=np.int64)
-        self.view: View | None = None  # of the last step
         self.states: Mapping[int, Float[Tensor, "slots 1 width"]] = {}  # of the last step
 
     @property
@@ -60,13 +59,9 @@ class Batch:
         return slot, base.logits[row.work.request.cut]
 
     @torch.inference_mode()
-    def step(self, shared: View | None = None) -> Float[Tensor, "slots vocab"]:
-        """Feed every slot its newest token; returns the logits of the next.
-
-        `shared` is the view of this step by a batch with the same rollouts in the same slots.
-        """
-        self._lengthen()
-        self.view = view = shared or self._view()
+    def step(self) -> Float[Tensor, "slots vocab"]:
+        """Feed every slot its newest token; returns the logits of the next."""
+        view = self._view()
         for layer in self.layers:
             layer.fit(len(self.slots), -(-view.width // GROW) * GROW)
             layer.columns = view.length - 1
@@ -168,14 +163,11 @@ class Batch:
             for i, row in enumerate(self.slots)
         ]
 
-    def _lengthen(self) -> None:
-        """Count the tokens of the next step; an empty slot sees its own first column."""
-        self.length[: len(self.slots)] += 1
-        self.length[[i for i, row in enumerate(self.slots) if row is None]] = 1
-
     def _view(self) -> View:
-        """Who sees what in the next step."""
+        """Who sees what in the next step; an empty slot sees its own first column."""
         n = len(self.slots)
+        self.length[:n] += 1
+        self.length[[i for i, row in enumerate(self.slots) if row is None]] = 1
 
         def tensor(values: Any) -> Tensor:
             return torch.as_tensor(np.array(values), device=self.device, dtype=torch.long)

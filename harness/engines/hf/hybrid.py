@@ -67,10 +67,7 @@ class Hybrid:
         for row, twin in zip(self.own.slots, self.other.slots, strict=True):
             if row and twin:
                 twin.newest = row.newest
-        own = self.own.step()
-        # Who sees what is the same for both, and so are the masks where both are of one kind.
-        alike = self.own.model.dtype == self.other.model.dtype
-        other = self.other.step(self.own.view if alike else None)
+        own, other = self.own.step(), self.other.step()
         states = {n: state[:, 0] for n, state in self.own.states.items()}
         return _routed(self.slots, own, other, states)
 
