@@ -1,4 +1,4 @@
-"""Commitment: where a model's forced answer becomes the one it ends with (arXiv 2606.13603)."""
+"""Commitment: where a model's forced answer becomes the one it ends with (2606.13603)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Commitment:
     largest (1 for the sentence of the largest gain: the published commitment boundary). The last
     two are NaN in traces that add too little.
 
-    Source: Scalena et al., Beyond the Commitment Boundary, arXiv 2606.13603, after its public code:
+    Source: Scalena et al., Beyond the Commitment Boundary, 2606.13603, after its public code:
     that takes the probability of the answer's first token, and leaves whole traces out by
     `min_gain`; here it is that of the whole answer, and every trace is scored.
     """

@@ -36,7 +36,7 @@ def run(argv: Sequence[str]) -> int:
     from harness.report.build import report
     from harness.report.dynamics import draw, table
     from harness.run.progress import console
-    from harness.series import follow
+    from harness.series.job import follow
 
     with todo.mirror.kept(todo.folder) if todo.mirror else nullcontext():
         failed = follow(todo.run, todo.dynamics, todo.agreement)

@@ -14,7 +14,8 @@ from harness.models.forward import read
 from harness.models.model import Subject
 from harness.problems.roles import by_role
 from harness.run import traces
-from harness.series import follow, series
+from harness.series.checkpoints import series
+from harness.series.job import follow
 from harness.series.record import sampled
 
 

@@ -203,4 +203,5 @@ class TestDesigns:
     ],
 )
 def test_what_a_control_takes_out(control, method, taken):
-    assert takes(control, ("attention", method), CONF) is taken
+    conf = replace(CONF, worded=("rl_entropy",))
+    assert takes(control, ("attention", method), conf) is taken

@@ -22,7 +22,7 @@ from harness.dynamics import __main__ as command
 from harness.engines.base import EngineConf, Finished, Request
 from harness.engines.stopping import Stops
 from harness.models.model import Subject
-from harness.series import follow
+from harness.series.job import follow
 from harness.store import schema
 
 ROLLOUTS = 3

@@ -100,7 +100,8 @@ def overlapping(texts: list[tuple[Text, Bbox]]) -> list[tuple[str, str]]:
 def test_a_figure_without_numbers_is_left_out_and_taken_away(tmp_path: Path):
     run = write_wide(tmp_path, ["a", "b", "c"], 0)
     first = {path.stem for path in draw(run, CONF)}
-    assert first == set(NAMES) - {"agreement_all", "validations", "hybrid", "dynamics"}
+    others = {"agreement_all", "validations", "hybrid", "deletion", "sceptic", "dynamics"}
+    assert first == set(NAMES) - others
     for name in ("agreement_by_k", "enrichment"):
         (run / f"{name}.parquet").unlink()
     methods = pl.read_parquet(run / "methods.parquet")
