@@ -119,13 +119,16 @@ def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
     """The accuracy of each part, and differences of thinking words from the other two."""
     unit = "probability"
     right = {
-        part: by_problem(frame, part=part, measure=ACCURACY)
+        part: by_problem(frame, {"part": part, "measure": ACCURACY})
         for part in frame["part"].unique(maintain_order=True)
     }
-    found = [mean(v, conf, part=part, measure=ACCURACY, unit=unit) for part, v in right.items()]
+    found = [
+        mean(v, conf, {"part": part, "measure": ACCURACY, "unit": unit})
+        for part, v in right.items()
+    ]
     others = [part for part in right if part != THINKING]
     return found + [
         difference(right[THINKING], right[other], conf,
-                   part=f"{THINKING} − {other}", measure="gain", unit=unit)
+                   {"part": f"{THINKING} − {other}", "measure": "gain", "unit": unit})
         for other in others
     ]  # fmt: skip

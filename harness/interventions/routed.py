@@ -113,20 +113,20 @@ def summary(frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
     The gap recovered is undefined, and says so, where the gap may be 0.
     """
     found: list[dict[str, Any]] = []
-    base, other = (by_problem(frame, part=p, measure="correct") for p in (BASE, OTHER))
+    base, other = (by_problem(frame, {"part": p, "measure": "correct"}) for p in (BASE, OTHER))
     arms = frame.filter(pl.col("measure") == "correct").select("part", "method", "at")
     for place in arms.unique(maintain_order=True).iter_rows(named=True):
-        right = by_problem(frame, **place, measure="correct")
-        found.append(mean(right, conf, **place, measure="correct", unit="P(correct)"))
+        right = by_problem(frame, {**place, "measure": "correct"})
+        found.append(mean(right, conf, {**place, "measure": "correct", "unit": "P(correct)"}))
         if place["part"] in (BASE, OTHER):
             continue
-        share = by_problem(frame, **place, measure="share routed")
-        found.append(mean(share, conf, **place, measure="share routed", unit="tokens"))
+        share = by_problem(frame, {**place, "measure": "share routed"})
+        found.append(mean(share, conf, {**place, "measure": "share routed", "unit": "tokens"}))
         row = {**place, "measure": "gap recovered", "unit": "of the gap"}
-        found.append(share_recovered(right, base, other, conf, **row))
+        found.append(share_recovered(right, base, other, conf, row))
     for name in frame.filter(pl.col("measure") == FIT)["method"].unique(maintain_order=True):
         row = {"part": PROBE, "method": name, "measure": FIT}
-        found.append(mean(by_problem(frame, **row), conf, **row, unit="correlation"))
+        found.append(mean(by_problem(frame, row), conf, {**row, "unit": "correlation"}))
     return summary_frame(found)
 
 

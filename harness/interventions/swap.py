@@ -163,16 +163,18 @@ class Swapped:
         if not names:
             reason = "no trace has a wrong problem"
             return summary_frame([{"measure": MEASURE, "n_problems": 0, "reason": reason}])
-        taus = {name: by_problem(frame, method=name) for name in names}
+        taus = {name: by_problem(frame, {"method": name}) for name in names}
         row = {"part": self.conf.wrong, "unit": MEASURE}
         for name in names:
             reason = self._reason(frame, name)
             known = {"reason": reason} if reason else {}
-            found.append(mean(taus[name], conf, **row, measure=MEASURE, method=name, **known))
+            found.append(
+                mean(taus[name], conf, {**row, "measure": MEASURE, "method": name, **known})
+            )
         for name in names if taus.get(NAME) else ():
             if name != NAME and taus[name]:
                 less = {"measure": LESS, "method": name}
-                found.append(difference(taus[name], taus[NAME], conf, **row, **less))
+                found.append(difference(taus[name], taus[NAME], conf, {**row, **less}))
         return summary_frame(found)
 
     def _reason(self, frame: pl.DataFrame, name: str) -> str:

@@ -121,18 +121,18 @@ def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
     unit = "probability"
     cells = frame.select("part", "at").unique().sort("at", "part")
     right = {
-        (part, at): by_problem(frame, part=part, measure=ACCURACY, at=at)
+        (part, at): by_problem(frame, {"part": part, "measure": ACCURACY, "at": at})
         for part, at in cells.iter_rows()
     }
     found = [
-        mean(values, conf, part=part, measure=ACCURACY, at=at, unit=unit)
+        mean(values, conf, {"part": part, "measure": ACCURACY, "at": at, "unit": unit})
         for (part, at), values in right.items()
     ]
     for control in (MATCHED, RANDOM):
         found += [
             difference(
                 right[control, at], values, conf,
-                part=f"{control} − {THINKING}", measure="cost", at=at, unit=unit,
+                {"part": f"{control} − {THINKING}", "measure": "cost", "at": at, "unit": unit},
             )
             for (part, at), values in right.items()
             if part == THINKING and (control, at) in right

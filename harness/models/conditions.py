@@ -83,3 +83,22 @@ def _token_id(subject: Subject, word: str) -> int:
             "forbid or to recycle at are one token each"
         )
     return ids[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Tokens at the positions [start, stop), which see the cached keys before `start`.
+
+    Of those and of its own keys some may be `hidden`; some of its states may be steered. Positions
+    that are `left_out`, in order and apart, are not read: nothing that is read sees them.
+    """
+
+    number: int
+    start: int
+    stop: int
+    hidden: tuple[Hidden, ...] = ()
+    steered: tuple[Steered, ...] = ()
+    left_out: tuple[tuple[int, int], ...] = ()
+
+    def __len__(self) -> int:
+        return self.stop - self.start - sum(high - low for low, high in self.left_out)

@@ -20,10 +20,11 @@ from transformers.cache_utils import DynamicCache
 from harness.core import Attend, Comparison, Read, Reading, ReadText, Trace, UserError
 from harness.models.architectures.layers import decoder, empty_cache
 from harness.models.attention import attending, use_exact
+from harness.models.conditions import Stretch
 from harness.models.edits import Resolved, untouched
 from harness.models.hooks import captured
 from harness.models.model import Subject, Weights
-from harness.models.packing import Stretch, check, grouped, packed
+from harness.models.packing import check, grouped, packed
 from harness.statistics.distributions import (
     as_sampled,
     compared,

@@ -16,11 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from harness.models.conditions import Steered
+from harness.models.conditions import Steered, Stretch
 from harness.models.edits import NOWHERE, Resolved
 from harness.models.forward import ROWS, float32, logits, prefilled
 from harness.models.model import Subject, Weights
-from harness.models.packing import Stretch, check, grouped, packed
+from harness.models.packing import check, grouped, packed, positions_read
 from harness.statistics.distributions import as_sampled, entropy_and_logprob
 
 PACK = 1  # tokens of one pass, in lengths of the prompt and trace, and
@@ -157,7 +157,7 @@ class _Part:
         """What the stretch reads."""
         at = self.asked.resolved.stops[self.continuation.boundary]
         whole = (*self.asked.resolved.ids[:at], *self.continuation.ids)
-        return [whole[position] for position in stretch.positions().tolist()]
+        return [whole[position] for position in positions_read(stretch).tolist()]
 
     def predicting(self, stretch: Stretch, hidden: Tensor) -> Tensor:
         """Its states that predict what is scored."""

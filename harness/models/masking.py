@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from harness.core import Suppress, Trace
-from harness.models.conditions import Hidden
+from harness.models.conditions import Hidden, Stretch
 from harness.models.forward import logits, prefilled
 from harness.models.model import Subject, Weights
-from harness.models.packing import Stretch, check, grouped, packed
+from harness.models.packing import check, grouped, packed
 from harness.statistics.distributions import kl
 
 PACK = 1  # tokens of one pass, and

@@ -24,35 +24,18 @@ from harness.models.architectures.layers import (
     softmax,
     uncached,
 )
-from harness.models.conditions import Hidden, Steered
+from harness.models.conditions import Hidden, Stretch
 from harness.models.hooks import Addition, captured, steering
 
 NAME = "harness_packs"
 TILE = 256  # queries that attend at once, to no more keys than the last of them sees
 
 
-@dataclass(frozen=True, eq=False)
-class Stretch:
-    """Tokens at the positions [start, stop), which see the cached keys before `start`.
-
-    Of those and of its own keys some may be `hidden`; some of its states may be steered. Positions
-    that are `left_out`, in order and apart, are not read: nothing that is read sees them.
-    """
-
-    number: int
-    start: int
-    stop: int
-    hidden: tuple[Hidden, ...] = ()
-    steered: tuple[Steered, ...] = ()
-    left_out: tuple[tuple[int, int], ...] = ()
-
-    def __len__(self) -> int:
-        return self.stop - self.start - sum(high - low for low, high in self.left_out)
-
-    def positions(self) -> Int[Tensor, " tokens"]:
-        """Those that are read."""
-        ends = (self.start, *(end for span in self.left_out for end in span), self.stop)
-        return torch.cat([torch.arange(*run) for run in zip(ends[::2], ends[1::2], strict=True)])
+def positions_read(stretch: Stretch) -> Int[Tensor, " tokens"]:
+    """Those of a stretch that are read."""
+    spans = stretch.left_out
+    ends = (stretch.start, *(end for span in spans for end in span), stretch.stop)
+    return torch.cat([torch.arange(*run) for run in zip(ends[::2], ends[1::2], strict=True)])
 
 
 class Tile(NamedTuple):
@@ -92,7 +75,7 @@ class Pack:
         """The cached keys and values of a layer with a stretch's own among them."""
         cached: Any = self.cache.layers[layer]
         both = (cached.keys[0], cached.values[0])
-        at = stretch.positions().to(both[0].device)
+        at = positions_read(stretch).to(both[0].device)
         before = [] if self.kept else [x[:, stretch.start : stretch.stop].clone() for x in both]
         for x, new in zip(both, own, strict=True):
             x.index_copy_(1, at, new)
@@ -172,7 +155,7 @@ def packed(
     the one stretch that there is then in the cache, for others to continue it.
     """
     model.set_attn_implementation(NAME)
-    positions = torch.cat([stretch.positions() for stretch in stretches]).to(tokens.device)
+    positions = torch.cat([positions_read(stretch) for stretch in stretches]).to(tokens.device)
     _grow(cache, max(stretch.stop for stretch in stretches))
     pack = Pack(stretches, cache, positions, model.dtype, kept)
     with steering(model, _additions(pack)), captured(model, layers) as blocks:

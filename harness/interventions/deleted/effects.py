@@ -26,5 +26,5 @@ def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
         matched = by_problem(some.with_columns(value="matched"))
         row = {"part": part, "method": method, "unit": UNITS.get(measure, "probability")}
         above = {"measure": f"{ABOVE}, {measure} of {answer}", "reason": READ}
-        found.append(difference(by_problem(some), matched, conf, **row, **above))
+        found.append(difference(by_problem(some), matched, conf, {**row, **above}))
     return sorted(found, key=lambda row: row["measure"] != FIRST)

@@ -67,14 +67,14 @@ def _untested(reason: str) -> list[Row]:
 
 def _headline(traces: pl.DataFrame, ended: str, conf: Agreement) -> Iterator[Row]:
     for measure in (FORCED, REDRAWN):
-        true = by_problem(traces, part=TRUE, measure=measure)
+        true = by_problem(traces, {"part": TRUE, "measure": measure})
         for other in (SWAP, NONE):
-            less = by_problem(traces, part=other, measure=measure)
+            less = by_problem(traces, {"part": other, "measure": measure})
             row: Row = {"part": named(f"{TRUE} − {other}", ended), "measure": measure}
             if true and (less or measure == FORCED):
                 if not less:
                     row["reason"] = f"no trace has {other}"
-                yield difference(true, less, conf, **row, unit="probability")
+                yield difference(true, less, conf, {**row, "unit": "probability"})
 
 
 def _controls(traces: pl.DataFrame, ended: str, conf: Agreement) -> Iterator[Row]:
@@ -86,19 +86,21 @@ def _controls(traces: pl.DataFrame, ended: str, conf: Agreement) -> Iterator[Row
     right = ended == RIGHT
     for measure in (FORCED, REDRAWN, LOGPROB) if right else (FORCED, REDRAWN):
         unit = MEASURES[measure]
-        means = {part: by_problem(traces, part=part, measure=measure) for part in parts}
+        means = {part: by_problem(traces, {"part": part, "measure": measure}) for part in parts}
         for part, values in means.items():
             if values:
                 row: Row = {"part": named(part, ended), "measure": measure, "unit": unit}
                 if part == SELF:
                     row["reason"] = "of traces whose problem has a wrong rollout"
-                yield mean(values, conf, **row)
+                yield mean(values, conf, row)
         if right and measure == FORCED and means.get(TRUE) and means.get(NONE):
             share: Row = {"measure": f"share of {TRUE} − {NONE}, {measure}", "unit": "share"}
             for part, values in means.items():
                 if values and part not in (TRUE, NONE):
                     ends = (means[NONE], means[TRUE])
-                    yield share_recovered(values, *ends, conf, part=named(part, ended), **share)
+                    yield share_recovered(
+                        values, *ends, conf, {"part": named(part, ended), **share}
+                    )
 
 
 def _cut(
@@ -111,4 +113,4 @@ def _cut(
             apart = (pl.col("at") - share).abs()
             near = rows.filter(apart == apart.min().over("trace_id"))
             part = named(CUT, ended)
-            yield mean(by_problem(near), conf, part=part, measure=measure, at=share)
+            yield mean(by_problem(near), conf, {"part": part, "measure": measure, "at": share})

@@ -32,20 +32,25 @@ def effects(frame: pl.DataFrame, checkpoint: str, conf: Agreement) -> list[dict[
     Of the random vectors their mean, and the one that recovers most.
     """
     parts = frame["part"].unique(maintain_order=True).to_list()
-    right = {part: by_problem(frame, part=part, measure=RIGHT) for part in parts}
+    right = {part: by_problem(frame, {"part": part, "measure": RIGHT}) for part in parts}
     base, target = right.get(MODEL, {}), right.get(checkpoint, {})
     unit = "probability"
     gap = {"part": f"{checkpoint} − {MODEL}", "measure": "gap", "unit": unit}
-    found = [difference(target, base, conf, **gap)]
+    found = [difference(target, base, conf, gap)]
     for part, values in _done(right, base).items():
-        found.append(share_recovered(values, base, target, conf, part=part, **RECOVERED))
-    drawn = {part: by_problem(frame, part=part, measure=DRAWN) for part in parts}
+        found.append(share_recovered(values, base, target, conf, {"part": part, **RECOVERED}))
+    drawn = {part: by_problem(frame, {"part": part, "measure": DRAWN}) for part in parts}
     for part in (p for p in (STEERED, BIAS) if drawn.get(p)):
         row = {"part": f"{part}, drawn", **RECOVERED}
-        found.append(share_recovered(drawn[part], base, drawn[checkpoint], conf, **row))
-    alike = {part: by_problem(frame, part=part, measure=OPENING) for part in parts}
-    found += [mean(alike[p], conf, part=p, **LIKE) for p in (MODEL, STEERED, BIAS) if p in alike]
-    return [*found, *(mean(right[p], conf, part=p, measure=RIGHT, unit=unit) for p in parts)]
+        found.append(share_recovered(drawn[part], base, drawn[checkpoint], conf, row))
+    alike = {part: by_problem(frame, {"part": part, "measure": OPENING}) for part in parts}
+    found += [
+        mean(alike[p], conf, {"part": p, **LIKE}) for p in (MODEL, STEERED, BIAS) if p in alike
+    ]
+    return [
+        *found,
+        *(mean(right[p], conf, {"part": p, "measure": RIGHT, "unit": unit}) for p in parts),
+    ]
 
 
 def _done(right: Mapping[str, ByProblem], base: ByProblem) -> dict[str, ByProblem]:

@@ -12,10 +12,12 @@ from harness.agreement.inference import estimate, interval
 from harness.store import schema
 from harness.store.files import rows
 
+Row = Mapping[str, Any]  # columns of the summary, or of the rows, with their values
+ALL: Row = {}
 Values = Float[np.ndarray, " problems"]
 
 
-def by_problem(frame: pl.DataFrame, **where: Any) -> dict[str, float]:
+def by_problem(frame: pl.DataFrame, where: Row = ALL) -> dict[str, float]:
     """The mean value of each problem over the rows that are as `where` says, its traces alike.
 
     Problems without a defined value are left out.
@@ -26,7 +28,7 @@ def by_problem(frame: pl.DataFrame, **where: Any) -> dict[str, float]:
     return dict(means.select("problem_id", "value").iter_rows())
 
 
-def mean(values: Mapping[str, float], conf: Agreement, **row: Any) -> dict[str, Any]:
+def mean(values: Mapping[str, float], conf: Agreement, row: Row = ALL) -> dict[str, Any]:
     """The row of a mean over problems with its interval, null where there are too few for one."""
     found = np.array([*values.values()], np.float64)
     if not len(found):
@@ -36,10 +38,10 @@ def mean(values: Mapping[str, float], conf: Agreement, **row: Any) -> dict[str, 
 
 
 def difference(
-    first: Mapping[str, float], second: Mapping[str, float], conf: Agreement, **row: Any
+    first: Mapping[str, float], second: Mapping[str, float], conf: Agreement, row: Row = ALL
 ) -> dict[str, Any]:
     """The row of the mean of first − second over the problems that have both."""
-    return mean({name: first[name] - second[name] for name in first if name in second}, conf, **row)
+    return mean({name: first[name] - second[name] for name in first if name in second}, conf, row)
 
 
 def share_recovered(
@@ -47,7 +49,7 @@ def share_recovered(
     base: Mapping[str, float],
     target: Mapping[str, float],
     conf: Agreement,
-    **row: Any,
+    row: Row = ALL,
 ) -> dict[str, Any]:
     """The row of (done − base) / (target − base) of means over problems.
 

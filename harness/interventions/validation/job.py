@@ -64,7 +64,7 @@ def validate(settings: ValidationSettings) -> list[Outcome]:
         places = Places(settings.run, traces, references, scores)
     whole = Validations(settings, traces, scores, places)
     for outcome in outcomes:
-        whole.results(outcome.name).say("skipped", error=outcome.reason)
+        whole.results(outcome.name).say("skipped", {"error": outcome.reason})
     try:
         return [*whole.run(ready), *outcomes]
     finally:
@@ -194,17 +194,17 @@ class Validations:
         """One intervention; what goes wrong is said and kept in its status."""
         results = self.results(name)
         try:
-            results.say("running", traces=len(self.traces))
+            results.say("running", {"traces": len(self.traces)})
             found = self._found(name, intervention, results)
         except Exception as error:
             told, by_user = in_words(error), isinstance(error, UserError)
             if not by_user:
                 traceback.print_exception(error)
             if told == MODEL and not self.settings.by_name:
-                results.say("skipped", error=told)
+                results.say("skipped", {"error": told})
                 return Outcome(name, None, told)
             print(f"error: {name}: {told}; the other validations go on", file=sys.stderr)
-            results.say("failed", error=told, by_user=by_user)
+            results.say("failed", {"error": told, "by_user": by_user})
             return Outcome(name, None, told, by_user, failed=True)
         return Outcome(name, found)
 
@@ -221,7 +221,7 @@ class Validations:
                 results.keep(trace, fold, found_rows(copy, trace, have))
         _, last = copies[self.traces[-1].problem.id]
         summary = results.finish(self.traces, last, self.settings.agreement)
-        results.say("done", traces=len(self.traces), **self._spent(name, start))
+        results.say("done", {"traces": len(self.traces), **self._spent(name, start)})
         return summary
 
     def _copies(

@@ -56,7 +56,7 @@ class Results:
         whole = dressed(frame, schema.VALIDATION, kept)
         write_frame(self._file(trace), whole)
 
-    def say(self, state: str, **more: Any) -> None:
+    def say(self, state: str, more: Mapping[str, Any]) -> None:
         """Write the status; a new basis makes a new one."""
         said = {"validation": self.name, "basis": self.basis, "error": None}
         write_json(

@@ -31,15 +31,15 @@ def several(shift: float, n: int = 30, spread: float = 0.1) -> dict[str, float]:
 
 
 def test_a_problem_is_the_mean_of_its_traces_not_of_its_rows():
-    assert by_problem(ROWS, part="x") == {"a": 0.75}  # (.5 + 1) / 2; b has no value
-    assert by_problem(ROWS, part="y", measure="m") == {"b": 0.25}
+    assert by_problem(ROWS, {"part": "x"}) == {"a": 0.75}  # (.5 + 1) / 2; b has no value
+    assert by_problem(ROWS, {"part": "y", "measure": "m"}) == {"b": 0.25}
 
 
 def test_a_mean_has_an_interval_from_ten_problems_on():
-    few = mean(several(0.5, 9), AGREEMENT, part="x")
+    few = mean(several(0.5, 9), AGREEMENT, {"part": "x"})
     assert few["low"] is None
     assert few["n_problems"] == 9
-    row = mean(several(0.5), AGREEMENT, part="x")
+    row = mean(several(0.5), AGREEMENT, {"part": "x"})
     assert row["low"] < row["value"] < row["high"]
     assert mean({}, AGREEMENT)["reason"] == "no problem has a value"
 
@@ -53,7 +53,7 @@ def test_half_of_a_gap_is_recovered():
     base = several(0.4)
     target = {name: value + 0.2 for name, value in base.items()}
     half = {name: value + 0.1 for name, value in base.items()}
-    row = share_recovered(half, base, target, AGREEMENT, part="x")
+    row = share_recovered(half, base, target, AGREEMENT, {"part": "x"})
     assert row["value"] == pytest.approx(0.5)
     assert row["low"] == pytest.approx(0.5)
     worse = {name: value - 0.1 for name, value in base.items()}
@@ -63,7 +63,7 @@ def test_half_of_a_gap_is_recovered():
 def test_a_gap_that_may_be_none_leaves_nothing_to_recover():
     base, noise = several(0.4), several(0.0, spread=0.3)
     target = {name: base[name] + noise[name] for name in base}
-    row = share_recovered(base, base, target, AGREEMENT, part="x")
+    row = share_recovered(base, base, target, AGREEMENT, {"part": "x"})
     assert row.get("value") is None
     assert "may be 0" in row["reason"]
     few = share_recovered({"a": 1.0}, {"a": 0.0}, {"a": 1.0}, AGREEMENT)

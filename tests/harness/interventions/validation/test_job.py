@@ -70,7 +70,9 @@ class Continued:
         )
 
     def summary(self, frame, conf):
-        return summary_frame([mean(by_problem(frame), conf, part="model", measure="P(correct)")])
+        return summary_frame(
+            [mean(by_problem(frame), conf, {"part": "model", "measure": "P(correct)"})]
+        )
 
 
 def test_all_that_ship_on_the_organism(run: Path):

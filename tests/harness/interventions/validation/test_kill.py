@@ -33,7 +33,7 @@ class Behind:
         return pl.DataFrame({"part": ["1", "2"], "value": right, "n": [DRAWS] * 2})
 
     def summary(self, frame, conf):
-        return summary_frame([mean(by_problem(frame, part="1"), conf, part="1")])
+        return summary_frame([mean(by_problem(frame, {"part": "1"}), conf, {"part": "1"})])
 
 
 def _validate(run: Path) -> None:
