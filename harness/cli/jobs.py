@@ -1,4 +1,4 @@
-"""The jobs of a command line: started one by one, then what is asked for behind them, the report."""
+"""The jobs of a command line: started one by one, then what is asked for behind them, a report."""
 
 import sys
 import traceback

@@ -106,8 +106,7 @@ def test_a_piece_has_one_holder_until_it_is_given_back(tmp_path: Path) -> None:
 
 def test_a_dead_holder_is_known_at_once(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib; from harness.store.files import add_part
-from harness.store.leases import lease, taken\n"
+        "import os, pathlib; from harness.store.leases import lease, taken\n"
         f"held = lease(pathlib.Path({str(tmp_path)!r}), 'x/1')\nassert taken(held); os._exit(1)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1
