@@ -14,7 +14,7 @@ from tests.harness.claims.simulated import BEYOND, RUNS, edges, verdict
 
 SIMULATIONS = 2000
 MOST = 0.05
-# Noise that is taken out of Savage scores is taken out too far: what is .50 with any number of draws
+# Noise that is taken out of Savage scores is taken out too far: what is .50 with many draws
 # comes out at .525, and the interval is right about that.
 BIASED = {"one_phenomenon": 0.12}
 
