@@ -1,7 +1,7 @@
 """Scaling: does a thinking word behind a finished trace make the answer better?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -46,7 +46,8 @@ class Scaling:
 
     def prepared(self, about: About) -> "Searching":
         """With the method that marks peaks; raises UserError where the run has not got it."""
-        return Searching(self, self.words.marker(about), about.spelled)
+        budget = self.budget or about.context  # within which a run has a cap of its own
+        return Searching(replace(self, budget=budget), self.words.marker(about), about.spelled)
 
 
 @dataclass(frozen=True, eq=False)
