@@ -8,8 +8,9 @@ from jaxtyping import Float
 
 from harness.core import Condition, Evidence, Likelihood, Trace, UserError
 from harness.evidence.passes import as_read, resolve
-from harness.models.likelihood import Asked, Continuation, scores
+from harness.models.likelihood import scores
 from harness.models.model import Subject
+from harness.models.texts.parts import Asked, Continuation
 
 
 def likelihoods(

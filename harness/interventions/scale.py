@@ -16,8 +16,10 @@ from harness.interventions.thinking.words import (
     THINKING,
     Choice,
     Count,
+    Words,
     chosen,
     digest,
+    placeholders,
     seen,
 )
 from harness.interventions.validation.effects import summary_frame
@@ -65,7 +67,13 @@ class Searching:
     def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> "Applied":
         """With the words of the calibration folds."""
         found = seen(traces, evidence, self.marker, self.spelled)
-        words = chosen(self.conf.words, found, (), self.conf.k)
+        return self._with(chosen(self.conf.words, found, (), self.conf.k))
+
+    def foreseen(self) -> "Applied":
+        """With as many words as are asked for."""
+        return self._with(placeholders(self.conf.k))
+
+    def _with(self, words: Words) -> "Applied":
         return Applied(self.conf, {THINKING: words.thinking, MATCHED: words.matched})
 
 
@@ -102,7 +110,7 @@ class Applied:
         return pl.DataFrame(found, schema=_ROWS, orient="row")
 
     def summary(self, frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
-        """Accuracies, and what thinking words gain over the others, none and the first answer."""
+        """What thinking words gain over the others, none and the first answer, then accuracies."""
         return summary_frame(effects(frame, conf))
 
 

@@ -14,8 +14,9 @@ USAGE = """usage: python -m harness.plan [KEY=VALUE ...] [--multirun], the line 
 
 Requests, tokens, passes, memory and disk that the run will take, its hours on each card of a table
 or on those of plan.card=h100 or 'plan.card=[h100,l40s]', and the agreement it can detect. Loads no
-weights, unless plan.calibrate=true asks to measure the speeds here. What would stop the run itself
-is said and stops no plan. What is assumed is below plan: see --cfg job of python -m harness."""
+weights, unless plan.calibrate=true asks to measure the speeds here. With validate=[a,b] also what
+these validations of the run will take. What would stop the run itself is said and stops no plan.
+What is assumed is below plan: see --cfg job of python -m harness."""
 
 
 def main() -> None:
@@ -30,7 +31,9 @@ def run(argv: Sequence[str]) -> None:
         return
     from harness.cli import checks as preflight  # takes a second: not needed to show help
 
-    jobs = preflight.composed_jobs(argv).jobs
+    # A run has no validations of its own, so that the group is chosen with a plus.
+    line = [f"+{word}" if word.startswith("validate=") else word for word in argv]
+    jobs = preflight.composed_jobs(line).jobs
     from harness.plan.estimate import show  # imports torch: not before the command line is right
 
     for folder in dict.fromkeys(job.folder for job in jobs):
