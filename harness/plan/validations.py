@@ -51,7 +51,7 @@ def validations(job: Settings, work: Work, found: Forecast) -> list[Priced]:
     nodes = job.run.values.get(GROUP) or {}
     if not nodes:
         return []
-    scores = _scores(job, found.traces)
+    scores = _scores(work, found.traces)
     known = _about(job, work, found.traces, scores)
     return [_priced(name, made, known, work, scores) for name, made in interventions(nodes).items()]
 
@@ -113,12 +113,12 @@ def _by_the_run(want: Want[Any], drawn: Mapping[tuple[str, int], int]) -> bool:
     return isinstance(want, Draw) and want.n <= drawn.get((want.arm, want.boundary), 0)
 
 
-def _scores(job: Settings, every: Sequence[Trace]) -> Scores:
+def _scores(work: Work, every: Sequence[Trace]) -> Scores:
     """Those of the run; where it has none yet some order of the sentences, for each method one."""
-    there = scores_of(job.folder) if job.folder.is_dir() else {}
+    there = scores_of(work.recorder.run)
     return {
         trace.id: {
-            **{name: _order(name, trace) for name in job.run.detectors},
+            **{name: _order(name, trace) for name in work.detectors},
             **there.get(trace.id, {}),
         }
         for trace in every

@@ -13,7 +13,8 @@ LINE = (
     "problems.limit=4", "problems.reference=5", "sampling.draws=4", "sampling.chunk=3",
     "plan.tokens=100", "plan.sentences=10", "run=r", "validate.sceptic.draws=2",
     "validate.recycle.words.given=[so]", "validate.recycle.draws=2",
-    "validate.deletion.sentences=[1]", "validate.deletion.shares=[0.5]", "validate.deletion.draws=2",
+    "validate.deletion.sentences=[1]", "validate.deletion.shares=[0.5]",
+    "validate.deletion.draws=2",
 )  # fmt: skip
 
 
@@ -36,8 +37,8 @@ def test_what_learns_is_asked_as_if_it_had_learnt(priced: dict[str, Priced]):
 
 
 def test_what_the_run_draws_itself_is_not_counted_again(priced: dict[str, Priced]):
-    # behind the whole trace, and behind SHUFFLE twice and both fillers; the sentences, which are
-    # all alike, have one order and no mistake, and the traces state the answers of their problems
+    # behind the whole trace, the traces of up to two others and the fillers that can be spelled; of
+    # sentences that are all alike there is one order, and none has a number to mistake
     loads = priced["sceptic"].loads
     assert loads["rollouts"].rollouts % (4 * 2) == 0
     bodies = loads["rollouts"].rollouts // (4 * 2) - 1  # nothing from the start
@@ -49,10 +50,10 @@ def test_what_the_run_draws_itself_is_not_counted_again(priced: dict[str, Priced
 
 def test_a_set_of_sentences_is_read_from_the_first_that_is_gone(priced: dict[str, Priced]):
     (load,) = priced["deletion"].loads.values()
-    prompts = (load.read, load.passes)
     assert load.requests == load.rollouts == 0
-    assert load.passes > 4
-    assert prompts[0] > 4 * 100
+    # a plain pass of each trace and at least one that packs; of each set no more than the trace
+    assert load.passes >= 4 + 4
+    assert 4 * 100 < load.read < 4 * 400 * 100
 
 
 def test_why_one_cannot_be_had_is_said(priced: dict[str, Priced]):
