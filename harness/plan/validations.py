@@ -102,8 +102,8 @@ def _wants(
     asked = {str(number): asker for number, asker in enumerate(askers)}
     wanted = wanted_of(gatherer, trace, have, asked)
     yield trace, [want for want in wanted if not _by_the_run(want, drawn)]
-    for asker in askers:
-        for variant in asker.variants(trace, have) if isinstance(asker, Varied) else ():
+    for asker in (asker for asker in askers if isinstance(asker, Varied)):
+        for variant in asker.variants(trace, have):
             made = trace_of(gatherer.recorder, trace, variant)
             of = {"": OfVariant(asker, variant.name)}
             yield made, wanted_of(gatherer, made, gatherer.start(made), of)

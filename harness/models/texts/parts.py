@@ -69,8 +69,9 @@ class Part:
 
     def saved(self, known: int) -> int:
         """How many tokens less are read if one more sentence is hidden already."""
-        least, low, high = self.start(known), *([*self.hidden, (0, 0, 0)][known + 1][:2])
-        return self.start(known + 1) - least - (high - low if least <= low else 0)
+        start, after = self.start(known), self.hidden[known + 1 : known + 2]
+        skipped = sum(h.high - h.low for h in after if start <= h.low)
+        return self.start(known + 1) - start - skipped
 
     def stretch(self, number: int) -> Stretch:
         """Its tokens with those before it, under what is done before its boundary."""
