@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from harness.cli.settings import Settings
-from harness.cli.validation import GROUP, interventions
 from harness.core import Draw, Trace, UserError, Want
 from harness.core.seeds import derive
 from harness.evidence.gather import Gatherer
@@ -43,17 +42,16 @@ class Priced:
 
 
 def validations(job: Settings, work: Work, found: Forecast) -> list[Priced]:
-    """Each validation on the line of the run; none without any.
+    """Each validation that the run asks for.
 
     What shows only once rollouts are there is not in it, and what a run is still to draw is not
     counted again.
     """
-    nodes = job.run.values.get(GROUP) or {}
-    if not nodes:
+    if not job.interventions:
         return []
     scores = _scores(work, found.traces)
     known = _about(job, work, found.traces, scores)
-    return [_priced(name, made, known, work, scores) for name, made in interventions(nodes).items()]
+    return [_priced(name, made, known, work, scores) for name, made in job.interventions.items()]
 
 
 def _priced(name: str, made: object, known: About, work: Work, scores: Scores) -> Priced:
