@@ -87,10 +87,10 @@ class Applied:
     def arms(self, trace: Trace) -> list[tuple[str, str, Draw]]:
         """The rollouts of each word, by its kind."""
         n, end = self.conf.draws, len(trace.sentences)
-        found = [(FREE, "", Draw(end, n, self.conf.until, "on", most=self.conf.budget))]
+        found = [(FREE, "", Draw(end, n, self.conf.until, "further", most=self.conf.budget))]
         for kind, words in self.words.items():
             found += [
-                (kind, word, Draw(end, n, self.conf.until, f"on-{digest([word])}", append=word,
+                (kind, word, Draw(end, n, self.conf.until, f"further-{digest([word])}", append=word,
                                   most=self.conf.budget))
                 for word in words
             ]  # fmt: skip

@@ -35,7 +35,7 @@ def drawing(
         if request.until == "sentence":
             return 1 + _sentence(trace)  # the token that begins the next one
         left = float(len(trace.prompt_ids) + len(trace.token_ids) - request.cut)
-        return left if left > 0 else float(answer)  # behind a longer text than the trace
+        return left if left >= 0 else float(answer)  # behind a text longer than the trace
 
     # What goes on behind other rollouts is counted as if it began at the boundary, too. What is
     # done to the model meanwhile takes nothing, but for another one that reads and writes with it.
