@@ -41,8 +41,8 @@ def scored(
     ends = np.cumsum([len(c.ids) - c.given for c in some])[:-1]
     states = [{n: float32(x[-1]) for n, x in blocks.items()} for _, blocks in made]
     numbers = [part.number for part, _ in group]
-    scored = [Score(*pair) for pair in zip(np.split(values, ends), states, strict=True)]
-    return [*zip(numbers, some, scored, strict=True)]
+    found = [Score(*pair) for pair in zip(np.split(values, ends), states, strict=True)]
+    return [*zip(numbers, some, found, strict=True)]
 
 
 def _logprobs(
