@@ -14,6 +14,7 @@ from harness import (
     Comparison,
     Cut,
     Detector,
+    Donor,
     Draw,
     Embed,
     Evidence,
@@ -95,8 +96,11 @@ TRACES = {
 }
 
 
+DONOR = Donor(problem(2), ("Thus we count two apples. ", "That makes two. "), "2", True)
+
+
 def empty(references: tuple[Problem, ...] = REFERENCES) -> Evidence:
-    return Evidence(draws=DRAWS, force="\\boxed{", references=references)
+    return Evidence(draws=DRAWS, force="\\boxed{", references=references, donors=(DONOR,))
 
 
 def gathered(trace: Trace, *detectors: Detector, start: Evidence | None = None) -> Evidence:
@@ -231,7 +235,7 @@ def masked(trace: Trace, want: Suppress) -> np.ndarray:
 def reading(trace: Trace, old: Reading, want: Read) -> Reading:
     n, random = len(trace.token_ids), rng("read", trace.id, want.condition)
     asked = {f.name for f in fields(Read) if getattr(want, f.name) != f.default}
-    unknown = asked - {"entropy", "logprob", "states", "sampled", "condition"}
+    unknown = asked - {"entropy", "logprob", "states", "sampled", "top_entropy", "condition"}
     assert not unknown, f"say here what a pass yields for {unknown}"
     entropy, logprob = random.exponential(size=(2, n)).astype(np.float32)
     states = {layer: matrix(n, "states", trace.id, want.condition, layer) for layer in want.states}
@@ -240,6 +244,7 @@ def reading(trace: Trace, old: Reading, want: Read) -> Reading:
         -logprob if want.logprob else old.logprob,
         {**old.states, **states},
         -logprob if want.sampled else old.sampled,
+        {**old.top_entropy, **({want.top_entropy: entropy} if want.top_entropy else {})},
     )
 
 
