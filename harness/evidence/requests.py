@@ -145,7 +145,10 @@ def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
 
 def _cap(recorder: Recorder, place: Prefix, draw: Draw, extra: int) -> int:
     """Tokens in all, the same at every boundary but for answers and tokens that are asked for."""
-    cap = place.prompt + recorder.sampling.max_tokens
+    sampling = recorder.sampling
+    cap, begun = place.prompt + sampling.max_tokens, place.cut + extra
+    if draw.append and draw.most is None:
+        return begun + sampling.answer_tokens
     if draw.append:
-        cap = place.cut + extra + recorder.sampling.answer_tokens
-    return cap if draw.most is None else min(cap, place.cut + extra + draw.most)
+        cap += sampling.answer_tokens  # what an answer behind the longest prefix may reach
+    return cap if draw.most is None else min(cap, begun + draw.most)

@@ -25,6 +25,7 @@ from harness import (
     ReadRollouts,
     ReadText,
     Rollouts,
+    RolloutText,
     Sentence,
     Sentences,
     Suppress,
@@ -139,8 +140,8 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case ReadRollouts():
             key = (want.arm, want.boundary)
             kind, new = "rollouts", {key: stated(trace, have.rollouts[key], want)}
-        case ReadText():
-            kind, new = "answers", {want: vector(want)}
+        case ReadText() | RolloutText():
+            kind, new = "answers", {want: text(trace, want)}
         case Embed():
             kind, new = "embeddings", units(want)
     return replace(have, **{kind: {**getattr(have, kind), **new}})
@@ -190,6 +191,19 @@ def said(trace: Trace, arm: str, boundary: int, cut: Cut) -> tuple[str, ...]:
     random = rng("said", trace.id, arm, boundary, cut)
     known = [s.text.strip() for s in trace.sentences] + [" ".join(WORDS[:3]), "Nobody knows.", ""]
     return tuple(map(str, random.choice(known, 4))) if random.random() < 0.875 else ()
+
+
+def text(trace: Trace, want: ReadText | RolloutText) -> np.ndarray | dict[int, str]:
+    return vector(want) if isinstance(want, ReadText) else guessed(trace, want)
+
+
+def guessed(trace: Trace, want: RolloutText) -> dict[int, str]:
+    """One token of the sentence behind the boundary in a box, or no box, by draw."""
+    random, here = rng("text", trace.id, want), trace.sentences[want.boundary]
+    ends = [*trace.starts[1:], len(trace.text)]
+    spans = [(trace.starts[t], ends[t]) for t in range(here.start, here.stop)]
+    words = [f"\\boxed{{{trace.text[a:b]}}}" for a, b in spans]
+    return {draw: str(random.choice([*words, "So it is."])) for draw in range(want.n)}
 
 
 def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
@@ -272,7 +286,9 @@ def contents(have: Evidence) -> list[object]:
     states = {(name, n): s for name, r in every.items() for n, s in r.states.items()}
     answers = {w: v.kl if isinstance(v, Comparison) else v for w, v in have.answers.items()}
     kinds = (reads, states, answers, have.embeddings)
-    arrays = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
+    every = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
+    texts = [(key, dict(value)) for key, value in every if isinstance(value, dict)]
+    arrays = [(key, value) for key, value in every if not isinstance(value, dict)]
     drawn = [
         (key, r.draw.tobytes(), r.answer, r.correct.tobytes(), r.first_sentence)
         for key, r in have.rollouts.items()
@@ -284,5 +300,6 @@ def contents(have: Evidence) -> list[object]:
     ]
     drawn += [(key, r.cuts, r.answer) for key, r in have.continued.items()]
     drawn.append(sorted(have.sentences.items(), key=repr))
+    drawn += texts
     bytes_ = [(key, value.tobytes()) for key, value in arrays]
     return [have.draws, have.force, have.references, drawn, bytes_]

@@ -52,9 +52,7 @@ def test_the_defaults_are_those_of_the_yaml():
 
 def test_a_sentence_is_copied_between_the_tags_before_another_one():
     found = written(TRACES[0], Disclosure(3, 1), HOW)
-    assert found == (
-        "<think>Let me see.<T>Wait.</T> I add them. That is 7. Wait. Yes, 7.</think>7"
-    )
+    assert found == ("<think>Let me see.<T>Wait.</T> I add them. That is 7. Wait. Yes, 7.</think>7")
     asked = replace(HOW, wording="I want the {k}-th sentence from here to be {sentence}")
     expected = "see.<T>I want the 3-th sentence from here to be Wait.</T> I add"
     assert expected in written(TRACES[0], Disclosure(3, 1), asked)
@@ -116,9 +114,7 @@ def run(tmp_path: Path) -> Path:
     kinds = {"trace_id": pl.String, "sentence": pl.Int32, "score": pl.Float64}
     scores = pl.DataFrame(rows, schema=kinds, orient="row")
     halves = pl.lit(None, pl.List(pl.Float64))
-    write_frame(
-        run / "scores" / "mi.parquet", scores.with_columns(half_a=halves, half_b=halves)
-    )
+    write_frame(run / "scores" / "mi.parquet", scores.with_columns(half_a=halves, half_b=halves))
     values: Mapping[str, Any] = {"problems": {"instruction": "Box it."}}
     write_yaml(run / "run.yaml", values)
     return run
