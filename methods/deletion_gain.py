@@ -42,7 +42,7 @@ class DeletionGain:
     less_donor: bool
 
     family = "planting"
-    signed = True
+    signed = False
 
     @property
     def _entropies(self) -> Read:

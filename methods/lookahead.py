@@ -21,7 +21,8 @@ class Lookahead:
     disclosed before sentence d = i - `gap` (the first where there are fewer). The score of sentence
     i is J(i) less the mean J of `matches` others: of the later sentences that do not state the
     trace's answer those nearest in tokens, told in the same words at the same place. Sentence i
-    itself, and what stands between it and the answer, are not counted. Higher = more of an anchor.
+    itself, and what stands between it and the answer, are not counted. Higher = more of an anchor;
+    below 0 = others help more, which is less of one.
 
     gap      sentences between the disclosure and what it tells
     matches  later sentences beside it; fewer where there are fewer
@@ -42,7 +43,7 @@ class Lookahead:
     answer: NonNegativeInt
 
     family = "planting"
-    signed = True
+    signed = False
 
     def __post_init__(self) -> None:
         try:
