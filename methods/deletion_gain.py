@@ -19,7 +19,8 @@ class DeletionGain:
     The gain of a text in the place of sentence i is the mean, over the hard tokens among the next
     `window`, of log p(x_t | with the text) - log p(x_t | without anything there), in nats. The
     score is the gain of sentence i, less that of a sentence of another problem's trace in its
-    place (without a sentence there cancels out). Higher = more of an anchor.
+    place (log p without either cancels out). Higher = more of an anchor; below 0 = the other one
+    serves better, which is less of one.
 
     top         a token is hard where the entropy of the `top` likeliest tokens, made to sum to 1,
     hard        exceeds this many nats: .5, 1 and 1.5 are easy, medium and hard in the source

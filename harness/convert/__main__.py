@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.cli.exits import ended
 from harness.cli.hydra import composed, hydra_session
+from harness.convert import pts
 from harness.convert.exporting import export
 from harness.convert.math_rollouts import importing, scoring
 from harness.convert.math_rollouts.importing import SKIPPED, total
@@ -44,6 +45,8 @@ USAGE = """usage:
       with prompt and completion: plain, disclosed (a later sentence told between special tokens,
       after TRELAWNEY, arXiv 2504.11336) and anchors-METHOD (the top sentence of a method told).
       The keys are those of conf/convert/trelawney.yaml.
+  python -m harness.convert pts RUN_DIR OUT.jsonl [threshold=0.2]
+      the pivotal tokens of a run with method=[pivotal], as records of codelion/pts
   python -m harness.convert export RUN_DIR OUT [format=csv|jsonl]
       traces.csv and scores.csv of a run, a row a sentence with the score of every method"""
 
@@ -65,6 +68,7 @@ def command(arguments: Sequence[str]) -> None:
         "published": (_published, 1),
         "labels": (_labels, 1),
         "trelawney": (_trelawney, 2),
+        "pts": (_pts, 2),
         "export": (_export, 2),
     }
     name, rest = arguments[0], arguments[1:]
@@ -159,6 +163,13 @@ def _trelawney(places: list[str], options: dict[str, str]) -> None:
         n, tested = len(splits["train"]), len(splits["test"])
         told = f", a sentence told in {made.told[name]}" if made.told[name] else ""
         print(f"{Path(places[1]) / name}: {n} traces to train on{told}, {tested} to test on")
+
+
+def _pts(places: list[str], options: dict[str, str]) -> None:
+    threshold = options.pop("threshold", None)
+    _none_left("pts", options)
+    n = pts.export(Path(places[0]), Path(places[1]), threshold)
+    print(f"{places[1]}: {n:,} pivotal tokens")
 
 
 def _export(places: list[str], options: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from harness.convert.exporting import traces_of
 from harness.convert.thought_anchors.importing import new_folder
 from harness.convert.trelawney.disclosing import (
     Augmentation,
@@ -19,10 +20,9 @@ from harness.convert.trelawney.disclosing import (
     told_at_top,
     written,
 )
-from harness.core import Problem, Trace, UserError
+from harness.core import Trace, UserError
 from harness.core.config import build
 from harness.store import schema
-from harness.store import traces as recorded
 from harness.store.files import write_bytes
 from harness.store.reading import read_frame, read_yaml
 
@@ -111,14 +111,7 @@ def _row(trace: Trace, told: Disclosure | None, instruction: str, how: Augmentat
 
 def _traces(run: Path, how: Augmentation) -> list[Trace]:
     """The traces that can be trained on."""
-    if not (run / recorded.COMPLETE).is_file():
-        raise UserError(f"{run}: is no run folder (it holds no {recorded.COMPLETE})")
-    frame = read_frame(run / "problems.parquet", schema.PROBLEMS)
-    problems = [
-        Problem(row.pop("problem_id"), **row)
-        for row in frame.select(*schema.PROBLEMS).iter_rows(named=True)
-    ]
-    found = [t for t in recorded.load(run, problems) if t.correct or not how.correct]
+    found = [t for t in traces_of(run) if t.correct or not how.correct]
     if not found:
         raise UserError(f"{run}: has no trace with a right answer; try correct=false")
     for trace in found:
