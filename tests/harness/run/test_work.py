@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from harness.cli.checks import plan
@@ -21,6 +22,7 @@ from harness.run.job import job
 from harness.run.progress import Meter
 from harness.run.sampling import offered
 from harness.run.work import Leases, part, piece
+from harness.store.files import add_part
 from harness.store.leases import lease, taken
 from tests.harness import forked
 from tests.harness.together import check_alike, line, rollouts
@@ -36,6 +38,18 @@ def work(results: Path, *more: str, flush: float = 10.0) -> None:
 started = partial(forked.started, work)
 
 
+def killed(results: Path) -> None:
+    """Work that ends by a signal when the first rollouts of a trace's own are written."""
+
+    def add_and_die(folder: Path, table: pl.DataFrame) -> None:
+        add_part(folder, table)
+        if "-0-" in folder.name:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sampling.add_part = add_and_die
+    work(results, flush=0.0)
+
+
 @pytest.mark.parametrize("n", [2, 4])
 def test_processes_share_a_run(alone: Path, tmp_path: Path, n: int) -> None:
     every = [started(tmp_path) for _ in range(n)]
@@ -47,13 +61,9 @@ def test_processes_share_a_run(alone: Path, tmp_path: Path, n: int) -> None:
 
 
 def test_what_a_killed_process_held_is_taken_up(alone: Path, tmp_path: Path) -> None:
-    first = started(tmp_path, flush=0.0)
-    while not list(tmp_path.glob("r/rollouts/*-0-*/*")):  # the first of a trace's own
-        assert first.is_alive()
-        time.sleep(0.01)
-    assert first.pid
-    os.kill(first.pid, signal.SIGKILL)
-    first.join()
+    first = forked.started(killed, tmp_path)
+    first.join(timeout=120)
+    assert first.exitcode == -signal.SIGKILL
     assert list((tmp_path / "r" / ".leases").iterdir())
     assert 0 < len(rollouts(tmp_path)) < len(rollouts(alone))
     second = started(tmp_path)
