@@ -22,6 +22,7 @@ from harness import (
     Trace,
 )
 from harness.core.config import target
+from harness.evidence.example import wanted
 from harness.text.guesses import boxed, prefix_matches
 
 CONF = Path(__file__).parents[2] / "conf" / "method" / "rpt.yaml"
@@ -87,6 +88,11 @@ def test_one_less_the_share_of_guesses_that_are_how_the_trace_goes_on():
     np.testing.assert_allclose(found.diagnostics["failures_at_once"], [0, 0.25])
     np.testing.assert_allclose(found.diagnostics["helped"], [0.5, -0.25])
     np.testing.assert_allclose(found.diagnostics["entropy"], [2.0, 0.6])
+
+
+def test_what_it_will_draw_is_known_before_there_is_a_trace():
+    kinds = {(w.arm, w.most) for w in wanted(detector(), NOTHING) if isinstance(w, Draw)}
+    assert kinds == {("rpt", 128), ("rpt_at_once", None)}
 
 
 def test_half_of_the_draws_is_scored_by_their_own_guesses():
