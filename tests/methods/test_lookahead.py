@@ -144,6 +144,26 @@ def test_read_on_a_shared_cache_it_is_what_whole_passes_give(tiny, any_model):
 
 
 @pytest.mark.parametrize("any_model", ["llama"], indirect=True)
+def test_no_token_before_a_disclosure_is_read_again(tiny, any_model):
+    subject, trace, nothing = subject_of(slow.conf(tiny), any_model), spoken(), Evidence(1, "", ())
+    made, read = detector(wording="so {sentence}", gap=2, matches=2), []
+    hook = any_model.model.embed_tokens.register_forward_hook(
+        lambda _, given, __: read.append(given[0].numel())
+    )
+    wants = made.wants(trace, nothing)
+    gathered(subject, trace, nothing, wants, (1.0, 1.0))
+    hook.remove()
+    whole = len(trace.prompt_ids) + len(trace.token_ids)
+    edits = [want.condition.edits[0] for want in wants[1:]]
+    behind = [
+        len(subject.encode(edit.text)) + len(trace.token_ids) - trace.sentences[edit.start].start
+        for edit in edits
+    ]
+    assert len(edits) > 10
+    assert sum(read) <= whole + sum(behind)
+
+
+@pytest.mark.parametrize("any_model", ["llama"], indirect=True)
 def test_a_disclosure_that_the_tokenizer_cannot_spell_is_one_line(tiny, any_model):
     subject, nothing = subject_of(slow.conf(tiny), any_model), Evidence(1, "", ())
     wants = detector().wants(spoken(), nothing)

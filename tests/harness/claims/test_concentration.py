@@ -100,6 +100,12 @@ def test_where_the_quantity_is_undefined_no_sentence_takes_part():
     assert raised([5.0, np.nan, 1.0, np.nan, 2.0]).effect == pytest.approx(1 - 3.5)
 
 
+def test_a_method_without_any_score_is_not_tested_with_its_reason():
+    scores = {"anchor": {"p0-0": [1.0, 2.0]}, "told": {"p0-0": [None, None]}}
+    (part,) = RAISED.parts(frames(scores, undefined={"told": "it cannot think"}))
+    assert part.missing == "told: defined on no sentence of this run (it cannot think)"
+
+
 def test_a_column_that_is_not_there_is_named():
     (part,) = Raised("anchor", Column("told", "other"), 2, "nats").parts(
         frames(
