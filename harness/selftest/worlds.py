@@ -86,7 +86,9 @@ def found_in(world: World, run: Path) -> pl.DataFrame:
     for name, claim in world.claims.items():
         truths = {t.part: t.verdict for t in claim.worlds if t.world == world.name}
         lines = {row["part"]: row for row in said.filter(claim=name).iter_rows(named=True)}
-        for part in dict.fromkeys([*truths, *(p for p, row in lines.items() if row["verdict"])]):
+        several = lines[""]["effect"] is None  # else its one part has no more to say
+        judged = [part for part, row in lines.items() if row["verdict"] and several]
+        for part in dict.fromkeys([*truths, *judged]):
             row = {"verdict": "not tested"} | lines.get(part, {})
             known = " or ".join(truths.get(part, ()))
             right = row["verdict"] in truths[part] if part in truths else None

@@ -73,6 +73,21 @@ def test_what_it_needs_can_be_had_and_is_what_it_asks_a_run_for(path: Path):
 
 
 @each
+def test_the_experiment_question_has_all_that_it_needs(path: Path):
+    needs = claims(node(path))[path.stem].needs
+    text = (ROOT / "conf" / "experiment" / "question.yaml").read_text(encoding="utf-8")
+    asked = yaml.safe_load(text)
+    groups = {
+        key.split()[-1].lstrip("/"): names
+        for each in asked["defaults"]
+        for key, names in each.items()
+    }
+    assert set(needs.method) <= set(groups["method"])
+    assert set(needs.validate) <= set(groups["validate"])
+    assert asked["dynamics"]["with_run"] or not needs.dynamics
+
+
+@each
 def test_its_worlds_are_there_and_none_twice(path: Path):
     truths = claims(node(path))[path.stem].worlds
     there = {p.stem.removeprefix("world-") for p in (ROOT / "conf" / "model").glob("world-*.yaml")}

@@ -23,7 +23,7 @@ from harness.run.progress import Meter
 from harness.run.sampling import offered
 from harness.run.work import Leases, part, piece
 from harness.store.files import add_part
-from harness.store.leases import lease, taken
+from harness.store.leases import lease, lock, taken
 from tests.harness import forked
 from tests.harness.together import check_alike, line, rollouts
 
@@ -102,6 +102,22 @@ def test_a_piece_has_one_holder_until_it_is_given_back(tmp_path: Path) -> None:
     a.free()
     assert b.take(1)
     b.confirm()
+
+
+def test_one_who_died_before_it_said_who_it_was_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    held = lease(tmp_path, "x/1")
+    empty = Path(held.lock_file)
+    empty.touch()
+    for _ in range(5):  # it may be about to say so
+        assert not taken(held)
+        time.sleep(0.05)
+    os.utime(empty, (time.time() - 60,) * 2)
+    with lock(tmp_path, "x/1"):
+        assert not taken(lease(tmp_path, "x/1"))
+        assert empty.read_text().startswith("filelock/")
 
 
 def test_a_dead_holder_is_known_at_once(tmp_path: Path) -> None:
