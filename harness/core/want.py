@@ -32,7 +32,7 @@ class Draw(Want[Rollouts]):
     sentence of draw d of that arm at the same boundary, and one that ended there is handed on.
     `skip` tokens of the next sentence are kept. `condition` says who writes, behind which text, and
     what is done meanwhile; none may be masked. `most` caps the new tokens; None stands for the
-    run's own cap, temperature and top-p.
+    run's own cap (behind `append` that of answers), temperature and top-p.
     """
 
     boundary: int
