@@ -10,6 +10,8 @@ from harness.core import (
     Draw,
     Evidence,
     Problem,
+    Read,
+    Reading,
     Rollouts,
     Sentence,
     Trace,
@@ -42,11 +44,24 @@ TRACE = Trace(
 
 
 def wanted(detector: Detector, have: Evidence) -> list[Want[Any]]:
-    """What a detector wants of the sample, rollouts being there the second time it is asked."""
+    """What a detector wants of the sample, rollouts and readings being there when asked again."""
     if not isinstance(detector, Wants):
         return []
-    first = detector.wants(TRACE, have)
+    found: dict[Want[Any], None] = {}
     none = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
-    drawn = {(w.arm, w.boundary): none for w in first if isinstance(w, Draw)}
-    more = detector.wants(TRACE, replace(have, rollouts=drawn)) if drawn else []
-    return list(dict.fromkeys([*first, *more]))
+    while True:
+        new = [want for want in detector.wants(TRACE, have) if want not in found]
+        found |= dict.fromkeys(new)
+        drawn = {(w.arm, w.boundary): none for w in new if isinstance(w, Draw)}
+        read = {w.condition: _reading(w) for w in new if isinstance(w, Read) and w.top_entropy}
+        if not (drawn or read):
+            return list(found)
+        have = replace(
+            have, rollouts={**have.rollouts, **drawn}, readings={**have.readings, **read}
+        )
+
+
+def _reading(want: Read) -> Reading:
+    """Entropies by which a detector may choose tokens."""
+    rising = np.linspace(0, 3, len(TRACE.token_ids), dtype=np.float32)
+    return Reading(top_entropy={want.top_entropy: rising})

@@ -40,6 +40,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(harness.__file__).parent.parent
 YAMLS = {path.stem: path for path in sorted((ROOT / "conf" / "method").glob("*.yaml"))}
 NOUNS = {"harness", "harness.core", "harness.statistics.pooling"}
+NOUNS |= {"harness.text.answers", "harness.text.normalise"}  # what an answer is
 
 
 @cache
