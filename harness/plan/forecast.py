@@ -10,19 +10,20 @@ import numpy as np
 
 from harness.cli.assumptions import Length
 from harness.core import (
+    Depart,
     Detector,
     Draw,
     Likelihood,
     Problem,
     ReadRollouts,
     ReadText,
-    Rollouts,
     Sentence,
     Suppress,
     Trace,
     Want,
 )
 from harness.engines.base import Request
+from harness.evidence.example import foreseen
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder, Start, start_of
 from harness.evidence.requests import requests
@@ -33,7 +34,6 @@ from harness.run.growth import untraced
 from harness.store.scores import scored
 
 ROLLOUT, WRITTEN, READ, SCORE, HALF = 20, 2, 22, 40, 8  # bytes on disk, rather too many
-NONE = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
 
 
 @dataclass(frozen=True)
@@ -139,17 +139,14 @@ def _imagined(work: Work) -> list[Trace]:
 def _wanted(gatherer: Gatherer, trace: Trace, detectors: Mapping[str, Detector]) -> list[Want[Any]]:
     """What is missing of a trace, asked again as if all rollouts were there."""
     have = gatherer.start(trace)
-    first = gatherer.missing(trace, have, detectors)
-    drawn = {(w.arm, w.boundary): NONE for w in first if isinstance(w, Draw)}
-    there = replace(have, rollouts={**drawn, **have.rollouts})
-    return list(dict.fromkeys([*first, *gatherer.missing(trace, there, detectors)]))
+    return foreseen(lambda there: gatherer.missing(trace, there, detectors), trace, have)
 
 
 def _sampling(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[tuple[str, Load]]:
     """The rollouts of a trace: on average they are as long as what it wrote from there on."""
 
     def length(request: Request) -> float:
-        if request.extra:
+        if request.extra and not request.begun:
             return float(work.answer)
         if request.until == "sentence":
             return 1 + _sentence(trace)  # the token that begins the next one
@@ -187,6 +184,9 @@ def _sentence(trace: Trace) -> float:
 def _reading(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[tuple[str, Load]]:
     """The passes over a trace."""
     length = float(len(trace.prompt_ids) + len(trace.token_ids))
+    for want in wanted:
+        if isinstance(want, Depart):
+            yield f"passes over the traces ({want.arm})", Load(passes=1, read=length)
     for condition in conditions(wanted):
         by = f" by {condition.checkpoint}" if condition.checkpoint else ""
         yield f"passes over the traces{by}", Load(passes=1, read=length)

@@ -30,6 +30,7 @@ def test_each_arm_says_what_it_means(tmp_path: Path) -> None:
     assert found["resample"] == {
         "until": "end", "append": "", "of": "", "checkpoint": "", "under": [], "most": None,
         "temperature": 1.0, "top_p": 1.0, "edits": {"0": []}, "skip": {"0": 0},
+        "leaves": {"0": False},
     }  # fmt: skip
     assert found["b"]["checkpoint"] == "base"
     assert found["b"]["edits"] == {"2": [[0, 1, " no."]]}
