@@ -63,7 +63,9 @@ def mixture(left: Draws, logprob: Values) -> Mixture:
     p = np.where((share * (n == 0)).any(axis=-1, keepdims=True), np.nan, share @ known)
     spread = (1 - (known**2).sum(axis=-1)) / np.maximum(n - 1, 1)
     equal = 1 / (share**2 @ (1 / np.maximum(n, 1)))
-    return Mixture(p, _number(p, share**2 @ spread, equal, (share > 0) @ n))
+    return Mixture(
+        p, _number(p, share**2 @ spread, equal, np.where(share > 0, n, 0.0).sum(axis=-1))
+    )
 
 
 def sample(counts: Draws) -> Mixture:
