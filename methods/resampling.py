@@ -158,8 +158,8 @@ class Resampling:
             apart, shared = drawn & self.differs(trace, rollouts, evidence), np.zeros(len(stay))
         without = found.count(apart)[:-1]
         share = self.share_left(without, left[:-1], stay)
-        if self.pool_similar:  # those that write the sentence as it stands count with its meaning
-            alike = 1 - stay - share
+        if self.pool_similar and self.importance == "counterfactual":
+            alike = 1 - stay - share  # those that write the sentence as it stands mean it, too
             similar = sample(left[:-1] - without)
             kept = joined(kept, similar, alike / (1 + stay + alike))
         rng = generator(f"{trace.id} {LEAVE}", rollouts)

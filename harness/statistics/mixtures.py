@@ -124,7 +124,7 @@ def _worth(
     """Equal draws that the rollouts from before a sentence are worth; NaN where there are none."""
     left = np.where(shared < 1, (1 - shared) ** 2 / np.maximum(own, 1), 0.0)
     held = np.where(shared > 0, shared**2 / np.where(shared > 0, kept, 1.0), 0.0)
-    return np.where((own > 0) | (shared == 1), 1 / (left + held), np.nan)
+    return 1 / np.where((own > 0) | (shared == 1), left + held, np.nan)
 
 
 def _equal(

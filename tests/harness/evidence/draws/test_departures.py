@@ -95,10 +95,11 @@ def test_a_draw_leaves_alike_however_many_are_wanted(who):
 
 def test_without_weights_the_line_names_the_estimator(tiny, tmp_path):
     for file in tiny.iterdir():
-        if "safetensors" not in file.name:
-            (tmp_path / file.name).write_bytes(file.read_bytes())
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    subject = Subject(slow.conf(tmp_path))
+    next(tmp_path.glob("*.safetensors")).unlink()
     with pytest.raises(UserError, match=r"arm leave: .*choose estimator=plain"):
-        departures(Subject(slow.conf(tmp_path)), trace(), Depart("leave", 1), WIDE, 0)
+        departures(subject, trace(), Depart("leave", 1), WIDE, 0)
 
 
 def test_nobody_leaves_where_a_probability_is_not_known():
