@@ -137,10 +137,8 @@ def _equal(
     """Both sides drawn again from what they pool to, each as often as it counts."""
     pooled, sizes = own + number * kept, (int(own.sum()), max(1, round(number)))
     some = np.flatnonzero(pooled > 0)
-    share, made = pooled[some] / pooled.sum(), list[Probabilities]()
-    for size in sizes:
-        picked = some[rng.choice(len(some), (times, size), p=share)]
-        flat = picked + len(own) * np.arange(times)[:, None]
-        counts = np.bincount(flat.ravel(), minlength=times * len(own)).reshape(times, len(own))
-        made.append(counts / max(size, 1))
-    return made[0], made[1]
+    q, p = np.zeros((2, times, len(own)))
+    for found, size in zip((q, p), sizes, strict=True):
+        share = pooled[some] / pooled[some].sum()
+        found[:, some] = rng.multinomial(size, share, times) / max(size, 1)
+    return q, p

@@ -82,9 +82,9 @@ def places(log_p: Log, shares: Float[np.ndarray, "draws 2"]) -> Iterator[tuple[i
 
     Nothing where it is never left, or where a probability is not known.
     """
-    stay = np.exp(np.minimum(log_p, 0.0))
-    reach = np.concatenate([[1.0], np.cumprod(stay)[:-1]])[: len(stay)]
-    left = np.cumsum(reach * (1 - stay))
+    log_p = np.minimum(log_p, 0.0)
+    reach = np.exp(np.concatenate([[0.0], np.cumsum(log_p)[:-1]]))[: len(log_p)]
+    left = np.cumsum(reach * -np.expm1(log_p))
     if not len(left) or not left[-1] > 0:  # NaN is not above 0, either
         return
     # Strictly below the whole, so that rounding never reaches a token that is never left.

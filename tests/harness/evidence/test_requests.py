@@ -438,8 +438,8 @@ def test_what_leaves_a_sentence_is_the_same_after_a_kill(
 
 
 def test_a_job_reads_how_sentences_are_left_and_then_draws(recorder: Recorder) -> None:
-    """Neither coupled nor settled: every boundary that is left has all its draws."""
-    alike = replace(recorder, sampling=replace(recorder.sampling, schedule="adaptive"))
+    """Not coupled: every boundary that is left has all its draws."""
+    alike = replace(recorder, sampling=replace(recorder.sampling, schedule="coupled"))
     made, n = written(alike), alike.sampling.draws
     detector = target(plain_exact(), "resampling_plain_exact")
     tally, score_file = PairSums(engine(alike)), score_file_of(alike.run, "exact", "x")
