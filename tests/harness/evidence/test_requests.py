@@ -35,8 +35,7 @@ from harness.evidence.requests import _extra, _request, requests
 from harness.models.conditions import Forbidden, Recycled, Steered
 from harness.run.progress import Meter
 from harness.run.rounds import Job
-from harness.run.sampling import gather, sample
-from harness.run.work import Leases
+from harness.run.sampling import gather
 from harness.store import rollouts as recorded
 from harness.store.files import add_part, parts
 from harness.store.schema import ROLLOUTS
@@ -432,9 +431,6 @@ def test_what_leaves_a_sentence_is_the_same_after_a_kill(
     assert {k: r["token_ids"] for k, r in found.items()} == {
         k: r["token_ids"] for k, r in expected.items()
     }
-    plain = [(start_of(trace), [Draw(1, 4, arm="leave")])]
-    with pytest.raises(UserError, match="leaves at 1=True"):
-        sample(other, engine(other), Leases(other.run, "rollouts"), plain, Meter("test", None))
 
 
 def test_a_job_reads_how_sentences_are_left_and_then_draws(recorder: Recorder) -> None:
