@@ -147,7 +147,10 @@ class Resampling:
         return Contrast(self.distance, self.alpha, self.subtract_floor, self.floor_draws)
 
     def exact(self, trace: Trace, evidence: Evidence) -> SentenceScores:
-        """The same where only rollouts that leave the trace's sentences are drawn."""
+        """The same where only rollouts that leave the trace's sentences are drawn.
+
+        Diagnostics have `repeat`, too, the share p of R_i that would write the sentence as it is.
+        """
         rollouts = sweep(evidence, LEAVE, len(trace.sentences) + 1)
         logprob = evidence.found(Depart(LEAVE, evidence.draws)).logprob
         found, stay = self.contrast.outcomes(rollouts), np.exp(logprob)
@@ -169,7 +172,12 @@ class Resampling:
         known = mixture(every.count(every.column >= 0), logprob).p[:-1]
         return SentenceScores(
             np.where(missing, np.nan, self.judged(scored.score, without)),
-            {**scored.diagnostics, "headroom": entropy(known), "dissimilar": share},
+            {
+                **scored.diagnostics,
+                "headroom": entropy(known),
+                "dissimilar": share,
+                "repeat": stay,
+            },
         )
 
     def share_left(

@@ -458,6 +458,7 @@ def test_the_exact_form_by_hand():
     found = exact(left([HALF], BEFORE, AFTER))
     assert found.score == pytest.approx([0.55])  # 3/4 - 2/10, as with plain rollouts
     assert found.diagnostics["dissimilar"] == pytest.approx([0.2])  # half of 4/10
+    assert found.diagnostics["repeat"] == pytest.approx([0.5])
     p = 0.5 * 0.8 + 0.5 * 0.5
     entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)
     assert found.diagnostics["headroom"] == pytest.approx([entropy])
