@@ -448,7 +448,7 @@ def test_a_job_reads_how_sentences_are_left_and_then_draws(recorder: Recorder) -
         found = recorded.load(alike.folder(trace.id))
         assert set(found) == {("leave", k) for k in range(len(trace.sentences) + 1)}
         assert all(len(r) == n and not r.passing for r in found.values())
-        assert np.isfinite(score_file.frames[trace.id]["score"]).all()
+        assert score_file.frames[trace.id]["score"].is_finite().all()
     again = PairSums(engine(alike))
     score_files = {"exact": score_file_of(alike.run, "new", "x")}
     Job(Gatherer(alike, ()), again, made, {"exact": detector}, score_files, 2).run()
