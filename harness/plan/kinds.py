@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.core import (
     Condition,
+    Depart,
     Draw,
     Likelihood,
     Mask,
@@ -30,7 +31,7 @@ def drawing(
     """The rollouts of a trace: on average they are as long as what it wrote from there on."""
 
     def length(request: Request) -> float:
-        if request.extra:
+        if request.extra and not request.begun:
             return float(answer)
         if request.until == "sentence":
             return 1 + _sentence(trace)  # the token that begins the next one
@@ -77,6 +78,9 @@ def reading(
 ) -> Iterator[tuple[str, Load]]:
     """The passes over a trace."""
     length = float(len(trace.prompt_ids) + len(trace.token_ids))
+    for want in wanted:
+        if isinstance(want, Depart):
+            yield f"passes over the traces ({want.arm})", Load(passes=1, read=length)
     for condition in conditions(wanted):
         by = f" by {condition.checkpoint}" if condition.checkpoint else ""
         known = _known(trace, condition)  # read once, whatever is changed behind it

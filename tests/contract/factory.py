@@ -13,6 +13,9 @@ from harness import (
     Compare,
     Comparison,
     Cut,
+    Depart,
+    Departure,
+    Departures,
     Detector,
     Donor,
     Draw,
@@ -127,9 +130,9 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case Read():
             before = have.readings.get(want.condition, Reading())
             kind, new = "readings", {want.condition: reading(trace, before, want)}
-        case Compare():
-            kl, js, apart = rng(trace.id, want).exponential(size=(3, len(trace.token_ids)))
-            kind, new = "answers", {want: Comparison(kl, js / 9, (apart > 1) * 1.0)}
+        case Compare() | Depart():
+            made = compared if isinstance(want, Compare) else departures
+            kind, new = "answers", {want: made(trace, want)}
         case Attend():
             kind, new = "answers", {want: attention(trace, want)}
         case Suppress():
@@ -161,6 +164,21 @@ def rollouts(trace: Trace, want: Draw) -> Rollouts:
         answers == trace.problem.answer,
         tuple(map(str, first)),
     )
+
+
+def compared(trace: Trace, want: Compare) -> Comparison:
+    kl, js, apart = rng(trace.id, want).exponential(size=(3, len(trace.token_ids)))
+    return Comparison(kl, js / 9, (apart > 1) * 1.0)
+
+
+def departures(trace: Trace, want: Depart) -> Departures:
+    """Some sentences are never written again, and those without tokens always."""
+    random = rng("depart", trace.id)
+    n = len(trace.sentences)
+    logprob = np.where(random.random(n) < 0.2, -np.inf, -random.exponential(size=n))
+    there = [s.stop > s.start for s in trace.sentences]
+    ways = [(Departure(0, 1),) * want.n if left else () for left in there]
+    return Departures(np.where(there, logprob, 0.0), (*ways, ()))
 
 
 def drawn(trace: Trace, have: Evidence, want: Draw | Sentences) -> tuple[str, dict[Any, Any]]:
@@ -279,12 +297,22 @@ def unit(model: str, text: str) -> np.ndarray:
     return found / np.linalg.norm(found)
 
 
+def array(answer: object) -> object:
+    """The array, or the first, that a want is answered with."""
+    match answer:
+        case Comparison():
+            return answer.kl
+        case Departures():
+            return answer.logprob
+    return answer
+
+
 def contents(have: Evidence) -> list[object]:
     """All that evidence holds, as values that can be compared."""
     every = have.readings
     reads = {(n, k): getattr(r, k) for n, r in every.items() for k in ("entropy", "logprob")}
     states = {(name, n): s for name, r in every.items() for n, s in r.states.items()}
-    answers = {w: v.kl if isinstance(v, Comparison) else v for w, v in have.answers.items()}
+    answers = {w: array(v) for w, v in have.answers.items()}
     kinds = (reads, states, answers, have.embeddings)
     every = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
     texts = [(key, dict(value)) for key, value in every if isinstance(value, dict)]
