@@ -26,6 +26,7 @@ from harness.core import (
     Wants,
 )
 
+ROUNDS = 3  # what is read or left, then rollouts, then what is read of them
 NONE = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
 NO_TOKEN = -1
 
@@ -65,7 +66,8 @@ def foreseen(
 ) -> list[Want[Any]]:
     """What is asked for, each once, by who is asked again as if that were there."""
     found: dict[Want[Any], None] = {}
-    while new := [want for want in ask(have) if want not in found]:
+    for _ in range(ROUNDS):
+        new = [want for want in ask(have) if want not in found]
         found |= dict.fromkeys(new)
         drawn = {(w.arm, w.boundary): NONE for w in new if isinstance(w, Draw)}
         left = {w: assumed(w, trace) for w in new if isinstance(w, Depart)}

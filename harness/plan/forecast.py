@@ -121,7 +121,7 @@ def _imagined(work: Work) -> list[Trace]:
     """Traces of the assumed length, as many as there may be."""
     recorder, length = work.recorder, work.length
     edges = np.linspace(0, length.tokens, length.sentences + 1).astype(int).tolist()
-    text = "This is one step of the reasoning. "
+    text = _said(work)
     cut = [Sentence(text, a, b, None) for a, b in pairwise(edges)]
     whole = text * length.sentences
     model, revision = recorder.subject.conf.name, ""
@@ -133,6 +133,15 @@ def _imagined(work: Work) -> list[Trace]:
         for start in traces.starts(recorder, work.problems, {})
         for i in range(recorder.sampling.traces)
     ]  # fmt: skip
+
+
+def _said(work: Work) -> str:
+    """A sentence of the mean length, in words of the first question, for these can be spelled."""
+    who, length = work.recorder.subject, work.length
+    question = "".join(problem.question for problem in work.problems[:1])
+    words = [who.decode((token,)) for token in who.encode(question)]
+    plain = [word for word in words if not any(c.isdecimal() for c in word)]
+    return "".join(plain[: max(1, length.tokens // length.sentences)])
 
 
 def wanted_of(

@@ -46,10 +46,10 @@ class About:
     truth: Callable[[Trace, Problem | None], Truth | str] | None = None
 
     def spells(self, text: str) -> bool:
-        """Whether the model's tokens say a text and nothing else."""
+        """Whether the model's tokens say a text and nothing else, not even an unknown token."""
         ids = self.spelled(text)
         said = text if self.decoded is None else self.decoded(ids)
-        return bool(ids) and said.strip() == text.strip()
+        return bool(ids) and said.strip() == text.strip() and self.spelled(said) == ids
 
     def with_checkpoint(self, name: str) -> Model:
         """The model, if that is one of its checkpoints beside itself; else raises UserError."""
