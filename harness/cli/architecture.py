@@ -9,7 +9,10 @@ from harness.core import (
     Compare,
     Condition,
     Evidence,
+    Gradient,
+    Lens,
     Likelihood,
+    Reach,
     Read,
     ReadRollouts,
     ReadText,
@@ -67,8 +70,10 @@ def _taken(want: Want[Any]) -> Iterator[tuple[str, str]]:
             yield from _read(to)
         case ReadText():
             yield "", "readings"
-        case Attend(checkpoint=checkpoint):
+        case Attend(checkpoint=checkpoint) | Reach(checkpoint=checkpoint):
             yield checkpoint, "attention"
+        case Lens(checkpoint=checkpoint) | Gradient(checkpoint=checkpoint):
+            yield checkpoint, "readings"
         case Suppress(checkpoint=checkpoint):
             yield checkpoint, "suppression"
         case Likelihood(condition=condition) | ReadRollouts(condition=condition):

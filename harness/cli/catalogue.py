@@ -10,6 +10,7 @@ from harness.agreement import Agreement
 from harness.analysis import baselines
 from harness.cli.hydra import composed, hydra_session
 from harness.core import (
+    Ask,
     Attend,
     Compare,
     Condition,
@@ -19,8 +20,11 @@ from harness.core import (
     Evidence,
     Fittable,
     Forbid,
+    Gradient,
+    Lens,
     Likelihood,
     Mask,
+    Reach,
     Read,
     ReadRollouts,
     ReadText,
@@ -120,6 +124,10 @@ def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
 
 _OTHER: Mapping[type[Want[Any]], str] = {
     Suppress: "passes over the trace with each sentence masked",
+    Reach: "a pass over the trace (distances of attention)",
+    Lens: "a pass over the trace (what each block would predict)",
+    Gradient: "a pass over the trace and back",
+    Ask: "another model's word",
     Likelihood: "log-probabilities of a text behind boundaries",
     ReadText: "texts read alone",
     ReadRollouts: "states of the rollouts' first sentences",

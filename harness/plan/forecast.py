@@ -12,8 +12,11 @@ from harness.cli.assumptions import Length
 from harness.core import (
     Detector,
     Draw,
+    Gradient,
+    Lens,
     Likelihood,
     Problem,
+    Reach,
     ReadRollouts,
     ReadText,
     Rollouts,
@@ -184,6 +187,9 @@ def _sentence(trace: Trace) -> float:
     return (trace.reasoning.stop - trace.reasoning.start) / max(1, len(trace.sentences))
 
 
+_INSIDE = Reach | Lens | Gradient
+
+
 def _reading(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[tuple[str, Load]]:
     """The passes over a trace."""
     length = float(len(trace.prompt_ids) + len(trace.token_ids))
@@ -196,6 +202,9 @@ def _reading(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[
         passes = masked * (1 + len(trace.sentences))
         read = masked * (length + after)  # what stands before a sentence is read once
         yield "passes with a sentence masked", Load(passes=passes, read=read)
+    inside = [3 if isinstance(w, Gradient) else 1 for w in wanted if isinstance(w, _INSIDE)]
+    if inside:
+        yield "passes looked into", Load(passes=sum(inside), read=length * sum(inside))
     for want in (want for want in wanted if isinstance(want, Likelihood)):
         n = len(trace.sentences) + 1 if want.boundaries is None else len(want.boundaries)
         text = len(work.recorder.subject.encode(want.append + want.text))

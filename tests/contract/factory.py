@@ -9,6 +9,7 @@ import numpy as np
 
 from harness import (
     NO_ANSWER,
+    Ask,
     Attend,
     Compare,
     Comparison,
@@ -17,12 +18,17 @@ from harness import (
     Draw,
     Embed,
     Evidence,
+    Gradient,
+    Lens,
     Likelihood,
     Problem,
+    Reach,
+    Reached,
     Read,
     Reading,
     ReadRollouts,
     ReadText,
+    Reply,
     Rollouts,
     Sentence,
     Sentences,
@@ -129,14 +135,14 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
             kind, new = "answers", {want: attention(trace, want)}
         case Suppress():
             kind, new = "answers", {want: masked(trace, want)}
+        case Reach() | Lens() | Gradient() | Ask() | ReadText():
+            kind, new = "answers", {want: inside(trace, want)}
         case Likelihood():
             n = len(trace.sentences) + 1 if want.boundaries is None else len(want.boundaries)
             kind, new = "answers", {want: -rng("likely", trace.id, want).exponential(size=n)}
         case ReadRollouts():
             key = (want.arm, want.boundary)
             kind, new = "rollouts", {key: stated(trace, have.rollouts[key], want)}
-        case ReadText():
-            kind, new = "answers", {want: vector(want)}
         case Embed():
             kind, new = "embeddings", units(want)
     return replace(have, **{kind: {**getattr(have, kind), **new}})
@@ -219,6 +225,31 @@ def attention(trace: Trace, want: Attend) -> np.ndarray:
     return np.stack([want.summary(layer) for layer in np.tril(weights)])
 
 
+def inside(trace: Trace, want: Reach | Lens | Gradient | Ask | ReadText) -> Any:
+    """What is looked up inside a model, and what another one says."""
+    random, tokens = rng(trace.id, want), len(trace.token_ids)
+    match want:
+        case Reach():
+            return reached(trace, want)
+        case Lens():
+            return random.uniform(size=(LAYERS - 1, tokens)).astype(np.float32)
+        case Gradient():
+            return random.normal(size=tokens).astype(np.float32)
+        case ReadText():
+            return vector(want)
+        case Ask():
+            told = random.integers(0, 11, len(trace.sentences))
+            return Reply("\n".join(f"{i}: {score}" for i, score in enumerate(told, 1)), 100)
+
+
+def reached(trace: Trace, want: Reach) -> Reached:
+    """Distances and weights of every head; nothing is behind the last sentence."""
+    size = (LAYERS, HEADS, len(trace.sentences))
+    windowed, received = rng("reach", trace.id, want).exponential(size=(2, *size))
+    received[..., -1] = np.nan
+    return Reached(windowed.mean(-1), windowed, received)
+
+
 def masked(trace: Trace, want: Suppress) -> np.ndarray:
     """Divergences of the tokens that are predicted where the mask has begun."""
     token = np.arange(len(trace.token_ids))[:, None]
@@ -260,12 +291,25 @@ def unit(model: str, text: str) -> np.ndarray:
     return found / np.linalg.norm(found)
 
 
+def plain(value: Any) -> np.ndarray:
+    """The numbers of an answer."""
+    match value:
+        case Comparison():
+            return value.kl
+        case Reached():
+            return value.received
+        case Reply():
+            return np.array([ord(c) for c in value.text])
+        case _:
+            return value
+
+
 def contents(have: Evidence) -> list[object]:
     """All that evidence holds, as values that can be compared."""
     every = have.readings
     reads = {(n, k): getattr(r, k) for n, r in every.items() for k in ("entropy", "logprob")}
     states = {(name, n): s for name, r in every.items() for n, s in r.states.items()}
-    answers = {w: v.kl if isinstance(v, Comparison) else v for w, v in have.answers.items()}
+    answers = {w: plain(v) for w, v in have.answers.items()}
     kinds = (reads, states, answers, have.embeddings)
     arrays = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
     drawn = [
