@@ -34,8 +34,8 @@ class Judge:
     Where the endpoint is out of reach, answers nonsense or has spent its budget, a trace is
     undefined with that reason, which the status file counts.
 
-    Source: a baseline of ours; LLM judges of steps are compared with such importances in Legibility
-    is Not Interpretability, 2609.04194.
+    Source: a baseline of ours; such judges are compared with measured importances in Legibility is
+    Not Interpretability, arXiv 2609.04194.
     """
 
     url: str

@@ -57,7 +57,7 @@ class Gradient(Want[Float[np.ndarray, " tokens"]]):
     `of` joint: of the mean log p of the text's tokens, less that under noise; kl: of KL(plain ||
     noisy) of the softmax of the mean of the logits that predict them. `noise` is the standard
     deviation of what is added to the embeddings of the trace, drawn with `seed`. NaN behind the
-    reasoning. One plain pass, one forward and one backward.
+    reasoning. One forward and one backward pass; kl needs a plain one beside them.
     """
 
     text: str
@@ -66,6 +66,11 @@ class Gradient(Want[Float[np.ndarray, " tokens"]]):
     noise: float
     seed: int
     checkpoint: str = ""
+
+    @property
+    def passes(self) -> int:
+        """How many it takes, forward and back."""
+        return 3 if self.of == "kl" else 2
 
     def __post_init__(self) -> None:
         if self.of == "kl" and not self.noise > 0:

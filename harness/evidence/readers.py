@@ -156,7 +156,7 @@ def read_insides(
 ) -> Evidence:
     """Passes that are looked into, each of its own."""
     for want in wanted:
-        with costs.spent([want], passes=3 if isinstance(want, Gradient) else 1):
+        with costs.spent([want], passes=want.passes if isinstance(want, Gradient) else 1):
             found = inside(sources.recorder.subject, trace, want)
         have = replace(have, answers={**have.answers, want: found})
     return have

@@ -202,7 +202,7 @@ def _reading(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[
         passes = masked * (1 + len(trace.sentences))
         read = masked * (length + after)  # what stands before a sentence is read once
         yield "passes with a sentence masked", Load(passes=passes, read=read)
-    inside = [3 if isinstance(w, Gradient) else 1 for w in wanted if isinstance(w, _INSIDE)]
+    inside = [w.passes if isinstance(w, Gradient) else 1 for w in wanted if isinstance(w, _INSIDE)]
     if inside:
         yield "passes looked into", Load(passes=sum(inside), read=length * sum(inside))
     for want in (want for want in wanted if isinstance(want, Likelihood)):

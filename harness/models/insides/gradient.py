@@ -48,11 +48,13 @@ def _saliency(
     with torch.inference_mode(False), torch.enable_grad():
         tokens = tokens.clone()
         embedded = model.get_input_embeddings()(tokens).detach()
-        with torch.no_grad():
-            plain = _predicting(model, embedded, scored)
+        plain = None
+        if want.of == "kl":
+            with torch.no_grad():
+                plain = _predicting(model, embedded, scored)
         moved = embedded.clone().requires_grad_()
         noisy = _predicting(model, moved + _noise(embedded, span, want), scored)
-        value = _objective(plain, noisy, tokens[-scored:], want.of)
+        value = _objective(plain, noisy, tokens[-scored:])
         (found,) = torch.autograd.grad(value, moved)
     return (found[span].float() * embedded[span].float()).sum(-1).numpy(force=True)
 
@@ -76,14 +78,12 @@ def _noise(embedded: Tensor, span: slice, want: Gradient) -> Tensor:
 
 
 def _objective(
-    plain: Float[Tensor, "scored vocab"],
+    plain: Float[Tensor, "scored vocab"] | None,
     noisy: Float[Tensor, "scored vocab"],
     text: Int[Tensor, " scored"],
-    of: str,
 ) -> Float[Tensor, ""]:
-    """How far the noisy pass is from the plain one."""
-    if of == "kl":
-        p, q = (log_softmax(each.mean(0), dim=-1) for each in (plain, noisy))
-        return (p.exp() * (p - q)).sum()
-    p, q = (log_softmax(each, dim=-1).gather(1, text[:, None]).mean() for each in (plain, noisy))
-    return p - q
+    """How far the noisy pass is from the plain one; without that, up to what does not change."""
+    if plain is None:
+        return -log_softmax(noisy, dim=-1).gather(1, text[:, None]).mean()
+    p, q = (log_softmax(each.mean(0), dim=-1) for each in (plain, noisy))
+    return (p.exp() * (p - q)).sum()
