@@ -57,8 +57,10 @@ def settling(
 ) -> Float[np.ndarray, " tokens"]:
     """The first block, from 1, whose running least divergence is at most `settled`, else the last.
 
-    NaN for a token without a prediction.
+    NaN for a token without a prediction. `apart` is without the last block, which may be the only.
     """
+    if not len(apart):
+        return np.ones(apart.shape[1])
     near = np.minimum.accumulate(apart, axis=0) <= settled
     first = np.where(near.any(0), near.argmax(0) + 1, len(apart) + 1).astype(np.float64)
     return np.where(np.isnan(apart).any(0), np.nan, first)

@@ -73,6 +73,7 @@ def test_distances_in_the_heads_that_look_at_what_is_near():
 def test_a_token_is_settled_where_the_least_divergence_so_far_is_small():
     apart = np.array([[0.9, 0.4, 0.9, NAN], [0.6, 0.3, 0.7, NAN], [0.2, 0.8, 0.6, NAN]])
     np.testing.assert_array_equal(settling(apart, 0.5), [3, 1, 4, NAN])
+    np.testing.assert_array_equal(settling(apart[:0], 0.5), [1, 1, 1, 1])  # of the only block
     made = detector("deep_thinking", depth=0.75)  # blocks 3 and 4 of four are deep
     have = Evidence(4, "", (), answers={Lens(): apart})
     np.testing.assert_array_equal(made.score(trace(), have).score, [0.5, NAN])
