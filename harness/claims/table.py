@@ -40,7 +40,7 @@ def _rows(name: str, claim: Claim, parts: Sequence[Part], conf: Agreement) -> li
         "text": claim.sentence,
         "source": claim.source,
         "unit": claim.test.unit,
-        "worlds": ", ".join(claim.worlds),
+        "worlds": claim.tried,
     }
     whole = deciding[0] if len(deciding) == 1 else Part("")
     least = min((part.n_problems for part in deciding if not part.missing), default=0)

@@ -23,7 +23,7 @@ from harness.run.progress import Meter
 from harness.run.sampling import offered
 from harness.run.work import Leases, part, piece
 from harness.store.files import add_part
-from harness.store.leases import lease, taken
+from harness.store.leases import lease, lock, taken
 from tests.harness import forked
 from tests.harness.together import check_alike, line, rollouts
 
@@ -104,10 +104,25 @@ def test_a_piece_has_one_holder_until_it_is_given_back(tmp_path: Path) -> None:
     b.confirm()
 
 
+def test_one_who_died_before_it_said_who_it_was_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    held = lease(tmp_path, "x/1")
+    empty = Path(held.lock_file)
+    empty.touch()
+    for _ in range(5):  # it may be about to say so
+        assert not taken(held)
+        time.sleep(0.05)
+    os.utime(empty, (time.time() - 60,) * 2)
+    with lock(tmp_path, "x/1"):
+        assert not taken(lease(tmp_path, "x/1"))
+        assert empty.read_text().startswith("filelock/")
+
+
 def test_a_dead_holder_is_known_at_once(tmp_path: Path) -> None:
     code = (
-        "import os, pathlib; from harness.store.files import add_part
-from harness.store.leases import lease, taken\n"
+        "import os, pathlib; from harness.store.leases import lease, taken\n"
         f"held = lease(pathlib.Path({str(tmp_path)!r}), 'x/1')\nassert taken(held); os._exit(1)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1
