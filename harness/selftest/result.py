@@ -1,5 +1,6 @@
 """What a self-test found: every detector on a model whose anchors are known."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -58,9 +59,10 @@ def tested(todo: Settings) -> pl.DataFrame:
     sentences = with_chain(source.sentences, edges)
     found = planted.measures(scores, sentences, todo.selftest, todo.agreement)
     problems = scores.select("trace_id", "problem_id").unique()
-    links = found_edges(_matrices(todo.folder), edges, problems, todo.selftest, todo.agreement)
-    found = pl.concat([found, links])
-    order = pl.Enum([name for name in source.methods_in_order if name != "truth"])
+    methods = [name for name in source.methods_in_order if name != "truth"]
+    matrices = _matrices(todo.folder, methods)
+    links = found_edges(matrices, edges, problems, todo.selftest, todo.agreement)
+    found, order = pl.concat([found, links]), pl.Enum(methods)
     found = found.sort(pl.col("method").cast(order), maintain_order=True)
     write_frame(todo.folder / "selftest.parquet", found)
     with styled():
@@ -81,14 +83,13 @@ def _edges(run: Path) -> pl.DataFrame:
     return read_frame(path, schema.EDGES) if path.is_file() else pl.DataFrame(schema=schema.EDGES)
 
 
-def _matrices(run: Path) -> dict[str, pl.DataFrame]:
+def _matrices(run: Path, methods: Sequence[str]) -> dict[str, pl.DataFrame]:
     """What each sentence does to each other one, by the methods that say so."""
-    folders = sorted(path for path in (run / "matrices").glob("*/") if path.is_dir())
+    files = {name: sorted(run.glob(f"matrices/{name}/*.parquet")) for name in methods}
     return {
-        folder.name: pl.concat(
-            [read_frame(path, schema.MATRICES) for path in sorted(folder.glob("*.parquet"))]
-        )
-        for folder in folders
+        name: pl.concat([read_frame(path, schema.MATRICES) for path in paths])
+        for name, paths in files.items()
+        if paths
     }
 
 
