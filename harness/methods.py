@@ -22,15 +22,15 @@ TEACH = """columns:
   family      the literature a detector comes from; baseline: what a detector has to beat
   signed      whether a negative score is the opposite of an anchor rather than less of one
   wants       the evidence it asks for; rollouts of one (name) are drawn once for all who ask
-  cost_class  the dearest of it: text, 1 pass, n passes, short draws, rollouts, endpoint
   cost        what dominates the time of a trace: python -m harness.plan has the numbers
+  cost_class  the dearest of it: text, 1 pass, n passes, short draws, rollouts, endpoint
   source      the paper or code that it follows
 
 python -m harness 'method=[resampling,mi]'             runs two and says how far they agree
 python -m harness +experiment=cheap                    all of one pass; standard, everything: more
 python -m harness method=mi method.mi.mode=A1 run=a1   runs one with another value of an option
 python -m harness.methods mi                           one in full, with its options"""
-COLUMNS = ("name", "family", "signed", "wants", "cost_class", "cost", "idea", "source")
+COLUMNS = ("name", "family", "signed", "wants", "cost", "cost_class", "idea", "source")
 FILE = "selftest.parquet"
 FOUND = {"strong": "decides", "read": "read from"}  # measures of a self-test and their headings
 

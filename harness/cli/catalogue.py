@@ -234,11 +234,12 @@ _PASSES = {1: "one pass", 2: "two passes"}
 def cost(wants: Sequence[Want[Any]]) -> str:
     """What dominates the time of a trace, in words."""
     draws = [w for w in wants if isinstance(w, Draw)]
-    kind, passes = cost_class(wants), _passes(wants)
+    passes = _passes(wants)
     if draws:
         n = sum(w.n for w in draws) // len({w.boundary for w in draws})
+        kind = cost_class(draws)
         return f"{'high' if kind == 'rollouts' else 'medium'}: {n} {kind} a sentence"
-    if kind == "endpoint":
+    if cost_class(wants) == "endpoint":
         return "another model: one reply a trace"
     if passes > len(TRACE.sentences):
         return "medium: part of a pass a sentence"
