@@ -33,7 +33,7 @@ def claims_frame(claims: Mapping[str, Claim], frames: Frames) -> pl.DataFrame:
 def _rows(name: str, claim: Claim, parts: Sequence[Part], conf: Agreement) -> list[dict[str, Any]]:
     """The row of the claim, then those of its parts if there are several."""
     found = {part: judged(part, claim, conf) for part in parts if part.decides}
-    verdict = together(list(found.values()))
+    verdict = together(list(found.values()), conf)
     deciding = list(found)
     fixed = {
         "claim": name,

@@ -6,7 +6,7 @@ from harness.store import schema
 from tests.harness.claims.made import claim, frames
 
 YES = Part("a ~ b", 0.7, 0.55, 0.8, 20)
-NO = Part("a ~ c", 0.2, 0.1, 0.29, 18)
+NO = Part("a ~ c", 0.2, 0.1, 0.25, 18)
 
 
 def test_a_claim_of_one_part_is_one_row():
