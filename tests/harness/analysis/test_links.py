@@ -13,7 +13,7 @@ from harness.store import schema
 from harness.store.files import rows
 
 CONF = build(Agreement, OmegaConf.load(YAMLS / "agreement" / "default.yaml"), "agreement")
-BOUNDS = Selftest(0.1, 0.01, {"good": {"edges": 0.9}, "bad": {"edges": 0.5}})
+BOUNDS = Selftest(0.1, 0.01, (), {"good": {"edges": 0.9}, "bad": {"edges": 0.5}})
 PAIRS = ((1, 0), (2, 0), (2, 1))  # target, source
 
 
