@@ -49,7 +49,7 @@ def narrow(rows: Sequence[Entry]) -> Table:
     made.add_column(no_wrap=True, style="bold")
     for row in rows:
         signed = ", signed" if row.signed == "yes" else ""
-        facts = f"{row.family}{signed}; {row.cost_class}; wants {row.wants}; cost {row.cost}"
+        facts = f"{row.family}{signed}; wants {row.wants}; {row.cost_class}: cost {row.cost}"
         made.add_row(Text(row.name), Text("\n".join(filter(None, (row.idea, facts, row.source)))))
     return made
 

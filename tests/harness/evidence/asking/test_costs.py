@@ -25,7 +25,6 @@ N = len(SPANS)
         ("oar_g", 3),
         ("oar_g_kl", 4),
         ("attricot", 1 + N),
-        ("attricot_joint", 1 + 2 * N),
         ("dependency_deletion", 1 + N),
         ("span_mask", 2 + N),
     ],
