@@ -8,6 +8,7 @@ from harness.core import (
     Attend,
     Compare,
     Condition,
+    Depart,
     Evidence,
     Gradient,
     Lens,
@@ -68,7 +69,7 @@ def _taken(want: Want[Any]) -> Iterator[tuple[str, str]]:
         case Compare(of=of, to=to):
             yield from _read(of)
             yield from _read(to)
-        case ReadText():
+        case ReadText() | Depart():
             yield "", "readings"
         case Attend(checkpoint=checkpoint) | Reach(checkpoint=checkpoint):
             yield checkpoint, "attention"

@@ -14,6 +14,7 @@ from harness.core import (
     Attend,
     Compare,
     Condition,
+    Depart,
     Detector,
     Draw,
     Embed,
@@ -134,7 +135,7 @@ def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
     """The kinds of evidence, in words."""
     arms = {(w.arm, _rollout(w)): None for w in wants if isinstance(w, Draw)}
     parts = [f"{what} {_where(wants, arm)} ({arm})" for arm, what in arms]
-    parts += [_pass(wants, condition) for condition in conditions(wants)]
+    parts += dict.fromkeys(_pass(wants, condition) for condition in conditions(wants))
     parts += [words for kind, words in _OTHER.items() if any(isinstance(w, kind) for w in wants)]
     parts += ["other problems' traces"] if fitted else []
     return ", ".join(parts) or "nothing"
@@ -146,6 +147,7 @@ _OTHER: Mapping[type[Want[Any]], str] = {
     Lens: "a pass over the trace (what each block would predict)",
     Gradient: "a pass over the trace and back",
     Ask: "another model's word",
+    Depart: "log-probabilities of the trace's own sentences",
     Likelihood: "log-probabilities of a text behind boundaries",
     ReadText: "texts read alone",
     ReadRollouts: "states of the rollouts' first sentences",
@@ -189,7 +191,8 @@ def _rollout(want: Draw) -> str:
     forced = want.append and want.until == "answer"
     what = "forced answers" if forced else _ROLLOUT[want.until]
     behind = f" behind those of {want.of}" if want.of else ""
-    return what + behind + _under(want.condition)
+    leaving = " that leave its next sentence" if want.leaving else ""
+    return what + behind + leaving + _under(want.condition)
 
 
 def _where(wants: Sequence[Want[Any]], arm: str) -> str:
@@ -213,7 +216,8 @@ def cost_class(wants: Sequence[Want[Any]]) -> str:
     if any(isinstance(w, Ask) for w in wants):
         return "endpoint"
     if draws:
-        return "rollouts" if any(w.until == "end" for w in draws) else "short draws"
+        long = any(w.until == "end" and w.most is None for w in draws)
+        return "rollouts" if long else "short draws"
     n = _passes(wants)
     return "text" if n == 0 else "1 pass" if n == 1 else "n passes"
 

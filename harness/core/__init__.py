@@ -5,7 +5,15 @@ from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, 
 from harness.core.errors import UserError
 from harness.core.evidence import Derived, Donor, Evidence
 from harness.core.inside import Ask, Gradient, Lens, Reach, Reached, Reply
-from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
+from harness.core.results import (
+    Comparison,
+    Cut,
+    Departure,
+    Departures,
+    Reading,
+    RolloutReading,
+    Rollouts,
+)
 from harness.core.trace import (
     NO_ANSWER,
     GivesTraces,
@@ -19,6 +27,7 @@ from harness.core.trace import (
 from harness.core.want import (
     Attend,
     Compare,
+    Depart,
     Draw,
     Embed,
     Likelihood,
@@ -42,6 +51,9 @@ __all__ = [
     "Comparison",
     "Condition",
     "Cut",
+    "Depart",
+    "Departure",
+    "Departures",
     "Derived",
     "Detector",
     "Donor",
