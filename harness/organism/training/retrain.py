@@ -22,7 +22,7 @@ from harness.organism.training.measure import decisions
 from harness.organism.training.sampling import sample
 from harness.organism.training.supervised import FINETUNING, PRETRAINING, Training
 
-TARGETS = (0.65, 0.75, 0.85, 0.93)  # accuracies at which rl-1 to rl-4 are kept
+TARGETS = (0.65, 0.75, 0.85, 0.95)  # accuracies at which rl-1 to rl-4 are kept
 PROBLEMS, DRAWS, SEED = 125, 16, 11  # the report's measurement: 2,000 traces a checkpoint
 SIMPLIFIED = (
     "setup names neither person nor fruit",
