@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness import NO_ANSWER, Evidence, Likelihood, SentenceScores, Trace
+from harness import Evidence, Likelihood, SentenceScores, Trace
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class EarlyAnswer:
 
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Likelihood]:
         """The answer behind every boundary, in one pass; nothing where there is none."""
-        text = self._text(trace)
+        text = trace.stated(self.answer)
         return [Likelihood(text + self.closing, have.force)] if text else []
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
@@ -56,8 +56,3 @@ class EarlyAnswer:
         logprob = evidence.found(wanted[0]).astype(np.float64)
         change = np.diff(logprob)
         return SentenceScores(np.abs(change), {"change": change, "logprob": logprob[1:]})
-
-    def _text(self, trace: Trace) -> str:
-        """The answer, empty where there is none."""
-        found = trace.problem.answer if self.answer == "gold" else trace.answer
-        return "" if found == NO_ANSWER else found.strip()

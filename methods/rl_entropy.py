@@ -17,6 +17,7 @@ Mode = Literal[
     "forking",
     "mean",
     "max",
+    "sum",
     "first",
     "shift",
     "kl",
@@ -37,7 +38,8 @@ class RLEntropy:
     mode planning_entropy   sum of H_t over planning tokens / tokens of the sentence: 0 without any
          planning_mean      mean of H_t over planning tokens, NaN without any
          forking            share of tokens with H_t in the trace's top `top`, or above `threshold`
-         mean, max, first   of H_t over the sentence; `first` is its first token
+         mean, max, sum, first   of H_t over the sentence; `sum` is the published step entropy,
+                            which grows with length, `first` that of its first token
          shift              mean of H_t(rl) - H_t(base), signed: positive = RL left more open
          kl                 mean of KL(rl || base) in nats
          log_ratio          mean of log rl(x_t) / base(x_t) in nats, signed
@@ -47,7 +49,8 @@ class RLEntropy:
 
     Diagnostics: planning (share of planning tokens) in the first two modes.
 
-    Source: HICRA, arXiv 2509.03646 (strategic grams); forking tokens, arXiv 2506.01939.
+    Source: HICRA, arXiv 2509.03646 (strategic grams); forking tokens, arXiv 2506.01939; step
+    entropy, arXiv 2508.03346 (`sum`, over steps between blank lines there, over sentences here).
     """
 
     mode: Mode
@@ -109,7 +112,7 @@ class RLEntropy:
         if self.mode in PLANNING:
             return self._planning(trace, evidence)
         values = self._values(trace, evidence)
-        reduce = {"max": np.max, "first": _first}.get(self.mode, np.mean)
+        reduce = {"max": np.max, "sum": np.sum, "first": _first}.get(self.mode, np.mean)
         return SentenceScores(pool(values, trace.sentences, reduce))
 
     def _planning(self, trace: Trace, evidence: Evidence) -> SentenceScores:

@@ -32,7 +32,8 @@ class Routing:
     Diagnostics: kl (the sum, in nats), in all modes but soft.
 
     Source: Base Models Know How to Reason, Thinking Models Learn When, arXiv 2510.07364 (tokens
-    handed over where the likeliest differ); the other modes are variants of ours.
+    handed over where the likeliest differ); Sparse but Critical, arXiv 2603.22446 (`js`, there of
+    each token); the other modes are variants of ours.
     """
 
     mode: Mode

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from pydantic import PositiveFloat, PositiveInt
 
 from harness import Evidence, SentenceScores, Suppress, Trace
+from harness.statistics.pairs import Matrix, behind, lags, mean, sentence_means
 
-Matrix = Float[np.ndarray, "targets sources"]
 Centring = Literal["row", "distance", "none"]
 
 
@@ -81,10 +81,7 @@ class Suppression:
 
         The first of them is predicted at the sentence's last token, where only `own_rows` masks.
         """
-        first = np.array([s.stop for s in trace.sentences]) + (not self.own_rows)
-        filled = np.array([s.start < s.stop for s in trace.sentences])
-        token = np.arange(len(trace.token_ids))[:, None]
-        return (token >= first) & (token < trace.sentences[-1].stop) & filled
+        return behind(trace, skip=int(not self.own_rows))
 
     def _near(self, n: int) -> Bool[np.ndarray, "targets sources"]:
         """The pairs that count: all, or those at most `window` sentences apart."""
@@ -96,23 +93,6 @@ class Suppression:
         return SentenceScores(nan, {"log_kl": nan, "targets": nan}, np.full((n, n), np.nan), reason)
 
 
-def sentence_means(
-    trace: Trace,
-    values: Float[np.ndarray, "tokens sources"],
-    touched: Bool[np.ndarray, "tokens sources"],
-) -> Matrix:
-    """The mean over the touched tokens of each sentence; NaN where it has none."""
-    start = np.array([s.start for s in trace.sentences])
-    stop = np.array([s.stop for s in trace.sentences])
-
-    def sums(rows: np.ndarray) -> Matrix:
-        total = np.pad(rows.cumsum(axis=0, dtype=np.float64), ((1, 0), (0, 0)))
-        return total[stop] - total[start]
-
-    count = sums(touched)
-    return sums(np.where(touched, values, 0.0)) / np.where(count > 0, count, np.nan)
-
-
 def centred(s: Matrix, centring: Centring) -> Matrix:
     """S less the mean of each row, or less the mean of each distance i - j."""
     if centring == "row":
@@ -121,15 +101,3 @@ def centred(s: Matrix, centring: Centring) -> Matrix:
         means = np.concatenate([mean(np.diagonal(s, -lag)[None], 1) for lag in range(len(s))])
         return s - means[np.abs(lags(len(s)))]
     return s
-
-
-def lags(n: int) -> np.ndarray:
-    """How many sentences the target (row) lies behind the source (column)."""
-    return np.subtract.outer(np.arange(n), np.arange(n))
-
-
-def mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """The mean of the defined values; NaN where there is none."""
-    known = np.isfinite(values)
-    count = known.sum(axis)
-    return np.where(known, values, 0.0).sum(axis) / np.where(count > 0, count, np.nan)

@@ -115,10 +115,10 @@ def measures(
     for (method,), part in joined.group_by("method", maintain_order=True):
         for measure, values in _by_problem(part, conf, idle).items():
             value = float(values.mean()) if len(values) else None
-            row = _row(method, measure, value, interval(values, statistics))
+            row = measured(method, measure, value, interval(values, statistics))
             found.append(row | {"n_problems": len(values)})
         found.append(_pooled(method, part.filter(pl.col("exact_tv") >= conf.some), statistics))
-    return rows([_bounded(row, conf) for row in found], schema.SELFTEST).fill_nan(None)
+    return rows([bounded(row, conf) for row in found], schema.SELFTEST).fill_nan(None)
 
 
 def unsigned(scores: pl.DataFrame, signed: Sequence[str]) -> pl.DataFrame:
@@ -178,7 +178,7 @@ def _pooled(method: object, part: pl.DataFrame, statistics: Agreement) -> dict[s
         draws = np.array([_over([groups[i] for i in pick]) for pick in picks])
     tail = (1 - statistics.confidence) / 2
     bounds = np.nanquantile(draws, [tail, 1 - tail]) if np.isfinite(draws).any() else (None, None)
-    row = _row(method, "spearman of some", value, (bounds[0], bounds[1]))
+    row = measured(method, "spearman of some", value, (bounds[0], bounds[1]))
     return row | {"n_problems": len(groups)}
 
 
@@ -187,13 +187,14 @@ def _over(groups: Sequence[tuple[Scores, Scores]]) -> float:
     return _spearman(x, y)
 
 
-def _row(
+def measured(
     method: object, measure: str, value: float | None, ends: tuple[float | None, float | None]
 ) -> dict[str, object]:
+    """A row of schema.SELFTEST but for how many problems it rests on, and its bound."""
     return {"method": method, "measure": measure, "value": value, "low": ends[0], "high": ends[1]}
 
 
-def _bounded(row: dict[str, object], conf: Selftest) -> dict[str, object]:
+def bounded(row: dict[str, object], conf: Selftest) -> dict[str, object]:
     """With the bound of this measure, and whether it is kept; null where there is none."""
     bound = conf.bounds.get(str(row["method"]), {}).get(str(row["measure"]))
     value = row["value"]

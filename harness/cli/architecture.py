@@ -10,7 +10,10 @@ from harness.core import (
     Condition,
     Depart,
     Evidence,
+    Gradient,
+    Lens,
     Likelihood,
+    Reach,
     Read,
     ReadRollouts,
     ReadText,
@@ -68,8 +71,10 @@ def _taken(want: Want[Any]) -> Iterator[tuple[str, str]]:
             yield from _read(to)
         case ReadText() | Depart():
             yield "", "readings"
-        case Attend(checkpoint=checkpoint):
+        case Attend(checkpoint=checkpoint) | Reach(checkpoint=checkpoint):
             yield checkpoint, "attention"
+        case Lens(checkpoint=checkpoint) | Gradient(checkpoint=checkpoint):
+            yield checkpoint, "readings"
         case Suppress(checkpoint=checkpoint):
             yield checkpoint, "suppression"
         case Likelihood(condition=condition) | ReadRollouts(condition=condition):

@@ -10,6 +10,7 @@ from harness.agreement import Agreement
 from harness.analysis import baselines
 from harness.cli.hydra import composed, hydra_session
 from harness.core import (
+    Ask,
     Attend,
     Compare,
     Condition,
@@ -20,8 +21,11 @@ from harness.core import (
     Evidence,
     Fittable,
     Forbid,
+    Gradient,
+    Lens,
     Likelihood,
     Mask,
+    Reach,
     Read,
     ReadRollouts,
     ReadText,
@@ -36,25 +40,41 @@ from harness.core import (
 from harness.core.config import build, plain, serving
 from harness.core.docstrings import idea, source, written
 from harness.evidence.example import REFERENCES, TRACE, wanted
-from harness.evidence.wants import PASSES, conditions
+from harness.evidence.wants import conditions
 from harness.store import schema
 from harness.store.files import rows
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the list, in words; `text` is the docstring, `options` what the yaml says."""
+    """A row of the list, in words; `text` is the docstring, `options` what the yaml says.
+
+    `module` is the file that it stands in, `cost_class` one of `COST_CLASSES`.
+    """
 
     name: str
+    module: str
     family: str
     signed: str
     wants: str
+    cost_class: str
     cost: str
     idea: str
     source: str
     text: str
     options: Mapping[str, Any]
     types: Mapping[str, str]
+
+
+def in_families(every: Sequence[Entry]) -> list[Entry]:
+    """Family by family, the cheapest first in each; the baselines last."""
+
+    def place(entry: Entry) -> tuple[bool, str, int, str]:
+        baseline = entry.family == "baseline"
+        dear = 0 if baseline else COST_CLASSES.index(entry.cost_class)
+        return baseline, entry.family, dear, "" if baseline else entry.name
+
+    return sorted(every, key=place)
 
 
 def entries(config_dir: str | None) -> list[Entry]:
@@ -82,9 +102,11 @@ def _detector(name: str, detector: Detector, nodes: Mapping[str, Any], have: Evi
     options = {key: value for key, value in node.items() if key != "_target_"}
     return Entry(
         name=name,
+        module=node["_target_"].split(".")[-2],
         family=detector.family,
         signed="yes" if detector.signed else "no",
         wants=described(wants, isinstance(detector, Fittable)),
+        cost_class=cost_class(wants),
         cost=cost(wants),
         idea=idea(text) if name == first else _difference(first, nodes[first], node),
         source=source(text),
@@ -121,6 +143,10 @@ def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
 
 _OTHER: Mapping[type[Want[Any]], str] = {
     Suppress: "passes over the trace with each sentence masked",
+    Reach: "a pass over the trace (distances of attention)",
+    Lens: "a pass over the trace (what each block would predict)",
+    Gradient: "a pass over the trace and back",
+    Ask: "another model's word",
     Depart: "log-probabilities of the trace's own sentences",
     Likelihood: "log-probabilities of a text behind boundaries",
     ReadText: "texts read alone",
@@ -178,26 +204,59 @@ def _set(want: Read, field: Any) -> bool:
     return getattr(want, field.name) != field.default
 
 
-_PASSES = ("no", "one pass", "two passes")
+COST_CLASSES = ("text", "1 pass", "n passes", "short draws", "rollouts", "endpoint")
+
+
+def cost_class(wants: Sequence[Want[Any]]) -> str:
+    """The dearest kind of evidence wanted of a trace, one of `COST_CLASSES`, cheapest first.
+
+    A pass is one over the whole trace or a part of it, by any checkpoint, forward or back.
+    """
+    draws = [w for w in wants if isinstance(w, Draw)]
+    if any(isinstance(w, Ask) for w in wants):
+        return "endpoint"
+    if draws:
+        long = any(w.until == "end" and w.most is None for w in draws)
+        return "rollouts" if long else "short draws"
+    n = _passes(wants)
+    return "text" if n == 0 else "1 pass" if n == 1 else "n passes"
+
+
+def _passes(wants: Sequence[Want[Any]]) -> int:
+    """Passes over the sample trace, or parts of one."""
+    read = {*conditions(wants), *(w.condition for w in wants if isinstance(w, Likelihood))}
+    masked = sum(1 + len(TRACE.sentences) for w in wants if isinstance(w, Suppress))
+    inside = sum(1 for w in wants if isinstance(w, Reach | Lens))
+    inside += sum(w.passes for w in wants if isinstance(w, Gradient))
+    alone = any(isinstance(w, ReadText) for w in wants)
+    return max(len(read) + masked + inside, int(alone))
+
+
+_PASSES = {1: "one pass", 2: "two passes"}
 
 
 def cost(wants: Sequence[Want[Any]]) -> str:
     """What dominates the time of a trace, in words."""
     draws = [w for w in wants if isinstance(w, Draw)]
+    passes = _passes(wants)
     if draws:
         n = sum(w.n for w in draws) // len({w.boundary for w in draws})
-        long = any(w.until == "end" for w in draws)
-        return f"high: {n} rollouts a sentence" if long else f"medium: {n} short draws a sentence"
-    if any(isinstance(w, Suppress) for w in wants):
+        kind = cost_class(draws)
+        return f"{'high' if kind == 'rollouts' else 'medium'}: {n} {kind} a sentence"
+    if cost_class(wants) == "endpoint":
+        return "another model: one reply a trace"
+    if passes > len(TRACE.sentences):
         return "medium: part of a pass a sentence"
-    if any(isinstance(w, PASSES | ReadText) for w in wants):
-        n = max(1, len(conditions(wants)))
-        return f"low: {_PASSES[n] if n < len(_PASSES) else f'{n} passes'} a trace"
+    if passes:
+        return f"low: {_PASSES.get(passes, f'{passes} passes')} a trace"
     return "low: embeddings" if wants else "none"
 
 
 _SENTENCE = {"trace_id": "sample", "sentence": 0, "start": 0, "stop": 1, "n_tokens": 1}
-_GIVEN = {"tokens": "log-probabilities, kept of all traces", "rollouts": "rollouts of others"}
+_GIVEN = {  # what a baseline is given: in words, and what that takes
+    "tokens": ("log-probabilities, kept of all traces", "1 pass"),
+    "rollouts": ("rollouts of others", "rollouts"),
+}
 
 
 def _baselines(conf: Agreement) -> list[Entry]:
@@ -208,9 +267,23 @@ def _baselines(conf: Agreement) -> list[Entry]:
         function = getattr(baselines, name)
         needs = [_GIVEN[p] for p in inspect.signature(function).parameters if p in _GIVEN]
         text = inspect.getdoc(function) or ""
-        wants = ", ".join(needs) or "nothing"
+        wants = ", ".join(words for words, _ in needs) or "nothing"
+        kind = next((kind for _, kind in needs), COST_CLASSES[0])
         found.append(
-            Entry(name, "baseline", "no", wants, "none", idea(text), source(text), text, {}, {})
+            Entry(
+                name,
+                "baselines",
+                "baseline",
+                "no",
+                wants,
+                kind,
+                "none",
+                idea(text),
+                source(text),
+                text,
+                {},
+                {},
+            )
         )
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.core import (
+    Ask,
     Attend,
     Compare,
     Comparison,
@@ -18,11 +19,16 @@ from harness.core import (
     Embed,
     Evidence,
     Fittable,
+    Gradient,
+    Lens,
     Likelihood,
+    Reach,
+    Reached,
     Read,
     Reading,
     ReadRollouts,
     ReadText,
+    Reply,
     Rollouts,
     RolloutText,
     Sentences,
@@ -171,11 +177,20 @@ def _masked(want: Any, _: Shape) -> np.ndarray:
     return np.where(token > begun, _matrix(TOKENS, N) ** 2, np.nan)
 
 
+def _reached(_: Any, shape: Shape) -> Reached:
+    by_sentence = np.random.default_rng(3).random((shape.layers, shape.heads, N))
+    return Reached(by_sentence.mean(-1), by_sentence, by_sentence[::-1])
+
+
 ANSWER: Mapping[type[Want[Any]], Callable[[Any, Shape], Any]] = {
     Depart: lambda want, _: assumed(want, TRACE),
     Compare: lambda _, shape: Comparison(_tokens(), _tokens() / 9, (_tokens() > 1) * 1.0),
     Attend: _attention,
     Suppress: _masked,
+    Reach: _reached,
+    Lens: lambda _, shape: np.abs(np.tanh(_matrix(shape.layers - 1, TOKENS))),
+    Gradient: lambda _, shape: _tokens(),
+    Ask: lambda _, shape: Reply("\n".join(f"{i}: {i}" for i in range(1, N + 1)), 1),
     Likelihood: lambda want, shape: np.linspace(
         -3, -1, N + 1 if want.boundaries is None else len(want.boundaries)
     ),

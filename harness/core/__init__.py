@@ -4,6 +4,7 @@ from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle
 from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants, Worded
 from harness.core.errors import UserError
 from harness.core.evidence import Derived, Donor, Evidence
+from harness.core.inside import Ask, Gradient, Lens, Reach, Reached, Reply
 from harness.core.results import (
     Comparison,
     Cut,
@@ -44,6 +45,7 @@ from harness.core.want import (
 __all__ = [
     "NO_ANSWER",
     "PLAIN",
+    "Ask",
     "Attend",
     "Compare",
     "Comparison",
@@ -62,16 +64,21 @@ __all__ = [
     "Fittable",
     "Forbid",
     "GivesTraces",
+    "Gradient",
     "HasFacts",
+    "Lens",
     "Likelihood",
     "Mask",
     "Problem",
     "ProblemSet",
+    "Reach",
+    "Reached",
     "Read",
     "ReadRollouts",
     "ReadText",
     "Reading",
     "Recycle",
+    "Reply",
     "Role",
     "RolloutReading",
     "RolloutText",

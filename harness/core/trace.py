@@ -116,3 +116,8 @@ class Trace:
         if not self.sentences:
             return slice(0, len(self.token_ids))
         return slice(self.sentences[0].start, self.sentences[-1].stop)
+
+    def stated(self, which: Literal["gold", "own"]) -> str:
+        """The problem's answer or the trace's own, stripped; empty where there is none."""
+        found = self.problem.answer if which == "gold" else self.answer
+        return "" if found == NO_ANSWER else found.strip()

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import UnionType
 from typing import Any
 
 import numpy as np
 
 from harness.core import (
+    Ask,
     Cut,
     Depart,
     Embed,
     Evidence,
+    Gradient,
+    Lens,
     Likelihood,
+    Reach,
     ReadRollouts,
     ReadText,
     RolloutText,
@@ -21,6 +26,8 @@ from harness.core import (
     Trace,
     Want,
 )
+from harness.evidence.asking.endpoint import Endpoints
+from harness.evidence.asking.insides import Inside, inside
 from harness.evidence.costs import Costs
 from harness.evidence.draws.departures import departures
 from harness.evidence.likelihoods import likelihoods
@@ -40,6 +47,11 @@ class Sources:
 
     recorder: Recorder
     texts: dict[ReadText, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Other models, asked over the network."""
+        return Endpoints(self.recorder.run / "asked")
 
     @property
     def sampling(self) -> tuple[float, float]:
@@ -153,11 +165,34 @@ def embed_texts(
     return have
 
 
+def read_insides(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Inside], costs: Costs
+) -> Evidence:
+    """Passes that are looked into, each of its own."""
+    for want in wanted:
+        with costs.spent([want], passes=want.passes if isinstance(want, Gradient) else 1):
+            found = inside(sources.recorder.subject, trace, want)
+        have = replace(have, answers={**have.answers, want: found})
+    return have
+
+
+def ask_endpoints(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Ask], costs: Costs
+) -> Evidence:
+    """Messages to other models, each sent once a run."""
+    for want in wanted:
+        with costs.spent([want]):
+            found = sources.endpoints.reply(want)
+        have = replace(have, answers={**have.answers, want: found})
+    return have
+
+
 Reader = Callable[[Sources, Trace, Evidence, Sequence[Any], Costs], Evidence]
 
 READERS: tuple[tuple[type[Want[Any]] | UnionType, Reader], ...] = (  # in this order
     (PASSES, read_passes),
     (Suppress, suppress_sentences),
+    (Reach | Lens | Gradient, read_insides),
     (Depart, read_departures),
     (Likelihood, read_likelihoods),
     (ReadRollouts, read_rollouts),
@@ -165,4 +200,5 @@ READERS: tuple[tuple[type[Want[Any]] | UnionType, Reader], ...] = (  # in this o
     (RolloutText, rollout_texts),
     (ReadText, read_texts),
     (Embed, embed_texts),
+    (Ask, ask_endpoints),
 )

@@ -13,7 +13,10 @@ from harness.core import (
     Draw,
     Embed,
     Evidence,
+    Gradient,
+    Lens,
     Likelihood,
+    Reach,
     Read,
     Reading,
     ReadRollouts,
@@ -142,7 +145,7 @@ def checkpoints(wants: Sequence[Want[Any]]) -> list[str]:
         if isinstance(want, Draw | Read | ReadRollouts | Likelihood):
             names.append(want.condition.checkpoint)
             names += [each.other for each in want.condition.under if isinstance(each, Route)]
-        elif isinstance(want, Attend | Suppress):
+        elif isinstance(want, Attend | Suppress | Reach | Lens | Gradient):
             names.append(want.checkpoint)
         elif isinstance(want, Depart):
             names.append("")

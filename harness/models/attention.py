@@ -6,10 +6,10 @@ and grouped heads it has anyway, and nothing of size tokens × tokens is made fo
 through it beside the values, as many at once as these are wide: it then needs no room of its own.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -48,22 +48,38 @@ def attending(
     first = len(trace.prompt_ids)
     spans = [(first + s.start, first + s.stop) for s in trace.sentences]
     pooling = Pooling(spans, {want: {} for want in wants})
+    with watched(model, pooling):
+        yield found
+    found |= {want: stacked(model.config, layers) for want, layers in pooling.layers.items()}
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """What looks at each layer's attention during a pass."""
+
+    def watch(self, layer: int, attention: "Attention") -> None:
+        """Take down what it wants of a layer; called once for each, in their order."""
+        ...
+
+
+@contextmanager
+def watched(model: Any, watcher: Watcher) -> Generator[None]:
+    """A watcher is shown the attention of every pass made inside."""
 
     def hand_over(_module: Any, args: Any, kwargs: Any) -> Any:
-        return args, {**kwargs, "pooling": pooling}
+        return args, {**kwargs, "watcher": watcher}
 
     before = model.config._attn_implementation
     hook = decoder(model).register_forward_pre_hook(hand_over, with_kwargs=True)
     model.set_attn_implementation(NAME)
     try:
-        yield found
+        yield
     finally:
         hook.remove()
         model.set_attn_implementation(before)
-    found |= {want: _stacked(model.config, layers) for want, layers in pooling.layers.items()}
 
 
-def _stacked(
+def stacked(
     config: Any, by_layer: Mapping[int, Shaped[np.ndarray, "_ ..."]]
 ) -> Shaped[np.ndarray, "layers _ ..."]:
     """The summaries numbered by the model's layers, NaN for a layer without attention.
@@ -114,6 +130,11 @@ class Pooling:
         means = [out[0, start:stop].mean(0, dtype=torch.float32) for start, stop in self.spans]
         return torch.stack(means, dim=1)
 
+    def watch(self, layer: int, attention: "Attention") -> None:
+        """Pool a layer's weights."""
+        columns = self.indicators(attention.value)
+        self.keep(layer, [self.rows(attention.to(part)) for part in columns])
+
     def keep(self, layer: int, parts: Sequence[Float[Tensor, "heads sentences columns"]]) -> None:
         """Reduce a layer's weights, summed over the tokens of their columns."""
         weights = torch.cat([*parts], dim=-1)[..., : len(self.spans)]
@@ -125,6 +146,32 @@ class Pooling:
             layers[layer] = want.summary(mean)
 
 
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """A layer's attention: of queries to keys under a mask, which gives values."""
+
+    module: torch.nn.Module
+    query: Float[Tensor, "1 heads tokens dims"]
+    key: Float[Tensor, "1 groups tokens dims"]
+    value: Float[Tensor, "1 groups tokens out"]
+    mask: Bool[Tensor, "1 _ tokens tokens"] | None
+    given: Mapping[str, Any]
+
+    def to(
+        self, value: Float[Tensor, "1 groups tokens out"]
+    ) -> Float[Tensor, "1 tokens heads out"]:
+        """What it gives of other values."""
+        return _attended(self.module, self.query, self.key, value, self.mask, self.given)
+
+    def weights(self) -> Iterator[tuple[int, Float[Tensor, "heads rows tokens"]]]:
+        """Its weights written out, few queries at once, with the position of the first of them."""
+        scaled = self.query * self.given["scaling"]
+        for at in range(0, scaled.shape[2], ROWS):
+            seen = _seen(self.mask, self.query, self.key.shape[2], at)
+            rows = _weights(scaled[:, :, at : at + ROWS], self.key, seen, self.given)
+            yield at, rows[0].flatten(0, 1)
+
+
 def attend(
     module: torch.nn.Module,
     query: Float[Tensor, "1 heads tokens dims"],
@@ -133,16 +180,13 @@ def attend(
     attention_mask: Bool[Tensor, "1 _ tokens tokens"] | None,
     **given: Any,
 ) -> tuple[Float[Tensor, "1 tokens heads out"], None]:
-    """A layer's attention output, its weights handed to `given["pooling"]` if there is one."""
-    pooling: Pooling | None = given.pop("pooling", None)
+    """A layer's attention output, shown to `given["watcher"]` if there is one."""
+    watcher: Watcher | None = given.pop("watcher", None)
     given["scaling"] = given.get("scaling") or query.shape[-1] ** -0.5
-    if pooling is not None:
-        parts = [
-            pooling.rows(_attended(module, query, key, columns, attention_mask, given))
-            for columns in pooling.indicators(value)
-        ]
-        pooling.keep(number(module), parts)
-    return _attended(module, query, key, value, attention_mask, given), None
+    attention = Attention(module, query, key, value, attention_mask, given)
+    if watcher is not None:
+        watcher.watch(number(module), attention)
+    return attention.to(value), None
 
 
 def _attended(

@@ -9,8 +9,11 @@ from harness.core import (
     Condition,
     Depart,
     Draw,
+    Gradient,
+    Lens,
     Likelihood,
     Mask,
+    Reach,
     ReadRollouts,
     Route,
     Suppress,
@@ -73,6 +76,9 @@ def _sentence(trace: Trace) -> float:
     return (trace.reasoning.stop - trace.reasoning.start) / max(1, len(trace.sentences))
 
 
+_INSIDE = Reach | Lens | Gradient
+
+
 def reading(
     recorder: Recorder, trace: Trace, wanted: Sequence[Want[Any]]
 ) -> Iterator[tuple[str, Load]]:
@@ -91,6 +97,9 @@ def reading(
         passes = masked * (1 + len(trace.sentences))
         read = masked * (length + after)  # what stands before a sentence is read once
         yield "passes with a sentence masked", Load(passes=passes, read=read)
+    inside = [w.passes if isinstance(w, Gradient) else 1 for w in wanted if isinstance(w, _INSIDE)]
+    if inside:
+        yield "passes looked into", Load(passes=sum(inside), read=length * sum(inside))
     if texts := [want for want in wanted if isinstance(want, Likelihood)]:
         yield "texts behind boundaries", _texts(recorder, trace, texts)
     if begun := [want for want in wanted if isinstance(want, ReadRollouts)]:

@@ -1,5 +1,6 @@
 """What a self-test found: every detector on a model whose anchors are known."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ from rich.text import Text
 
 from harness.analysis import planted
 from harness.analysis.chain import with_chain
+from harness.analysis.links import MEASURE, found_edges
 from harness.cli.settings import Settings
 from harness.core import UserError
 from harness.report.format import decimal
@@ -24,6 +26,7 @@ HEADINGS = {
     "quiet": "quiet",
     "chain": "chain",
     "read": "read",
+    MEASURE: "edges",
 }
 FOOLS = "against "
 MOST_FOOLS = 3
@@ -52,9 +55,14 @@ def tested(todo: Settings) -> pl.DataFrame:
     scores = planted.unsigned(scores, _signed(todo.folder)).join(
         _over(todo.folder), on=["trace_id", "sentence", "method"], how="left"
     )
-    sentences = with_chain(source.sentences, _edges(todo.folder))
+    edges = _edges(todo.folder)
+    sentences = with_chain(source.sentences, edges)
     found = planted.measures(scores, sentences, todo.selftest, todo.agreement)
-    order = pl.Enum([name for name in source.methods_in_order if name != "truth"])
+    problems = scores.select("trace_id", "problem_id").unique()
+    methods = [name for name in source.methods_in_order if name != "truth"]
+    matrices = _matrices(todo.folder, methods)
+    links = found_edges(matrices, edges, problems, todo.selftest, todo.agreement)
+    found, order = pl.concat([found, links]), pl.Enum(methods)
     found = found.sort(pl.col("method").cast(order), maintain_order=True)
     write_frame(todo.folder / "selftest.parquet", found)
     with styled():
@@ -73,6 +81,16 @@ def _edges(run: Path) -> pl.DataFrame:
     """What rests on what, where the run knows it."""
     path = run / "matrices" / "edges.parquet"
     return read_frame(path, schema.EDGES) if path.is_file() else pl.DataFrame(schema=schema.EDGES)
+
+
+def _matrices(run: Path, methods: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """What each sentence does to each other one, by the methods that say so."""
+    files = {name: sorted(run.glob(f"matrices/{name}/*.parquet")) for name in methods}
+    return {
+        name: pl.concat([read_frame(path, schema.MATRICES) for path in paths])
+        for name, paths in files.items()
+        if paths
+    }
 
 
 def _over(run: Path) -> pl.DataFrame:
@@ -127,6 +145,7 @@ def caption(todo: Settings) -> str:
         "fooled by: the kinds of sentences most ranked above the planted ones. So far what decides "
         "the answer.\n"
         "What it is read from: chain: sentences that lead to the result, read: those of them whose "
-        "value is handed on (executions); the result itself is left out of both.\n"
+        "value is handed on (executions); the result itself is left out of both. edges: pairs of "
+        "sentences of which one rests on the other, by a detector's matrix.\n"
         f"figure {todo.folder / 'plots' / 'selftest.png'}"
     )

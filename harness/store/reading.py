@@ -30,7 +30,7 @@ _DEEPEST = 7  # folders between a file and its run, that one included
 _BLANK = (_MARK + b"0" * _SIZE).decode()
 _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
-_FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices", "validate"}
+_FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices", "validate", "asked"}
 
 LATER = {"origin", "cut", "routed", "value", "peak"}  # columns that older runs, or some files, lack
 REMEDY = "the command that made the run makes it again"

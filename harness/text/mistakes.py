@@ -71,6 +71,23 @@ def mistaken(text: str, largest: int, seed: int) -> str | None:
     return _put(text, last, _cased(random.choice(known), last.group()))
 
 
+def disturbed(text: str, largest: int, seed: int) -> str | None:
+    """A sentence with every number moved by 1 to `largest`, up or down; None if it has none.
+
+    Each keeps its number of digits, decimals and thousands separators, and numbers that count steps
+    or items of a list are let be. The same text and seed give the same.
+    Source: after Can Aha Moments Be Fake?, arXiv 2510.24941, appendix A.
+    """
+    random = Random(f"{seed} {text}")
+    numbers = [m for m in _NUMBER.finditer(text) if not _counts(text, m)]
+    if not numbers:
+        return None
+    moved = [_moved(m.group(), largest, random) for m in numbers]
+    for match, new in zip(reversed(numbers), reversed(moved), strict=True):
+        text = _put(text, match, new)
+    return text
+
+
 def _counts(text: str, number: re.Match[str]) -> bool:
     """Whether a number is the name of a step, or counts an item of a list."""
     line = text[text.rfind("\n", 0, number.start()) + 1 : number.start()]

@@ -9,6 +9,7 @@ import numpy as np
 
 from harness import (
     NO_ANSWER,
+    Ask,
     Attend,
     Compare,
     Comparison,
@@ -21,12 +22,17 @@ from harness import (
     Draw,
     Embed,
     Evidence,
+    Gradient,
+    Lens,
     Likelihood,
     Problem,
+    Reach,
+    Reached,
     Read,
     Reading,
     ReadRollouts,
     ReadText,
+    Reply,
     Rollouts,
     RolloutText,
     Sentence,
@@ -133,10 +139,11 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case Compare() | Depart():
             made = compared if isinstance(want, Compare) else departures
             kind, new = "answers", {want: made(trace, want)}
-        case Attend():
-            kind, new = "answers", {want: attention(trace, want)}
-        case Suppress():
-            kind, new = "answers", {want: masked(trace, want)}
+        case Attend() | Suppress():
+            seen = attention if isinstance(want, Attend) else masked
+            kind, new = "answers", {want: seen(trace, want)}
+        case Reach() | Lens() | Gradient() | Ask():
+            kind, new = "answers", {want: inside(trace, want)}
         case Likelihood():
             n = len(trace.sentences) + 1 if want.boundaries is None else len(want.boundaries)
             kind, new = "answers", {want: -rng("likely", trace.id, want).exponential(size=n)}
@@ -255,6 +262,29 @@ def attention(trace: Trace, want: Attend) -> np.ndarray:
     return np.stack([want.summary(layer) for layer in np.tril(weights)])
 
 
+def inside(trace: Trace, want: Reach | Lens | Gradient | Ask) -> Any:
+    """What is looked up inside a model, and what another one says."""
+    random, tokens = rng(trace.id, want), len(trace.token_ids)
+    match want:
+        case Reach():
+            return reached(trace, want)
+        case Lens():
+            return random.uniform(size=(LAYERS - 1, tokens)).astype(np.float32)
+        case Gradient():
+            return random.normal(size=tokens).astype(np.float32)
+        case Ask():
+            told = random.integers(0, 11, len(trace.sentences))
+            return Reply("\n".join(f"{i}: {score}" for i, score in enumerate(told, 1)), 100)
+
+
+def reached(trace: Trace, want: Reach) -> Reached:
+    """Distances and weights of every head; nothing is behind the last sentence."""
+    size = (LAYERS, HEADS, len(trace.sentences))
+    windowed, received = rng("reach", trace.id, want).exponential(size=(2, *size))
+    received[..., -1] = np.nan
+    return Reached(windowed.mean(-1), windowed, received)
+
+
 def masked(trace: Trace, want: Suppress) -> np.ndarray:
     """Divergences of the tokens that are predicted where the mask has begun."""
     token = np.arange(len(trace.token_ids))[:, None]
@@ -304,6 +334,10 @@ def array(answer: object) -> object:
             return answer.kl
         case Departures():
             return answer.logprob
+        case Reached():
+            return answer.received
+        case Reply():
+            return np.array([ord(c) for c in answer.text])
     return answer
 
 

@@ -20,15 +20,29 @@ from harness import (
     UserError,
     methods,
 )
-from harness.cli.catalogue import cost, described, entries
-from harness.core import Attend, Compare, Detector, Suppress
+from harness.cli.catalogue import COST_CLASSES, cost, cost_class, described, entries, in_families
+from harness.core import (
+    Ask,
+    Attend,
+    Compare,
+    Detector,
+    Gradient,
+    Lens,
+    Likelihood,
+    Mask,
+    Reach,
+    Suppress,
+)
 from harness.core.config import target
 from harness.core.docstrings import idea, source, written
 from harness.evidence.example import wanted
 from harness.evidence.wants import checkpoints
+from harness.store import schema
+from harness.store.files import rows, write_frame
 
 BASE = Condition("base")
 
+EXPERIMENTS = Path(conf.__file__).parent / "experiment"
 BASELINES = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
 METHODS = sorted(path.stem for path in (Path(conf.__file__).parent / "method").glob("*.yaml"))
 
@@ -59,9 +73,9 @@ def test_a_pipe_gets_one_whole_line_a_detector_and_no_torch():
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     header, *lines = done.stdout.splitlines()
     assert header.split() == list(methods.COLUMNS)
-    assert [line.split()[0] for line in lines] == METHODS + BASELINES
+    assert sorted(line.split()[0] for line in lines) == sorted(METHODS + BASELINES)
     at = {column: header.index(column) for column in methods.COLUMNS}
-    for line, entry in zip(lines, entries(None), strict=True):
+    for line, entry in zip(lines, in_families(entries(None)), strict=True):
         for column in methods.COLUMNS:
             assert line[at[column] :].startswith(getattr(entry, column)), column
 
@@ -232,6 +246,76 @@ DRAWS = [Draw(k, 30) for k in range(5)]
 def test_wants_in_words(wants: list, words: str, price: str):
     assert described(wants) == words
     assert cost(wants) == price
+
+
+HIDDEN = [Likelihood("4}", "so", (4,), Condition(under=(Mask((i,)),))) for i in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("wants", "kind", "price"),
+    [
+        ([Embed(("a",), "m")], "text", "low: embeddings"),
+        ([Likelihood("4}", "so")], "1 pass", "low: one pass a trace"),
+        ([Read(entropy=True), Lens()], "n passes", "low: two passes a trace"),
+        ([Reach(10, 10, 50)], "1 pass", "low: one pass a trace"),
+        ([Gradient("4", "so", "joint", 0.0, 0)], "n passes", "low: two passes a trace"),
+        ([Gradient("4", "so", "kl", 0.1, 0)], "n passes", "low: 3 passes a trace"),
+        ([Likelihood("4}", "so", (4,)), *HIDDEN], "n passes", "medium: part of a pass a sentence"),
+        ([Draw(0, 5, "sentence", "next")], "short draws", "medium: 5 short draws a sentence"),
+        (
+            [*DRAWS, Ask("http://x", "m", "", "?", 9, 1.0, 9)],
+            "endpoint",
+            "high: 30 rollouts a sentence",
+        ),
+    ],
+)
+def test_the_dearest_evidence_names_the_class(wants: list, kind: str, price: str):
+    assert cost_class(wants) == kind
+    assert cost(wants) == price
+
+
+def test_families_come_together_the_cheapest_first_and_baselines_last():
+    found = in_families(entries(None))
+    pairs = [(e.family, COST_CLASSES.index(e.cost_class)) for e in found if e.family != "baseline"]
+    assert pairs == sorted(pairs)
+    assert [entry.name for entry in found[-len(BASELINES) :]] == BASELINES
+
+
+def preset(name: str) -> list[str]:
+    node = yaml.safe_load((EXPERIMENTS / f"{name}.yaml").read_text())
+    return node["defaults"][0]["override /method"]
+
+
+def test_presets_are_what_the_cost_classes_say():
+    every = [entry for entry in entries(None) if entry.family != "baseline"]
+    own = [entry for entry in every if not entry.name.startswith(f"{entry.module}_")]
+    cheap = [entry.name for entry in own if entry.cost_class in ("text", "1 pass")]
+    assert preset("cheap") == cheap
+    assert preset("standard") == [e.name for e in own if e.cost_class != "endpoint"]
+    assert preset("everything") == [entry.name for entry in every]
+
+
+def test_the_documented_table_is_that_of_the_command():
+    """All but what the self-test found, which takes a run: docs/methods.md says how."""
+    page = (Path(conf.__file__).parents[1] / "docs" / "methods.md").read_text().splitlines()
+    made = list(methods.markdown(in_families(entries(None)), []))
+    cut = len(methods.FOUND) + 1
+    there = [line.rsplit("|", cut)[0] for line in page if line.startswith("| `")]
+    assert there == [line.rsplit("|", cut)[0] for line in made[2:]]
+
+
+def test_the_table_has_what_a_self_test_found(tmp_path: Path, monkeypatch, capsys):
+    found = {"method": "mi", "measure": "read", "value": 0.61, "low": 0.5, "high": 0.7}
+    write_frame(
+        tmp_path / "selftest.parquet",
+        rows([{**found, "n_problems": 9, "bound": None, "kept": True}], schema.SELFTEST),
+    )
+    out = printed(monkeypatch, capsys, "--table", str(tmp_path)).splitlines()
+    (line,) = [line for line in out if line.startswith("| `mi` ")]
+    assert line.endswith("| [2506.02867](https://arxiv.org/abs/2506.02867) | n/a | .61 ±.10 |")
+    assert len(out) == 2 + len(METHODS) + len(BASELINES)
+    empty = refused(monkeypatch, capsys, "--table", str(tmp_path / "no"))
+    assert "holds no selftest.parquet" in empty
 
 
 def test_a_detector_that_learns_says_so():

@@ -12,7 +12,7 @@ from harness.report.plots.style import INK, ONE_COLUMN, drawable, hatched, place
 
 CELL = 0.3  # inches
 FOOLS = "against "
-READ = ("chain", "read")
+READ = ("chain", "read", "edges")
 
 
 def figure(found: pl.DataFrame) -> Figure:

@@ -1,0 +1,1 @@
+"""What is asked of a model's insides, and of other models."""
