@@ -113,7 +113,7 @@ def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
     """The kinds of evidence, in words."""
     arms = {(w.arm, _rollout(w)): None for w in wants if isinstance(w, Draw)}
     parts = [f"{what} {_where(wants, arm)} ({arm})" for arm, what in arms]
-    parts += [_pass(wants, condition) for condition in conditions(wants)]
+    parts += dict.fromkeys(_pass(wants, condition) for condition in conditions(wants))
     parts += [words for kind, words in _OTHER.items() if any(isinstance(w, kind) for w in wants)]
     parts += ["other problems' traces"] if fitted else []
     return ", ".join(parts) or "nothing"

@@ -6,9 +6,10 @@ from typing import Literal
 import polars as pl
 
 from harness.convert.thought_anchors.importing import new_folder
-from harness.core import UserError
+from harness.core import Problem, Trace, UserError
 from harness.core.config import check
 from harness.store import schema
+from harness.store import traces as recorded
 from harness.store.files import write_bytes
 from harness.store.reading import read_frame
 
@@ -31,6 +32,15 @@ def export(run: Path, out: Path, form: str) -> list[Path]:
         for name, table in tables.items():
             write_bytes(place / f"{name}.{chosen}", _content(table, chosen))
     return [out / f"{name}.{chosen}" for name in tables]
+
+
+def traces_of(run: Path) -> list[Trace]:
+    """The traces of a run with their problems as recorded; raises UserError if it is none."""
+    if not (run / recorded.COMPLETE).is_file():
+        raise UserError(f"{run}: is no run folder (it holds no {recorded.COMPLETE})")
+    frame = read_frame(run / "problems.parquet", schema.PROBLEMS).select(*schema.PROBLEMS)
+    problems = [Problem(row.pop("problem_id"), **row) for row in frame.iter_rows(named=True)]
+    return recorded.load(run, problems)
 
 
 def scores(run: Path) -> pl.DataFrame:

@@ -17,6 +17,8 @@ from harness.core import (
     Draw,
     Evidence,
     Problem,
+    Read,
+    Reading,
     Rollouts,
     Sentence,
     Trace,
@@ -24,7 +26,6 @@ from harness.core import (
     Wants,
 )
 
-ROUNDS = 3  # departures, then rollouts, then what is read of them
 NONE = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
 NO_TOKEN = -1
 
@@ -64,11 +65,17 @@ def foreseen(
 ) -> list[Want[Any]]:
     """What is asked for, each once, by who is asked again as if that were there."""
     found: dict[Want[Any], None] = {}
-    for _ in range(ROUNDS):
-        found |= dict.fromkeys(ask(have))
-        drawn = {(w.arm, w.boundary): NONE for w in found if isinstance(w, Draw)}
-        left = {w: assumed(w, trace) for w in found if isinstance(w, Depart)}
-        have = replace(have, rollouts={**drawn, **have.rollouts}, answers={**left, **have.answers})
+    while new := [want for want in ask(have) if want not in found]:
+        found |= dict.fromkeys(new)
+        drawn = {(w.arm, w.boundary): NONE for w in new if isinstance(w, Draw)}
+        left = {w: assumed(w, trace) for w in new if isinstance(w, Depart)}
+        hard = [w for w in new if isinstance(w, Read) and w.top_entropy]
+        have = replace(
+            have,
+            rollouts={**drawn, **have.rollouts},
+            answers={**left, **have.answers},
+            readings={**have.readings, **{w.condition: _reading(w, trace) for w in hard}},
+        )
     return list(found)
 
 
@@ -77,3 +84,9 @@ def assumed(want: Depart, trace: Trace) -> Departures:
     way = Departure(0, NO_TOKEN)
     ways = [(way,) * want.n if s.stop > s.start else () for s in trace.sentences]
     return Departures(np.full(len(ways), np.log(0.5)), (*ways, ()))
+
+
+def _reading(want: Read, trace: Trace) -> Reading:
+    """Entropies by which a detector may choose tokens."""
+    rising = np.linspace(0, 3, len(trace.token_ids), dtype=np.float32)
+    return Reading(top_entropy={want.top_entropy: rising})

@@ -185,8 +185,11 @@ def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
 
 
 def _cap(recorder: Recorder, place: Prefix, draw: Draw, extra: int) -> int:
-    """Tokens in all: the same at every boundary, but for answers and where new ones are capped."""
-    begun, sampling = place.cut + extra, recorder.sampling
-    if draw.most is not None:
-        return min(place.prompt + sampling.max_tokens, begun + draw.most)
-    return begun + sampling.answer_tokens if draw.append else place.prompt + sampling.max_tokens
+    """Tokens in all, the same at every boundary but for answers and tokens that are asked for."""
+    sampling = recorder.sampling
+    cap, begun = place.prompt + sampling.max_tokens, place.cut + extra
+    if draw.append and draw.most is None:
+        return begun + sampling.answer_tokens
+    if draw.append:
+        cap += sampling.answer_tokens  # what an answer behind the longest prefix may reach
+    return cap if draw.most is None else min(cap, begun + draw.most)

@@ -83,7 +83,8 @@ def reading(
             yield f"passes over the traces ({want.arm})", Load(passes=1, read=length)
     for condition in conditions(wanted):
         by = f" by {condition.checkpoint}" if condition.checkpoint else ""
-        yield f"passes over the traces{by}", Load(passes=1, read=length)
+        known = _known(trace, condition)  # read once, whatever is changed behind it
+        yield f"passes over the traces{by}", Load(passes=1, read=length - known)
     masked = sum(isinstance(want, Suppress) for want in wanted)
     after = sum(len(trace.token_ids) - s.start for s in trace.sentences)
     if masked:
@@ -96,6 +97,14 @@ def reading(
         rollouts = len(begun) * recorder.sampling.draws
         read = length + rollouts * _sentence(trace)
         yield "rollouts read again", Load(passes=len(begun), read=read)
+
+
+def _known(trace: Trace, condition: Condition) -> int:
+    """Tokens before the first edit of a trace; 0 where nothing is edited."""
+    if not condition.edits or condition.under:
+        return 0
+    stops = start_of(trace).stops
+    return len(trace.prompt_ids) + stops[min(condition.edits[0].start, len(stops) - 1)]
 
 
 def _texts(recorder: Recorder, trace: Trace, wants: Sequence[Likelihood]) -> Load:

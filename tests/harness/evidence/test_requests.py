@@ -365,6 +365,18 @@ def test_tokens_of_the_next_sentence_can_be_kept_and_new_ones_capped(
         list(requests(recorder, start, [Draw(1, 2, arm="inside", skip=99)]))
 
 
+def test_behind_an_appended_text_the_answer_is_capped_unless_the_draw_says_how_long(
+    recorder: Recorder, trace: Trace
+) -> None:
+    draws = [Draw(1, 2, arm=f"asked {most}", append=" so", most=most) for most in (None, 20, 900)]
+    brief, long, whole = requests(recorder, start_of(trace), draws)
+    sampling = recorder.sampling
+    assert brief.max_length == len(brief.prefix) + sampling.answer_tokens
+    assert long.max_length == len(long.prefix) + 20
+    most = len(trace.prompt_ids) + sampling.max_tokens + sampling.answer_tokens
+    assert whole.max_length == most
+
+
 def test_what_is_done_to_the_model_is_said_in_its_tokens(recorder: Recorder, trace: Trace) -> None:
     start, width = start_of(trace), 32
     steer = Steer(1, (0.0,) * width, (0, 1))
