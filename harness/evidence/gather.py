@@ -150,7 +150,9 @@ class Gatherer:
         self.left.pop(trace.id, None)
         if waits:
             self.vectors[trace.id] = have.embeddings
-            kept = {w: a for w, a in have.answers.items() if isinstance(w, Depart)}
+            kept: dict[Want[Any], Any] = {
+                w: a for w, a in have.answers.items() if isinstance(w, Depart)
+            }
             self.left[trace.id] = kept
 
     def charged(self, trace: Trace, wanted: Sequence[Want[Any]]) -> tuple[int, float]:
