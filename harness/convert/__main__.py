@@ -12,6 +12,7 @@ from harness.convert.math_rollouts import importing, scoring
 from harness.convert.math_rollouts.importing import SKIPPED, total
 from harness.convert.math_rollouts.layout import Subset
 from harness.convert.math_rollouts.traces import Answers
+from harness.convert.pushing import push
 from harness.convert.thought_anchors import figures as published
 from harness.convert.thought_anchors import labels as labelling
 from harness.convert.thought_anchors.importing import Imports, convert
@@ -38,8 +39,11 @@ USAGE = """usage:
       the figures of the published data, from a converted run that was reported on
   python -m harness.convert labels RUN_DIR
       Cohen's kappa of our rules for sentence functions and the labels that the run came with
-  python -m harness.convert export RUN_DIR OUT [format=csv|jsonl]
-      traces.csv and scores.csv of a run, a row a sentence with the score of every method"""
+  python -m harness.convert export RUN_DIR OUT [format=csv|jsonl|parquet|arrow]
+      every table of a run; scores.csv has a row a sentence with the score of every method
+  python -m harness.convert push RUN_DIR OWNER/NAME [private=true|false] [license=NAME]
+      the run with a card as a dataset of the Hugging Face hub, private unless you say otherwise;
+      without a token the folder is left ready. harness.load("hf://OWNER/NAME") reads it back."""
 
 
 def main() -> None:
@@ -59,6 +63,7 @@ def command(arguments: Sequence[str]) -> None:
         "published": (_published, 1),
         "labels": (_labels, 1),
         "export": (_export, 2),
+        "push": (_push, 2),
     }
     name, rest = arguments[0], arguments[1:]
     if name not in commands:
@@ -151,6 +156,13 @@ def _export(places: list[str], options: dict[str, str]) -> None:
     _none_left("export", options)
     for path in export(Path(places[0]), Path(places[1]), form):
         print(path)
+
+
+def _push(places: list[str], options: dict[str, str]) -> None:
+    private = _choice("private", options.pop("private", "true"), ("true", "false")) == "true"
+    licence = options.pop("license", None)
+    _none_left("push", options)
+    print(push(Path(places[0]), places[1], licence, private=private))
 
 
 def _config(options: dict[str, str]) -> Any:
