@@ -1,6 +1,7 @@
 """The claims over several runs, of other models: what each of them says of each claim."""
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -36,10 +37,12 @@ def board(runs: Sequence[Run]) -> pl.DataFrame:
     for head in heads:
         if heads.count(head) > 1:
             raise UserError(f"{head[0]}: several runs have this name and model; rename a folder")
-    found = pl.concat(parts)
-    tested = (pl.col("verdict") != IDLE).any().over("claim")
-    order = pl.col("claim").cum_count().over("run", "model")
-    return found.sort(~tested, order.first().over("claim"), maintain_order=True)
+    found = pl.concat(parts).with_row_index("place")
+    ranked = found.with_columns(
+        tested=(pl.col("verdict") != IDLE).any().over("claim"),
+        first=pl.col("place").min().over("claim"),
+    )
+    return ranked.sort(~pl.col("tested"), "first", "place").drop("place", "tested", "first")
 
 
 def _of(run: Run) -> pl.DataFrame:
@@ -57,7 +60,7 @@ def otherwise(runs: Sequence[Run]) -> list[str]:
     """The claims that runs tested by other thresholds or in another unit, by name."""
     every = pl.concat(
         read_frame(run.path / "claims.parquet", schema.CLAIMS).filter(
-            pl.col("supported_from").is_not_null()
+            pl.col("supported_from").is_not_null() & pl.col("effect").is_not_null()
         )
         for run in runs
     )
@@ -127,7 +130,7 @@ def _rows(found: pl.DataFrame) -> list[dict[str, Any]]:
     for (claim,), part in found.group_by("claim", maintain_order=True):
         by_run = {(row["run"], row["model"]): row for row in part.to_dicts()}
         cells = [_said(by_run[head]) if head in by_run else None for head in heads]
-        counts = part["verdict"].value_counts(sort=True).rows()
+        counts = Counter(part["verdict"]).most_common()
         tally = ", ".join(f"{n} {verdict}" for verdict, n in counts)
         rows.append({"name": claim, "text": part["text"][0], "cells": cells, "tally": tally})
     return rows

@@ -87,7 +87,7 @@ def test_another_layout_is_one_line(tmp_path: Path, kind: Any, row: Any, message
 def test_a_run_has_a_sentence_a_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     rows = [located(1), located(-1), {**located(0), "problem": "3 + 2?"}, located(2)]
     path, run = written(tmp_path / "a.jsonl", *rows), tmp_path / "run"
-    command(["processbench", str(path), str(run), "limit=3", "method=[]"])
+    command(["processbench", str(path), str(run), "limit=3", "method=[resampling]"])
     assert "3 solutions of 2 problems: 9 steps" in capsys.readouterr().out
     sentences = pl.read_parquet(run / "sentences.parquet")
     assert [text.strip() for text in sentences["text"]] == STEPS * 3
@@ -100,6 +100,6 @@ def test_a_run_has_a_sentence_a_step(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert scores["score"].fill_nan(None).to_list() == [0, 1, None, 0, 0, 0, 1, None, None]
     assert pl.read_parquet(run / "traces.parquet")["answer"].to_list() == ["6"] * 3
     with pytest.raises(UserError, match="holds a run already"):
-        command(["processbench", str(path), str(run), "method=[]"])
+        command(["processbench", str(path), str(run), "method=[resampling]"])
     with pytest.raises(UserError, match="limit: must be a whole number above 0, got x"):
         command(["processbench", str(path), str(tmp_path / "b"), "limit=x"])
