@@ -93,4 +93,4 @@ def test_what_cannot_be_shown_is_one_line(runs: list[Run], tmp_path: Path):
 def test_the_command_takes_any_number_of_runs(runs: list[Run], tmp_path: Path, capsys):
     command([*(str(run.path) for run in runs), f"out={tmp_path / 'out'}"])
     assert (tmp_path / "out" / "claims-compared.html").is_file()
-    assert "supported" in capsys.readouterr().out
+    assert "supported" in capsys.readouterr().err
