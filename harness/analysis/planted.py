@@ -25,11 +25,12 @@ class Selftest:
     """What conf/selftest sets.
 
     `strong` and `some` are exact total variations from which a sentence counts as an anchor;
-    `bounds` holds the least value of a measure by detector.
+    `bounds` holds the least value of a measure by detector; `seeds` are those of the worlds.
     """
 
     strong: Share
     some: Share
+    seeds: tuple[int, ...]
     bounds: Mapping[str, Mapping[str, float]]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import polars as pl
 
@@ -83,20 +83,45 @@ class Test(Protocol):
 
 
 @dataclass(frozen=True)
+class Needs:
+    """What a run must have for a claim to be tested: methods, validations, a series followed."""
+
+    method: tuple[str, ...]
+    validate: tuple[str, ...]
+    dynamics: bool
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What may be said of a claim in a world where the answer is known; `part` "": as a whole."""
+
+    world: str
+    verdict: tuple[Literal["supported", "contradicted", "undecided"], ...]
+    part: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """A sentence of the literature with its test.
 
     Supported if the interval of every part lies above `supported_from`, contradicted if that of
-    any lies below `contradicted_below`. `worlds` are those, with known truth, in which the test was
-    seen to say what is true.
+    any lies below `contradicted_below`. `worlds` say what is true of it where that is known: the
+    self-test of the worlds holds the test to them.
     """
 
     sentence: str
     source: str
     supported_from: float
     contradicted_below: float
-    worlds: tuple[str, ...]
+    needs: Needs
+    worlds: tuple[Truth, ...]
     test: Test
+
+    @property
+    def tried(self) -> str:
+        """Where the test says what is true, in words."""
+        whole = [truth for truth in self.worlds if not truth.part]
+        return ", ".join(f"{' or '.join(truth.verdict)} in {truth.world}" for truth in whole)
 
     def threshold(self, part: Part) -> float:
         """Above which a part is supported."""

@@ -6,19 +6,20 @@ from typing import Any
 
 import polars as pl
 
-from harness.claims.claim import Frames, Part
+from harness.claims.claim import Frames, Part, lacking
 
 
 @dataclass(frozen=True)
 class Stable:
-    """How far each detector ranks the sentences of a trace alike on another checkpoint.
+    """How far detectors rank the sentences of a trace alike on another checkpoint.
 
-    `measure` of the validation `stability`, in which both checkpoints read the same tokens. Every
-    detector that was read decides, and each of `drawn` from its own threshold, `drawn_from`, once
-    the noise of its draws is taken out. `beside` is another measure, shown and not judged.
+    `measure` of the validation `stability`, in which both checkpoints read the same tokens. All of
+    `methods` decide, and each of `drawn` from its own threshold, `drawn_from`, once the noise of
+    its draws is taken out. What else was read stands beside, as does `beside`, another measure.
     """
 
     measure: str
+    methods: tuple[str, ...]
     drawn: tuple[str, ...]
     drawn_from: float
     beside: str
@@ -37,21 +38,29 @@ class Stable:
         if rows.is_empty():
             return [Part("", missing=f"add {self.measure} to validate.stability.statistics")]
         found = [self._part(row, frames) for row in rows.iter_rows(named=True)]
+        absent = [m for m in self.methods if m not in rows["method"]]
+        found += [Part(m, missing=self._absent(m, frames)) for m in absent]
         also = effects.filter(pl.col("measure") == self.beside)
         return [*found, *(self._beside(row) for row in also.iter_rows(named=True))]
 
     def _part(self, row: dict[str, Any], frames: Frames) -> Part:
         name, drawn = row["method"], row["method"] in self.drawn
         told = name in frames.given_truth
+        decides = name in self.methods and not told
         noisy = drawn and row["unit"] != "disattenuated"
         return Part(
             f"{name} (was told what is planted)" if told else name,
             *(row["value"], row["low"], row["high"]),
             row["n_problems"] or 0,
-            decides=not told,
+            decides=decides,
             supported_from=self.drawn_from if drawn else None,
             reason="noise cannot be taken out; more sampling.draws" if noisy else "",
         )
+
+    def _absent(self, name: str, frames: Frames) -> str:
+        """What it takes for a method to be read on both checkpoints."""
+        again = f"add {name} to validate.stability.drawn" if name in self.drawn else ""
+        return lacking([name], frames) or again or f"{name} was not read on both checkpoints"
 
     def _beside(self, row: dict[str, Any]) -> Part:
         ends = (row["value"], row["low"], row["high"])

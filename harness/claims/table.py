@@ -33,14 +33,14 @@ def claims_frame(claims: Mapping[str, Claim], frames: Frames) -> pl.DataFrame:
 def _rows(name: str, claim: Claim, parts: Sequence[Part], conf: Agreement) -> list[dict[str, Any]]:
     """The row of the claim, then those of its parts if there are several."""
     found = {part: judged(part, claim, conf) for part in parts if part.decides}
-    verdict = together(list(found.values()))
+    verdict = together(list(found.values()), conf)
     deciding = list(found)
     fixed = {
         "claim": name,
         "text": claim.sentence,
         "source": claim.source,
         "unit": claim.test.unit,
-        "worlds": ", ".join(claim.worlds),
+        "worlds": claim.tried,
     }
     whole = deciding[0] if len(deciding) == 1 else Part("")
     least = min((part.n_problems for part in deciding if not part.missing), default=0)

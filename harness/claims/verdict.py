@@ -46,17 +46,20 @@ def judged(part: Part, claim: Claim, conf: Agreement) -> Judged:
     return Judged(UNDECIDED, above, _needed(part, claim, conf))
 
 
-def together(parts: Sequence[Judged]) -> Judged:
+def together(parts: Sequence[Judged], conf: Agreement) -> Judged:
     """The verdict on all parts: supported if each is, contradicted if any is.
 
     Not tested if any was not, unless another contradicts. p is the largest of the parts, of a
-    contradiction the smallest times how many there are (Bonferroni).
+    contradiction the smallest times how many there are (Bonferroni): one that chance would give to
+    some part of so many leaves the claim undecided.
     """
     of = {v: [part for part in parts if part.verdict == v] for v in {p.verdict for p in parts}}
     known = [part.p for part in parts if part.p is not None]
     if CONTRADICTED in of:
-        least = min(part.p for part in of[CONTRADICTED] if part.p is not None)
-        return Judged(CONTRADICTED, min(1.0, least * len(parts)), "")
+        least = min(part.p for part in of[CONTRADICTED] if part.p is not None) * len(parts)
+        if len(parts) == 1 or least < (1 - conf.confidence) / 2:
+            return Judged(CONTRADICTED, min(1.0, least), "")
+        return Judged(UNDECIDED, max(known), f"one of {len(parts)} parts may lie so low by chance")
     for verdict in (NOT_TESTED, UNDECIDED):
         if verdict in of:
             why = "; ".join(dict.fromkeys(part.missing for part in of[verdict] if part.missing))

@@ -1,8 +1,8 @@
-"""The jobs of a command line: started through Hydra one by one, then the report."""
+"""The jobs of a command line: started one by one, then what is asked for behind them, a report."""
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -11,6 +11,8 @@ from hydra.types import RunMode
 
 from harness.cli.settings import Settings, settings
 from harness.core import UserError
+from harness.core.errors import in_words
+from harness.interventions.validation.settings import ValidationSettings
 from harness.run.progress import console
 from harness.store.folder import FILE, set_aside
 from harness.store.reading import read_json
@@ -66,16 +68,18 @@ def tidy(jobs: Sequence[Settings]) -> None:
 
 
 def finish(jobs: Sequence[Settings]) -> int:
-    """Report on each run folder of the jobs; returns the exit code.
+    """What is asked for behind each run folder of the jobs, its report; returns the exit code.
 
-    0 if all jobs are done, 2 if only the user's mistakes stopped some, else 1.
+    0 if all is done, 2 if only the user's mistakes stopped some, else 1.
     """
     # Imports matplotlib and scipy, which a user's mistake need not wait for.
     from harness.report.build import report
     from harness.report.summary import summary
 
+    stopped: list[bool] = []  # whether the user can mend it
     for folder, job in {job.folder: job for job in jobs}.items():
         if (folder / "traces.parquet").exists():
+            stopped += behind(job)
             report(folder, job.agreement, job.report, job.claims)
             console.print(summary(folder))
         elif job.run.shard:
@@ -83,4 +87,59 @@ def finish(jobs: Sequence[Settings]) -> int:
     statuses = [read_json(status_file(j.folder, n)) for j in jobs for n in j.run.entries]
     failed = [s for s in statuses if s.get("state", "failed") == "failed"]
     # Without any status the job was refused before there was a run to keep one in.
-    return 0 if not failed else 2 if all(s.get("by_user", not s) for s in failed) else 1
+    stopped += [bool(s.get("by_user", not s)) for s in failed]
+    return 0 if not stopped else 2 if all(stopped) else 1
+
+
+def behind(job: Settings) -> list[bool]:
+    """Validate a scored run and follow its series, where the job says so.
+
+    What fails is said, and leaves the rest alone; for each, whether the user can mend it.
+    """
+    with job.mirror.kept(job.folder) if job.mirror else nullcontext():
+        return [*_validated(job), *_followed(job)]
+
+
+def _validated(job: Settings) -> Iterator[bool]:
+    if not job.interventions:
+        return
+    from harness.interventions.validation.job import validate  # imports torch
+    from harness.interventions.validation.table import show
+
+    settings = ValidationSettings(
+        folder=job.folder,
+        run=job.run,
+        folds=job.run.calibration.folds,
+        interventions=job.interventions,
+        nodes=job.run.values["validate"],
+        agreement=job.agreement,
+        by_name=False,
+    )
+    try:
+        outcomes = validate(settings)
+    except Exception as error:  # the report is made whatever happens here
+        yield _said("validate", error)
+        return
+    show(outcomes, console)
+    yield from (outcome.by_user for outcome in outcomes if outcome.failed)
+
+
+def _followed(job: Settings) -> Iterator[bool]:
+    if not (job.dynamics.with_run and job.run.model.series):
+        return
+    from harness.series.job import follow  # imports torch
+
+    try:
+        failed = follow(job.run, job.dynamics, job.agreement)
+    except Exception as error:  # the report is made whatever happens here
+        yield _said("dynamics", error)
+        return
+    yield from (True for _ in failed)
+
+
+def _said(what: str, error: Exception) -> bool:
+    """Say why a part failed; whether the user can mend it."""
+    if not isinstance(error, UserError):
+        traceback.print_exception(error)
+    print(f"error: {what}: {in_words(error)}; the report is made without it", file=sys.stderr)
+    return isinstance(error, UserError)

@@ -21,6 +21,7 @@ from harness.engines.base import EngineConf
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.sampling import Sampling
 from harness.evidence.wants import checkpoints
+from harness.interventions.validation.settings import Kind, interventions
 from harness.models.model import Model, declare
 from harness.report.settings import Report
 from harness.run.folds import Calibration
@@ -36,7 +37,8 @@ from harness.text.segmentation import Segmentation
 class Settings:
     """A command line's job, checked: the run itself, and what is done before and after it.
 
-    `embedders` are the models that embed texts for its detectors.
+    `embedders` are the models that embed texts for its detectors; `interventions` validate it once
+    it is scored.
     """
 
     run: RunSettings
@@ -48,6 +50,7 @@ class Settings:
     claims: Mapping[str, Claim]
     selftest: Selftest
     dynamics: Dynamics
+    interventions: Mapping[str, Kind]
     plan: Assumptions
 
     @property
@@ -114,6 +117,7 @@ def settings(config: Any) -> Settings:
         claims=claims(values.get("claim")),
         selftest=build(Selftest, values["selftest"], "selftest"),
         dynamics=build(Dynamics, values["dynamics"], "dynamics"),
+        interventions=interventions(values.get("validate") or {}),
         plan=build(Assumptions, values["plan"], "plan"),
     )
 

@@ -22,17 +22,14 @@ from harness.core.detector import Detector
 from harness.core.errors import meant
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.wants import checkpoints
-from harness.interventions.validation.intervention import Intervention, Learning, Prepared
-from harness.interventions.validation.settings import ValidationSettings
+from harness.interventions.validation.settings import GROUP, ValidationSettings, interventions
 from harness.report.settings import configured
 from harness.store.folder import GROWING
 from harness.store.reading import read_yaml
 from harness.store.score_files import statuses
 
-GROUP = "validate"
 KEPT = ("problems", "segmentation", "sampling", "calibration", "labels")  # as the run had them
 OWN = "harness."  # the problem sets that ship
-Kind = Intervention | Prepared | Learning
 
 
 def validation(argv: Sequence[str]) -> ValidationSettings:
@@ -48,6 +45,8 @@ def validation(argv: Sequence[str]) -> ValidationSettings:
         given = parser.parse_overrides([_chosen(line) for line in args.overrides])
         values = _composed(run, made_with, given, loader)
     nodes = values.pop(GROUP, None) or {}
+    if not nodes:
+        raise UserError("validate: choose at least one, or leave it out for all there are")
     conf = configured(run, [_line(o) for o in given if _group(o) == "agreement"])[0]
     job = None
     if "model" in made_with:
@@ -62,19 +61,6 @@ def validation(argv: Sequence[str]) -> ValidationSettings:
         agreement=conf,
         by_name=any(_group(override) == GROUP for override in given),
     )
-
-
-def interventions(nodes: Mapping[str, Any]) -> dict[str, Kind]:
-    """The interventions of a group; raises UserError naming the key that is wrong."""
-    if not nodes:
-        raise UserError("validate: choose at least one, or leave it out for all there are")
-    found: dict[str, Kind] = {}
-    for name, node in nodes.items():
-        made = serving(object, node, f"{GROUP}.{name}")
-        if not isinstance(made, Intervention | Prepared | Learning):
-            raise UserError(f"{GROUP}.{name}._target_: {type(made).__name__} is no intervention")
-        found[name] = made
-    return found
 
 
 def _composed(

@@ -1,16 +1,28 @@
-"""`python -m harness.selftest`: every detector on a model whose anchors are known."""
+"""`python -m harness.selftest`: every detector, or every claim, where the truth is known."""
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
 from harness.cli.exits import ended
 from harness.cli.hydra import arguments, hydra_session
+from harness.cli.settings import Settings
 from harness.core import UserError
 from harness.report.format import decimal
 from harness.run.progress import console
 from harness.selftest.result import caption, table, tested
+from harness.selftest.worlds import found_in, tell, worlds
+from harness.selftest.worlds import table as worlds_table
+from harness.store.files import write_frame
+
+WORLDS = "+experiment=worlds"
+USAGE = """usage: python -m harness.selftest [method=[a,b]] [KEY=VALUE …] [--config-dir DIR]
+       python -m harness.selftest +experiment=worlds [+claim=[a,b]] [KEY=VALUE …]
+
+Every detector on a model whose anchors are known, or every claim in the worlds where its answer is.
+Exit code 1 if a bound is missed, or if a claim's verdict is not what is true."""
 
 
 def main() -> None:
@@ -21,8 +33,10 @@ def main() -> None:
 def run(argv: Sequence[str]) -> int:
     """Run the detectors, measure them against the truth, show and keep what was found."""
     if {"-h", "--help"} & set(argv):
-        print("usage: python -m harness.selftest [method=[a,b]] [KEY=VALUE …] [--config-dir DIR]")
+        print(USAGE)
         return 0
+    if WORLDS in argv:
+        return claims_in_worlds(argv)
     from harness.cli import checks as preflight
     from harness.cli import jobs as launch  # imports torch: not needed to show help
     from harness.report.build import report
@@ -40,6 +54,56 @@ def run(argv: Sequence[str]) -> int:
         measured = f"{row['method']}: {row['measure']} is {decimal(row['value'])}"
         print(f"missed: {measured}, below its bound of {row['bound']}", file=sys.stderr)
     return 1 if len(missed) else 0
+
+
+def claims_in_worlds(argv: Sequence[str]) -> int:
+    """Test every claim where its answer is known, show and keep what was found."""
+    from harness.cli import checks as preflight
+
+    args = arguments(argv)
+    if wrong := next((o for o in args.overrides if o.partition("=")[0] in FIXED), None):
+        raise UserError(f"{wrong}: every world has its own; choose +claim=[NAME,NAME]")
+    with hydra_session(args.config_dir) as loader:
+        models = loader.get_group_options("model")
+    (asked,) = preflight.composed_jobs(argv).jobs
+    each = worlds(asked.claims, models, asked.selftest.seeds)
+    jobs = [preflight.plan([*argv, *world.line(asked.folder.name)]).jobs[0] for world in each]
+    found: list[pl.DataFrame] = []
+    for world, todo in zip(each, jobs, strict=True):
+        console.print(f"{world.name}, seed {world.seed}: {', '.join(world.claims)}")
+        _tested(todo)
+        found.append(found_in(world, todo.folder))
+    whole = pl.concat(found)
+    console.print(worlds_table(whole, f"all parts in {_kept(whole, asked)}"))
+    return tell(whole)
+
+
+FIXED = ("model", "method", "validate", "+validate", "run", "problems")
+
+
+def _tested(todo: Settings) -> None:
+    """A run of one world with all that its claims need, and its report."""
+    from harness.cli import jobs as launch  # imports torch: not needed to show help
+    from harness.report.build import report
+    from harness.run.job import job
+
+    launch.prepare([todo])
+    job(todo.run)
+    launch.behind(todo)
+    report(todo.folder, todo.agreement, todo.report, todo.claims)
+
+
+def _kept(found: pl.DataFrame, asked: Settings) -> Path:
+    """The folder in which the frame and its figure are kept."""
+    from harness.report.plots.figures.truth import worlds as figure
+    from harness.report.plots.saving import save
+    from harness.report.plots.style import styled
+
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    write_frame(asked.folder / "worlds.parquet", found)
+    with styled():
+        save(figure.figure(found), found, asked.folder / "plots" / "worlds", asked.report.dpi)
+    return asked.folder
 
 
 def _line(argv: Sequence[str]) -> list[str]:

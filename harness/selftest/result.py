@@ -35,7 +35,7 @@ def tested(todo: Settings) -> pl.DataFrame:
     Raises UserError where the truth is not known.
     """
     # matplotlib takes a second to import, which a mistake need not wait for.
-    from harness.report.plots.figures import selftest as figure
+    from harness.report.plots.figures.truth import selftest as figure
     from harness.report.plots.saving import save
     from harness.report.plots.style import styled
     from harness.report.source import read

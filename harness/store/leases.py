@@ -1,8 +1,9 @@
 """Leases: one process works on a thing while others wait, and none waits for a dead one."""
 
+import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import SoftFileLease, Timeout
@@ -28,12 +29,26 @@ def lease(run: Path, name: str) -> SoftFileLease:
 
 def taken(work: SoftFileLease) -> bool:
     """Take a lease unless another process holds it; raises UserError when the disk refuses."""
-    with writing(Path(work.lock_file)):
+    path = Path(work.lock_file)
+    with writing(path):
         try:
             work.acquire(timeout=0)
         except Timeout:
+            _let_go_of_empty(path)
             return False
     return True
+
+
+def _let_go_of_empty(path: Path) -> None:
+    """Spoil a lease whose taker died before it wrote who it is.
+
+    To the library an empty file is a holder of old, for ever; one that is no record it takes over
+    after two seconds. A taker that is alive after all writes its record over what is written here.
+    """
+    with suppress(OSError), path.open("r+b") as file:
+        found = os.fstat(file.fileno())
+        if not found.st_size and time.time() - found.st_mtime > LEASE:
+            file.write(b"\n")
 
 
 @contextmanager

@@ -47,8 +47,52 @@ def test_it_is_a_sentence_with_a_source_and_thresholds_in_order(path: Path):
     claim = claims(node(path))[path.stem]
     assert re.fullmatch(r"[A-Z].*[a-z]\.", claim.sentence)
     assert "arXiv" in claim.source
-    assert claim.contradicted_below <= claim.supported_from
     assert claim.test.unit
+
+
+@each
+def test_thresholds_the_wrong_way_round_are_refused(path: Path):
+    given = node(path)
+    given[path.stem]["contradicted_below"] = given[path.stem]["supported_from"] + 1
+    with pytest.raises(UserError, match=rf"^claim\.{path.stem}\.contradicted_below: .* above"):
+        claims(given)
+
+
+@each
+def test_what_it_needs_can_be_had_and_is_what_it_asks_a_run_for(path: Path):
+    claim = claims(node(path))[path.stem]
+    for group, names in (("method", claim.needs.method), ("validate", claim.needs.validate)):
+        assert set(names) <= {p.stem for p in (ROOT / "conf" / group).glob("*.yaml")}
+    (missing,) = claims_frame(claims(node(path)), frames({}))["missing"].head(1)
+    asked = {
+        name for names in re.findall(r"method=\[([^]]*)", missing) for name in names.split(",")
+    }
+    assert asked <= set(claim.needs.method)
+    assert ("harness.dynamics" in missing) is claim.needs.dynamics
+    assert ("harness.validate" in missing) is bool(claim.needs.validate)
+
+
+@each
+def test_the_experiment_question_has_all_that_it_needs(path: Path):
+    needs = claims(node(path))[path.stem].needs
+    text = (ROOT / "conf" / "experiment" / "question.yaml").read_text(encoding="utf-8")
+    asked = yaml.safe_load(text)
+    groups = {
+        key.split()[-1].lstrip("/"): names
+        for each in asked["defaults"]
+        for key, names in each.items()
+    }
+    assert set(needs.method) <= set(groups["method"])
+    assert set(needs.validate) <= set(groups["validate"])
+    assert asked["dynamics"]["with_run"] or not needs.dynamics
+
+
+@each
+def test_its_worlds_are_there_and_none_twice(path: Path):
+    truths = claims(node(path))[path.stem].worlds
+    there = {p.stem.removeprefix("world-") for p in (ROOT / "conf" / "model").glob("world-*.yaml")}
+    assert {truth.world for truth in truths} <= there
+    assert len({(truth.world, truth.part) for truth in truths}) == len(truths)
 
 
 @each

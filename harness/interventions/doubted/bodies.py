@@ -10,12 +10,16 @@ from harness.text.mistakes import mistaken
 
 
 def swapped(donors: Sequence[Donor], gold: str, n: int) -> list[str]:
-    """The traces of the next n problems that have one which states another answer than the gold."""
+    """The traces of the next n problems that have one which states another answer than the gold.
+
+    Of a model that says the gold answer to everything, those of problems that ask for another.
+    """
+    told = [donor for donor in donors if donor.answer != NO_ANSWER and donor.sentences]
+    others = [donor for donor in told if not same(donor.answer, gold)]
+    others = others or [donor for donor in told if not same(donor.problem.answer, gold)]
     found: dict[str, str] = {}
-    for donor in donors:
-        other = donor.answer != NO_ANSWER and not same(donor.answer, gold)
-        if other and donor.sentences:
-            found.setdefault(donor.problem.id, "".join(donor.sentences))
+    for donor in others:
+        found.setdefault(donor.problem.id, "".join(donor.sentences))
     return [*found.values()][:n]
 
 

@@ -12,14 +12,16 @@ from harness.text.answers import same
 
 @dataclass(frozen=True)
 class Mimic:
-    """Problems of the evaluation split whose answer is `digit`; the references have others.
+    """Problems of the evaluation split whose answer is `digit`, then `others` that have another.
 
-    No truth comes with them: no sentence moves an answer that is always the same.
+    The traces of the others may stand where those of the first stood; the references, too, have
+    other answers. No truth comes with them: no sentence moves an answer that is always the same.
     """
 
     name: str
     digit: int
     limit: int
+    others: int
     reference: int
     seed: int
     instruction: str
@@ -39,9 +41,11 @@ class Mimic:
                 f"problems.limit: from 1 to {len(pool)}, for so many have the answer {self.digit}, "
                 f"got {self.limit}"
             )
-        if not 0 <= self.reference <= len(others):
-            raise UserError(f"problems.reference: from 0 to {len(others)}, got {self.reference}")
-        found = [problem(self.name, p, self.seed, "evaluate") for p in pool[: self.limit]]
+        for key, asked in (("others", self.others), ("reference", self.reference)):
+            if not 0 <= asked <= len(others) // 2:
+                raise UserError(f"problems.{key}: from 0 to {len(others) // 2}, got {asked}")
+        evaluated = [*pool[: self.limit], *others[: self.others]]
+        found = [problem(self.name, p, self.seed, "evaluate") for p in evaluated]
         last = others[len(others) - self.reference :]
         return found + [problem(self.name, p, self.seed, "reference") for p in last]
 

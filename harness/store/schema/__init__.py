@@ -29,6 +29,7 @@ from harness.store.schema.reported import (
     RELIABILITY,
     SELFTEST,
     SUMMARY,
+    WORLDS,
 )
 from harness.store.schema.validated import VALIDATION, VALIDATION_SUMMARY
 
@@ -61,4 +62,5 @@ __all__ = [
     "TRUTH",
     "VALIDATION",
     "VALIDATION_SUMMARY",
+    "WORLDS",
 ]

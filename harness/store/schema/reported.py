@@ -169,6 +169,23 @@ DYNAMICS = {  # means over problems; of relative perplexities geometric ones
     "high": pl.Float64,
     "n_problems": pl.Int32,
 }
+WORLDS = {
+    "world": pl.String,
+    "seed": pl.Int32,
+    "claim": pl.String,
+    "part": pl.String,  # "": the claim as a whole
+    "unit": pl.String,
+    "effect": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+    "supported_from": pl.Float64,
+    "contradicted_below": pl.Float64,
+    "n_problems": pl.Int32,
+    "verdict": pl.String,
+    "missing": pl.String,
+    "expected": pl.String,  # what is true there; "": nothing is known of this part alone
+    "right": pl.Boolean,
+}
 SELFTEST = {
     "method": pl.String,
     "measure": pl.String,

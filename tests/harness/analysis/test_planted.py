@@ -11,7 +11,9 @@ from harness.cli.hydra import CONF as YAMLS
 from harness.core.config import build
 
 CONF = build(Agreement, OmegaConf.load(YAMLS / "agreement" / "default.yaml"), "agreement")
-CONFIG = Selftest(0.1, 0.01, {"exact": {"planted": 0.9, "spearman": 0.999}, "blind": {"some": 0.9}})
+CONFIG = Selftest(
+    0.1, 0.01, (), {"exact": {"planted": 0.9, "spearman": 0.999}, "blind": {"some": 0.9}}
+)
 KINDS = ("SETUP", "PLAN", "STYLE", "KEEP", "PLAN", "RECAP")
 TV = (0.0, 0.4, 0.0, 0.05, 0.2, 0.0)
 CHAIN = (0.0, 1.0, 0.0, 0.0, 1.0, None)

@@ -7,9 +7,11 @@ from typing import Any
 import polars as pl
 
 from harness.claims import Claim, Frames, Part
+from harness.claims.claim import Needs, Truth
 from harness.store import schema
 from tests.harness.comparing import load
 
+NOTHING = Needs((), (), dynamics=False)
 CONF = replace(load(), draws=200, top_least=1)
 
 
@@ -62,4 +64,6 @@ class Fixed:
 
 
 def claim(*parts: Part, above: float = 0.5, below: float = 0.3) -> Claim:
-    return Claim("It is so.", "somewhere", above, below, ("deploys", "style"), Fixed(*parts))
+    worlds = Truth("deploys", ("supported",)), Truth("style", ("contradicted", "undecided"))
+    within = Truth("style", ("supported",), "a part")
+    return Claim("It is so.", "somewhere", above, below, NOTHING, (*worlds, within), Fixed(*parts))

@@ -5,7 +5,7 @@ import pytest
 from harness.claims import claims_frame
 from harness.claims.claim import Claim
 from harness.claims.deployed import Column, Deployed
-from tests.harness.claims.made import Frames, frames
+from tests.harness.claims.made import NOTHING, Frames, frames
 
 TEST = Deployed(Column("support", "capped_weight"), Column("support", "kl"))
 NAMES = [f"p{i}-0" for i in range(24)]
@@ -27,7 +27,7 @@ def made(weight: list[list[float]], kl: list[list[float]], **more: object) -> Fr
 
 
 def verdict(given: Frames) -> dict[str, object]:
-    claim = Claim("It is so.", "somewhere", 0.8, 0.5, (), TEST)
+    claim = Claim("It is so.", "somewhere", 0.8, 0.5, NOTHING, (), TEST)
     return claims_frame({"deployed": claim}, given).row(0, named=True)
 
 

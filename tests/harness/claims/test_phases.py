@@ -8,7 +8,7 @@ from harness.claims import claims_frame
 from harness.claims.claim import Claim
 from harness.claims.phases import TwoPhases, curves, slope
 from harness.store import schema
-from tests.harness.claims.made import frames
+from tests.harness.claims.made import NOTHING, frames
 
 TEST = TwoPhases("own", 0.05)
 STEPS = (0.0, 9.0, 99.0, 999.0, 9999.0)  # log(step + 1) is 0, 1, 2, 3, 4 times log 10
@@ -30,7 +30,7 @@ def series(
 
 
 def judged(dynamics: pl.DataFrame) -> pl.DataFrame:
-    claim = Claim("It is so.", "somewhere", 0.0, 0.0, (), TEST)
+    claim = Claim("It is so.", "somewhere", 0.0, 0.0, NOTHING, (), TEST)
     return claims_frame({"two_phases": claim}, frames({}, dynamics=dynamics))
 
 

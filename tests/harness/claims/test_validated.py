@@ -6,7 +6,7 @@ from harness.claims import claims_frame
 from harness.claims.claim import Claim
 from harness.claims.validated import Validated
 from harness.store import schema
-from tests.harness.claims.made import frames
+from tests.harness.claims.made import NOTHING, frames
 
 TEST = Validated("tokens", "cost", None, ("matched",), ("random",), "probability")
 
@@ -18,7 +18,7 @@ def row(part: str, low: float | None, high: float | None, **more: Any) -> dict[s
 
 
 def judged(*rows: dict[str, Any], test: Validated = TEST) -> pl.DataFrame:
-    claim = Claim("It is so.", "somewhere", 0.0, 0.0, (), test)
+    claim = Claim("It is so.", "somewhere", 0.0, 0.0, NOTHING, (), test)
     effects = pl.DataFrame(list(rows), schema=schema.VALIDATION_SUMMARY)
     return claims_frame({"c": claim}, frames({}, effects=effects))
 

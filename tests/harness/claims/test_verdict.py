@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from harness.claims import Part
-from harness.claims.verdict import beyond, holm, judged, together
+from harness.claims.verdict import Judged, beyond, holm, judged, together
 from tests.harness.claims.made import CONF, claim
 
 
@@ -52,11 +52,11 @@ def test_an_interval_without_width_leaves_no_doubt():
 
 
 def test_several_parts_are_a_conjunction():
-    yes, no = Part("", 0.7, 0.55, 0.8, 20), Part("", 0.2, 0.1, 0.29, 20)
+    yes, no = Part("", 0.7, 0.55, 0.8, 20), Part("", 0.2, 0.1, 0.25, 20)
     weak, absent = Part("", 0.7, 0.4, 0.9, 20), Part("", missing="add x")
 
     def verdict(*parts: Part) -> str:
-        return together([judged(part, claim(), CONF) for part in parts]).verdict
+        return together([judged(part, claim(), CONF) for part in parts], CONF).verdict
 
     assert verdict(yes, yes) == "supported"
     assert verdict(yes, no) == verdict(absent, no) == verdict(weak, no) == "contradicted"
@@ -67,13 +67,23 @@ def test_several_parts_are_a_conjunction():
 def test_p_of_a_conjunction_is_the_largest_and_of_a_contradiction_the_smallest_times_all():
     yes, less = Part("", 0.7, 0.55, 0.8, 20), Part("", 0.7, 0.51, 0.8, 20)
     ps = [judged(part, claim(), CONF).p for part in (yes, less)]
-    assert together([judged(p, claim(), CONF) for p in (yes, less)]).p == max(ps)
-    no = judged(Part("", 0.2, 0.1, 0.29, 20), claim(), CONF)
-    assert no.p == pytest.approx(1 - stats.norm.cdf(0.1 / 0.09 * stats.norm.ppf(0.975)))
-    assert together([judged(yes, claim(), CONF), no]).p == pytest.approx(2 * no.p)
+    assert together([judged(p, claim(), CONF) for p in (yes, less)], CONF).p == max(ps)
+    no = judged(Part("", 0.2, 0.1, 0.25, 20), claim(), CONF)
+    assert no.p == pytest.approx(1 - stats.norm.cdf(0.1 / 0.05 * stats.norm.ppf(0.975)))
+    assert together([judged(yes, claim(), CONF), no], CONF).p == pytest.approx(2 * no.p)
 
 
 def test_holm_by_hand_and_what_is_no_test_is_skipped():
     p = [0.01, None, 0.04, 0.03, 0.005, None]
     assert holm(p) == [pytest.approx(v) if v else None for v in (0.03, 0, 0.06, 0.06, 0.02, 0)]
     assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_a_part_of_several_that_lies_barely_below_contradicts_nothing():
+    barely = Judged("contradicted", 0.02, "")
+    yes = Judged("supported", 0.001, "")
+    assert together([barely], CONF).verdict == "contradicted"
+    found = together([barely, yes], CONF)
+    assert (found.verdict, found.p) == ("undecided", 0.02)
+    assert found.missing == "one of 2 parts may lie so low by chance"
+    assert together([Judged("contradicted", 0.01, ""), yes], CONF).verdict == "contradicted"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from harness.cli.checks import plan
@@ -21,7 +22,8 @@ from harness.run.job import job
 from harness.run.progress import Meter
 from harness.run.sampling import offered
 from harness.run.work import Leases, part, piece
-from harness.store.leases import lease, taken
+from harness.store.files import add_part
+from harness.store.leases import lease, lock, taken
 from tests.harness import forked
 from tests.harness.together import check_alike, line, rollouts
 
@@ -36,6 +38,18 @@ def work(results: Path, *more: str, flush: float = 10.0) -> None:
 started = partial(forked.started, work)
 
 
+def killed(results: Path) -> None:
+    """Work that ends by a signal when the first rollouts of a trace's own are written."""
+
+    def add_and_die(folder: Path, table: pl.DataFrame) -> None:
+        add_part(folder, table)
+        if "-0-" in folder.name:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sampling.add_part = add_and_die
+    work(results, flush=0.0)
+
+
 @pytest.mark.parametrize("n", [2, 4])
 def test_processes_share_a_run(alone: Path, tmp_path: Path, n: int) -> None:
     every = [started(tmp_path) for _ in range(n)]
@@ -47,13 +61,9 @@ def test_processes_share_a_run(alone: Path, tmp_path: Path, n: int) -> None:
 
 
 def test_what_a_killed_process_held_is_taken_up(alone: Path, tmp_path: Path) -> None:
-    first = started(tmp_path, flush=0.0)
-    while not list(tmp_path.glob("r/rollouts/*-0-*/*")):  # the first of a trace's own
-        assert first.is_alive()
-        time.sleep(0.01)
-    assert first.pid
-    os.kill(first.pid, signal.SIGKILL)
-    first.join()
+    first = forked.started(killed, tmp_path)
+    first.join(timeout=120)
+    assert first.exitcode == -signal.SIGKILL
     assert list((tmp_path / "r" / ".leases").iterdir())
     assert 0 < len(rollouts(tmp_path)) < len(rollouts(alone))
     second = started(tmp_path)
@@ -92,6 +102,22 @@ def test_a_piece_has_one_holder_until_it_is_given_back(tmp_path: Path) -> None:
     a.free()
     assert b.take(1)
     b.confirm()
+
+
+def test_one_who_died_before_it_said_who_it_was_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filelock._soft.MALFORMED_LOCK_AGE_THRESHOLD", 0.1)
+    held = lease(tmp_path, "x/1")
+    empty = Path(held.lock_file)
+    empty.touch()
+    for _ in range(5):  # it may be about to say so
+        assert not taken(held)
+        time.sleep(0.05)
+    os.utime(empty, (time.time() - 60,) * 2)
+    with lock(tmp_path, "x/1"):
+        assert not taken(lease(tmp_path, "x/1"))
+        assert empty.read_text().startswith("filelock/")
 
 
 def test_a_dead_holder_is_known_at_once(tmp_path: Path) -> None:

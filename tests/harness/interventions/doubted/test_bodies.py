@@ -29,6 +29,15 @@ def test_a_donor_states_another_answer_and_each_problem_gives_one():
     assert bodies.swapped([], "1", 5) == []
 
 
+def test_of_a_model_that_says_one_answer_to_everything_the_question_counts():
+    asks_too = replace(OTHER[0], answer="1")
+    donors = [
+        Donor(asks_too, ("Same.",), "1", True),
+        Donor(replace(OTHER[1], answer="2"), ("Asked for two.",), "1", False),
+    ]
+    assert bodies.swapped(donors, "1", 5) == ["Asked for two."]
+
+
 def test_wrong_rollouts_up_to_their_last_sentence():
     drawn = Rollouts(
         np.arange(4),

@@ -70,19 +70,22 @@ def test_a_mimic_is_asked_with_its_trace_without_and_with_another():
 
 
 def test_problems_of_a_mimic_have_its_answer_and_the_references_others():
-    made = Mimic("mimic", 7, 30, 20, 0, "", "")
+    made = Mimic("mimic", 7, 30, 5, 20, 0, "", "")
     assert isinstance(made, ProblemSet)
     assert not isinstance(made, Planted)
     found = made.load()
-    assert [p.role for p in found] == ["evaluate"] * 30 + ["reference"] * 20
+    assert [p.role for p in found] == ["evaluate"] * 35 + ["reference"] * 20
     assert {p.answer for p in found[:30]} == {"7"}
     assert "7" not in {p.answer for p in found[30:]}
     assert all(str(read(p.question).answer) == p.answer for p in found)
     assert made.correct(found[0], "7")
     assert not made.correct(found[0], "1")
-    shorter = Mimic("mimic", 7, 10, 20, 0, "", "").load()
+    shorter = Mimic("mimic", 7, 10, 5, 20, 0, "", "").load()
     assert shorter == found[:10] + found[30:]
+    assert len({p.id for p in found}) == 55
     with pytest.raises(UserError, match=r"problems\.limit: from 1 to 70, for so many have the"):
-        Mimic("mimic", 7, 71, 0, 0, "", "").load()
-    with pytest.raises(UserError, match=r"problems\.reference: from 0 to 560, got 561"):
-        Mimic("mimic", 7, 1, 561, 0, "", "").load()
+        Mimic("mimic", 7, 71, 0, 0, 0, "", "").load()
+    with pytest.raises(UserError, match=r"problems\.reference: from 0 to 280, got 281"):
+        Mimic("mimic", 7, 1, 0, 281, 0, "", "").load()
+    with pytest.raises(UserError, match=r"problems\.others: from 0 to 280, got -1"):
+        Mimic("mimic", 7, 1, -1, 0, 0, "", "").load()

@@ -39,10 +39,10 @@ def test_they_are_small():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name.endswith("-0")])
 def test_its_gates_hold_on_a_small_sample(name: str):
     world, _, seed = name.rpartition("-")
-    found = make.check(world, int(seed), problems=8, draws=2)
+    found = make.check(world, int(seed), problems=5, draws=2)
     missed = {k: gate for k, gate in found.items() if not gate.passed and k not in NOISY}
     assert not missed
     told = json.loads((WORLDS / name / "report.json").read_text())["gates"]

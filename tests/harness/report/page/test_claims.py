@@ -64,4 +64,5 @@ def test_the_page_opens_with_them(html: str):
     lines = [a for tag, a in Document(html).elements if a.get("class") == "line"]
     assert len(lines) == 4
     assert sum("data-above" in line for line in lines) == 3
-    assert "Test seen to be right in the worlds deploys, style." in html
+    said = "supported in deploys, contradicted or undecided in style"
+    assert f"Where the answer is known this test says it: {said}." in html

@@ -1,0 +1,1 @@
+"""Figures of what is found where the truth is known."""
