@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,6 +24,7 @@ from harness.store.reading import read_frame
 RIGHT, NEUTRAL, WRONG, BEHIND = "right_step", "neutral_step", "wrong_step", "behind_wrong_step"
 RATED = {1: RIGHT, 0: NEUTRAL, -1: WRONG}
 Kind = Literal["prm800k", "processbench"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _rows(path: Path) -> Iterable[Row]:
 
 def _rated(row: Row, skipped: Counter[str]) -> Solution | None:
     """The steps that were gone on with, and the one behind them that was not."""
-    found = _checked(RATED_ROW, row)
+    found = _checked(RATED_ROW.validate_python, row)
     if found.label.finish_reason not in ("solution", "found_error"):
         skipped[f"solutions that ended as {found.label.finish_reason}"] += 1
         return None
@@ -158,7 +159,7 @@ def _chosen(row: Row, step: Step) -> tuple[str, int | None]:
 
 
 def _located(row: Row, skipped: Counter[str]) -> Solution | None:
-    found = _checked(LOCATED_ROW, row)
+    found = _checked(LOCATED_ROW.validate_python, row)
     n = len(found.steps)
     if not -1 <= found.label < n:
         raise UserError(f"{row.where}: label {found.label} of {n} steps")
@@ -170,9 +171,9 @@ def _located(row: Row, skipped: Counter[str]) -> Solution | None:
     return Solution(found.problem, "", None, tuple(found.steps), tuple(labels), first == n)
 
 
-def _checked(adapter: TypeAdapter[Any], row: Row) -> Any:
+def _checked(checked: Callable[[Any], T], row: Row) -> T:
     try:
-        return adapter.validate_python(row.values)
+        return checked(row.values)
     except ValidationError as error:
         first: Any = error.errors()[0]
         where = " ".join(str(part) for part in first["loc"])
