@@ -31,8 +31,9 @@ class Draw(Want[Rollouts]):
     each of these cuts; what was cut must be there. With `of`, draw d goes on behind the first
     sentence of draw d of that arm at the same boundary, and one that ended there is handed on.
     `skip` tokens of the next sentence are kept. `condition` says who writes, behind which text, and
-    what is done meanwhile; none may be masked. `most` caps the new tokens; None stands for the
-    run's own cap, temperature and top-p.
+    what is done meanwhile; none may be masked. `most` caps the new tokens within the run's own cap;
+    None stands for that alone, behind appended text for an answer's. None is the run's temperature
+    and top-p, too.
     """
 
     boundary: int

@@ -1,15 +1,17 @@
 """Likelihoods: how probable a text is behind each boundary of a trace."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float
 
 from harness.core import Condition, Evidence, Likelihood, Trace, UserError
 from harness.evidence.passes import as_read, resolve
-from harness.models.likelihood import Asked, Continuation, scores
+from harness.models.likelihood import scores
 from harness.models.model import Subject
+from harness.models.texts.parts import Asked, Continuation
 
 
 def likelihoods(
@@ -31,8 +33,9 @@ def _of_checkpoint(
     subject: Subject, name: str, trace: Trace, wants: Sequence[Likelihood]
 ) -> Mapping[Likelihood, Float[np.ndarray, " boundaries"]]:
     who, seen = as_read(subject, name, trace)
+    encode = cache(who.encode)  # a text is asked for under many conditions
     by_condition: dict[Condition, dict[Continuation, None]] = {}
-    continuations = {want: _continuations(who, trace, want) for want in wants}
+    continuations = {want: _continuations(encode, trace, want) for want in wants}
     for want, some in continuations.items():
         by_condition.setdefault(_of(want, name), {}).update(dict.fromkeys(some))
     asked = [Asked(resolve(who, seen, one), [*some]) for one, some in by_condition.items()]
@@ -51,7 +54,9 @@ def _of(want: Likelihood, name: str) -> Condition:
     return replace(want.condition, checkpoint=name)
 
 
-def _continuations(who: Subject, trace: Trace, want: Likelihood) -> list[Continuation]:
+def _continuations(
+    encode: Callable[[str], tuple[int, ...]], trace: Trace, want: Likelihood
+) -> list[Continuation]:
     """The text behind each boundary that is wanted."""
     boundaries = want.boundaries
     if boundaries is None:
@@ -62,8 +67,8 @@ def _continuations(who: Subject, trace: Trace, want: Likelihood) -> list[Continu
                 f"likelihood: boundary {k} lies beyond the trace, which has "
                 f"{len(trace.sentences)} sentences"
             )
-    given = who.encode(want.append) if want.append else ()
-    text = who.encode(want.text)
+    given = encode(want.append) if want.append else ()
+    text = encode(want.text)
     if not text:
         raise UserError("likelihood: the text has no tokens; there is nothing to be likely")
     return [Continuation(k, (*given, *text), len(given)) for k in boundaries]

@@ -144,8 +144,8 @@ def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
 
 
 def _cap(recorder: Recorder, place: Prefix, draw: Draw, extra: int) -> int:
-    """Tokens in all, the same at every boundary but for answers and tokens that are asked for."""
-    cap = place.prompt + recorder.sampling.max_tokens
-    if draw.append:
-        cap = place.cut + extra + recorder.sampling.answer_tokens
-    return cap if draw.most is None else min(cap, place.cut + extra + draw.most)
+    """Tokens in all: the same at every boundary, but for answers and where new ones are capped."""
+    begun, sampling = place.cut + extra, recorder.sampling
+    if draw.most is not None:
+        return min(place.prompt + sampling.max_tokens, begun + draw.most)
+    return begun + sampling.answer_tokens if draw.append else place.prompt + sampling.max_tokens

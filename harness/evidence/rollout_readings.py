@@ -11,8 +11,10 @@ from harness.evidence.draws.arms import FILE
 from harness.evidence.draws.checkpoints import handed_over, same_meaning
 from harness.evidence.passes import as_read, resolve
 from harness.models.edits import Resolved
-from harness.models.likelihood import Asked, Continuation, Score, scores
+from harness.models.likelihood import scores
 from harness.models.model import Subject
+from harness.models.texts.parts import Asked, Continuation
+from harness.models.texts.scoring import Score
 from harness.store.reading import read_json
 from harness.store.rollouts import First, firsts
 

@@ -127,7 +127,7 @@ class Deletion:
         return float(have.found(self.want(trace, have.force, text, gone, more))[0])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def asked(conf: Deletion, trace: Trace, force: str, scores: Scores) -> tuple[Want[Any], ...]:
     """All that is wanted of a trace, each once; of one with many sets it is asked often."""
     found: dict[Want[Any], None] = {}

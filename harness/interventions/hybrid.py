@@ -1,6 +1,6 @@
 """Hybrid decoding: how much of what RL gained a few of its tokens bring back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,24 @@ class Unfitted:
             defined = ~np.isnan(known) & ~np.isnan(states).any(1)
             probes[name] = ridge(states[defined], known[defined], self.conf.ridge)
             arms += self._by_sentence(name, probes[name], traces, states)
+        return self._routed(arms, probes)
+
+    def foreseen(self) -> Routed:
+        """With every share for its own threshold, and a probe for each method."""
+        arms = [arm for router in self.conf.routers for arm in self._by_share(router)]
+        for number, name in enumerate(self.conf.methods):
+            vector = (float(number),)
+            arms += [
+                Arm(PROBE, name, share, Route(self.conf.other, PROBE, share, 0, vector))
+                for share in self.conf.shares
+            ]
+        return self._routed(arms, {})
+
+    def _by_share(self, router: Router) -> Iterator[Arm]:
+        shares = [1.0] if router == "disagreement" else self.conf.shares
+        yield from (Arm(router, None, at, Route(self.conf.other, router, at)) for at in shares)
+
+    def _routed(self, arms: Sequence[Arm], probes: Mapping[str, Probe]) -> Routed:
         writers = Writers(self.conf.base, self.conf.other, self.conf.draws)
         return Routed(writers, self.conf.reads, self.signed, tuple(arms), probes)
 

@@ -16,8 +16,10 @@ from harness.interventions.thinking.words import (
     THINKING,
     Choice,
     Count,
+    Words,
     chosen,
     digest,
+    placeholders,
     seen,
 )
 from harness.interventions.validation.effects import by_problem, difference, mean, summary_frame
@@ -66,7 +68,13 @@ class Searching:
     def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> "Applied":
         """With the words of the calibration folds."""
         found = seen(traces, evidence, self.marker, self.spelled)
-        words = chosen(self.conf.words, found, (), self.conf.k)
+        return self._with(chosen(self.conf.words, found, (), self.conf.k))
+
+    def foreseen(self) -> "Applied":
+        """With as many words as are asked for."""
+        return self._with(placeholders(self.conf.k))
+
+    def _with(self, words: Words) -> "Applied":
         return Applied(self.conf, self.layer, {THINKING: words.thinking, MATCHED: words.matched})
 
 
@@ -102,7 +110,7 @@ class Applied:
         return pl.DataFrame(found, schema=_ROWS, orient="row")
 
     def summary(self, frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
-        """Accuracies, and what recycling at thinking words gains over none and over the others."""
+        """What recycling at thinking words gains over the others and over none, then accuracies."""
         return summary_frame(effects(frame, conf))
 
 
@@ -116,19 +124,19 @@ _ROWS: Mapping[str, Any] = {
 
 
 def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
-    """The accuracy of each part, and differences of thinking words from the other two."""
+    """Differences of thinking words from their control and the rest, then accuracies."""
     unit = "probability"
     right = {
         part: by_problem(frame, {"part": part, "measure": ACCURACY})
         for part in frame["part"].unique(maintain_order=True)
     }
-    found = [
+    others = [part for part in (MATCHED, *right) if part in right and part != THINKING]
+    gains = [
+        difference(right[THINKING], right[other], conf,
+                   {"part": f"{THINKING} − {other}", "measure": "gain", "unit": unit})
+        for other in dict.fromkeys(others)
+    ]  # fmt: skip
+    return gains + [
         mean(v, conf, {"part": part, "measure": ACCURACY, "unit": unit})
         for part, v in right.items()
     ]
-    others = [part for part in right if part != THINKING]
-    return found + [
-        difference(right[THINKING], right[other], conf,
-                   {"part": f"{THINKING} − {other}", "measure": "gain", "unit": unit})
-        for other in others
-    ]  # fmt: skip

@@ -103,12 +103,12 @@ class Routed:
             yield {**place, **of, "measure": "share routed", "value": share}
 
     def summary(self, frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
-        """P(correct), share routed and gap recovered of every arm, and how probes fit."""
+        """Gap recovered, P(correct) and share routed of every arm, and how probes fit."""
         return summary(frame, conf)
 
 
 def summary(frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
-    """P(correct), share routed and gap recovered of every arm, and how probes fit.
+    """Gap recovered, P(correct) and share routed of every arm, and how probes fit.
 
     The gap recovered is undefined, and says so, where the gap may be 0.
     """
@@ -124,6 +124,7 @@ def summary(frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
         found.append(mean(share, conf, {**place, "measure": "share routed", "unit": "tokens"}))
         row = {**place, "measure": "gap recovered", "unit": "of the gap"}
         found.append(share_recovered(right, base, other, conf, row))
+    found.sort(key=lambda row: row["measure"] != "gap recovered")
     for name in frame.filter(pl.col("measure") == FIT)["method"].unique(maintain_order=True):
         row = {"part": PROBE, "method": name, "measure": FIT}
         found.append(mean(by_problem(frame, row), conf, {**row, "unit": "correlation"}))

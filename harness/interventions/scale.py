@@ -1,7 +1,7 @@
 """Scaling: does a thinking word behind a finished trace make the answer better?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -16,8 +16,10 @@ from harness.interventions.thinking.words import (
     THINKING,
     Choice,
     Count,
+    Words,
     chosen,
     digest,
+    placeholders,
     seen,
 )
 from harness.interventions.validation.effects import summary_frame
@@ -46,7 +48,8 @@ class Scaling:
 
     def prepared(self, about: About) -> "Searching":
         """With the method that marks peaks; raises UserError where the run has not got it."""
-        return Searching(self, self.words.marker(about), about.spelled)
+        budget = self.budget or about.context  # within which a run has a cap of its own
+        return Searching(replace(self, budget=budget), self.words.marker(about), about.spelled)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +67,13 @@ class Searching:
     def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> "Applied":
         """With the words of the calibration folds."""
         found = seen(traces, evidence, self.marker, self.spelled)
-        words = chosen(self.conf.words, found, (), self.conf.k)
+        return self._with(chosen(self.conf.words, found, (), self.conf.k))
+
+    def foreseen(self) -> "Applied":
+        """With as many words as are asked for."""
+        return self._with(placeholders(self.conf.k))
+
+    def _with(self, words: Words) -> "Applied":
         return Applied(self.conf, {THINKING: words.thinking, MATCHED: words.matched})
 
 
@@ -78,10 +87,10 @@ class Applied:
     def arms(self, trace: Trace) -> list[tuple[str, str, Draw]]:
         """The rollouts of each word, by its kind."""
         n, end = self.conf.draws, len(trace.sentences)
-        found = [(FREE, "", Draw(end, n, self.conf.until, "on", most=self.conf.budget))]
+        found = [(FREE, "", Draw(end, n, self.conf.until, "further", most=self.conf.budget))]
         for kind, words in self.words.items():
             found += [
-                (kind, word, Draw(end, n, self.conf.until, f"on-{digest([word])}", append=word,
+                (kind, word, Draw(end, n, self.conf.until, f"further-{digest([word])}", append=word,
                                   most=self.conf.budget))
                 for word in words
             ]  # fmt: skip
@@ -101,7 +110,7 @@ class Applied:
         return pl.DataFrame(found, schema=_ROWS, orient="row")
 
     def summary(self, frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
-        """Accuracies, and what thinking words gain over the others, none and the first answer."""
+        """What thinking words gain over the others, none and the first answer, then accuracies."""
         return summary_frame(effects(frame, conf))
 
 

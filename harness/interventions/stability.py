@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import polars as pl
+from pydantic import Field
 
 from harness.agreement import Agreement, MethodInfo, agreement
 from harness.agreement.settings import Statistic
@@ -27,13 +28,14 @@ class Stability:
 
     Every detector of the run that reads the model alone takes part, of those that draw rollouts
     the ones in `drawn`, whose noise is taken out by halves of the draws. The other `checkpoint`
-    reads and writes in the place of the model. Value: agreement of the scores of both by each of
-    the `statistics`, over problems, raw and under structure (here position and length); `splits`
-    pairs of halves.
+    reads and writes in the place of the model; of each kind of rollouts it draws `draws`, null as
+    many as the run. Value: agreement of the scores of both by each of the `statistics`, over
+    problems, raw and under structure (here position and length); `splits` pairs of halves.
     """
 
     checkpoint: str
     drawn: tuple[str, ...]
+    draws: Annotated[int, Field(ge=2)] | None
     statistics: tuple[Statistic, ...]
     splits: int
 
@@ -46,6 +48,10 @@ class Stability:
         learners = {n: d for n, d in chosen.items() if isinstance(d, Fittable)}
         sides = Sides(self, chosen, about.signed & set(chosen), {})
         return Unfitted(sides, learners) if learners else sides
+
+    def there(self, have: Evidence) -> Evidence:
+        """Evidence of the other checkpoint, with as many draws as it makes."""
+        return replace(have, draws=min(have.draws, self.draws or have.draws))
 
     def _takes_part(self, name: str, detector: Detector, force: str) -> bool:
         asked = wanted(detector, Evidence(1, force, REFERENCES))
@@ -71,17 +77,22 @@ class Unfitted:
 
     def wants_of(self, variant: str, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
         """The same of the other checkpoint."""
-        return self.wants(trace, have)
+        return self.wants(trace, self.sides.conf.there(have))
 
     def fit(self, traces: Sequence[Trace], evidence: Sequence[Evidence]) -> "Sides":
         """Each learner fitted twice."""
         others = [have.derived[self.sides.conf.checkpoint] for have in evidence]
-        there, seen = [other.trace for other in others], [other.evidence for other in others]
+        there = [other.trace for other in others]
+        seen = [self.sides.conf.there(other.evidence) for other in others]
         fitted = {
             name: (learner.fit(traces, evidence), learner.fit(there, seen))
             for name, learner in self.learners.items()
         }
         return replace(self.sides, fitted=fitted)
+
+    def foreseen(self) -> "Sides":
+        """Learners want after fitting what they wanted before."""
+        return self.sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,14 +121,15 @@ class Sides:
 
     def wants_of(self, variant: str, trace: Trace, have: Evidence) -> Sequence[Want[Any]]:
         """What all want of the other checkpoint."""
-        return [want for d in self.of(1).values() for want in wants(d, trace, have)]
+        there = self.conf.there(have)
+        return [want for d in self.of(1).values() for want in wants(d, trace, there)]
 
     def rows(self, trace: Trace, evidence: Evidence) -> pl.DataFrame:
         """A row a detector, side and sentence, with the scores on half samples of the draws."""
         other = evidence.derived[self.conf.checkpoint]
         sides = (
             (MODEL, self.of(0), trace, evidence),
-            (self.conf.checkpoint, self.of(1), other.trace, other.evidence),
+            (self.conf.checkpoint, self.of(1), other.trace, self.conf.there(other.evidence)),
         )
         return pl.concat(
             [

@@ -9,18 +9,7 @@ import polars as pl
 from pydantic import Field
 
 from harness.agreement import Agreement
-from harness.core import (
-    PLAIN,
-    Condition,
-    Draw,
-    Evidence,
-    Read,
-    ReadRollouts,
-    Trace,
-    UserError,
-    Want,
-)
-from harness.core.seeds import derive
+from harness.core import PLAIN, Condition, Draw, Evidence, Read, Trace, UserError, Want
 from harness.interventions.steered.effects import (
     BIAS,
     ELSEWHERE,
@@ -29,8 +18,17 @@ from harness.interventions.steered.effects import (
     STEERED,
     effects,
 )
-from harness.interventions.steered.naming import Named
-from harness.interventions.steered.pushes import Push, Vector, averaged, best, moved, nulls
+from harness.interventions.steered.naming import Named, elsewhere
+from harness.interventions.steered.pushes import (
+    ARM,
+    Push,
+    Vector,
+    averaged,
+    best,
+    moved,
+    nulls,
+    read_again,
+)
 from harness.interventions.steered.rows import of_draws, of_place, rows_frame
 from harness.interventions.steered.weights import weighted
 from harness.interventions.validation.effects import summary_frame
@@ -38,7 +36,6 @@ from harness.interventions.validation.intervention import About
 from harness.models.conditions import check_layer
 
 Count = Annotated[int, Field(ge=1)]
-ARM = "steering"
 
 
 @dataclass(frozen=True)
@@ -84,20 +81,9 @@ class Steering:
             check_layer(layer, about.blocks)
         return Aiming(self, layers)
 
-    def others(self, trace: Trace, places: Sequence[int]) -> list[int]:
-        """As many other sentences of a trace, at random, where there are so many."""
-        rest = [i for i in range(len(trace.sentences)) if i not in places]
-        order = np.random.default_rng(derive("elsewhere", self.seed, trace.id)).permutation(rest)
-        return sorted(int(i) for i in order[: len(places)])
-
     def draw(self, place: int) -> Draw:
         """The model's own rollouts behind which first sentences are weighted."""
         return Draw(place, self.draws, until=self.until, arm=ARM)
-
-
-def read_again(place: int, condition: Condition) -> ReadRollouts:
-    """How likely the condition makes the first sentences drawn there."""
-    return ReadRollouts(ARM, place, layer=None, sampled=True, condition=condition)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +118,11 @@ class Aiming:
             )
         vectors, biases = (averaged([pair[i] for pair in at]) for i in (0, 1))
         return Trying(self.conf, vectors, biases)
+
+    def foreseen(self) -> "Trying":
+        """With a vector of one number for each layer, which nobody reads."""
+        vectors = {layer: np.full(1, float(n + 1)) for n, layer in enumerate(self.layers)}
+        return Trying(self.conf, vectors, vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +164,13 @@ class Trying:
             each: [weighted(r, self.push(*each).at(k), self.conf.words) for k, r in places]
             for each in self.candidates
         }
-        layer, scale = best(tried, self.conf.min_share)
+        return self._applied(*best(tried, self.conf.min_share))
+
+    def foreseen(self) -> "Applied":
+        """With the first layer and scale."""
+        return self._applied(*self.candidates[0])
+
+    def _applied(self, layer: int, scale: float) -> "Applied":
         push = self.push(layer, scale)
         others = nulls(self.conf.seed, self.conf.randoms, push, self.biases[layer])
         return Applied(self.conf, (layer, scale), {STEERED: push, **others})
@@ -200,7 +197,9 @@ class Applied:
         """Boundaries with the conditions that are of interest there."""
         places = self.conf.at.of(trace, have.scores)
         yield from ((place, self.conditions(place)) for place in places)
-        yield from ((place, self.elsewhere(place)) for place in self.conf.others(trace, places))
+        yield from (
+            (place, self.elsewhere(place)) for place in elsewhere(trace, places, self.conf.seed)
+        )
 
     def checks(self, place: int) -> dict[str, tuple[Draw, Draw]]:
         """What is drawn for a check: the sentence, then the model going on behind it."""

@@ -106,6 +106,10 @@ class Unfitted:
         fitted = {name: d.fit(traces, evidence) for name, d in self.learners.items()}
         return replace(self.ready, detectors={**self.ready.detectors, **fitted})
 
+    def foreseen(self) -> "Swapped":
+        """Learners want after fitting what they wanted before."""
+        return self.ready
+
 
 @dataclass(frozen=True, eq=False)
 class Swapped:

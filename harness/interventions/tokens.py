@@ -19,6 +19,7 @@ from harness.interventions.thinking.words import (
     Words,
     chosen,
     digest,
+    placeholders,
     seen,
 )
 from harness.interventions.validation.effects import by_problem, difference, mean, summary_frame
@@ -70,6 +71,10 @@ class Searching:
             raise UserError(f"{len(words.thinking)} thinking words, and k asks for more")
         return Forbidding(self.conf, words)
 
+    def foreseen(self) -> "Forbidding":
+        """With as many words as are asked for."""
+        return Forbidding(self.conf, placeholders(max(self.conf.k)))
+
 
 @dataclass(frozen=True, eq=False)
 class Forbidding:
@@ -102,7 +107,7 @@ class Forbidding:
         return pl.DataFrame(found, schema=_ROWS, orient="row")
 
     def summary(self, frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
-        """Accuracy by kind and number of words, and what thinking words cost beyond others."""
+        """What thinking words cost beyond others, then accuracy by kind and number of words."""
         return summary_frame(effects(frame, conf))
 
 
@@ -117,17 +122,14 @@ _ROWS: Mapping[str, Any] = {
 
 
 def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
-    """Accuracies, and by k that without the controls less that without thinking words."""
+    """By k accuracy without the controls less that without thinking words, then accuracies."""
     unit = "probability"
     cells = frame.select("part", "at").unique().sort("at", "part")
     right = {
         (part, at): by_problem(frame, {"part": part, "measure": ACCURACY, "at": at})
         for part, at in cells.iter_rows()
     }
-    found = [
-        mean(values, conf, {"part": part, "measure": ACCURACY, "at": at, "unit": unit})
-        for (part, at), values in right.items()
-    ]
+    found: list[dict[str, Any]] = []
     for control in (MATCHED, RANDOM):
         found += [
             difference(
@@ -137,4 +139,7 @@ def effects(frame: pl.DataFrame, conf: Agreement) -> list[dict[str, Any]]:
             for (part, at), values in right.items()
             if part == THINKING and (control, at) in right
         ]  # fmt: skip
-    return found
+    return found + [
+        mean(values, conf, {"part": part, "measure": ACCURACY, "at": at, "unit": unit})
+        for (part, at), values in right.items()
+    ]

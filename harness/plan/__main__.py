@@ -14,8 +14,9 @@ USAGE = """usage: python -m harness.plan [KEY=VALUE ...] [--multirun], the line 
 
 Requests, tokens, passes, memory and disk that the run will take, its hours on each card of a table
 or on those of plan.card=h100 or 'plan.card=[h100,l40s]', and the agreement it can detect. Loads no
-weights, unless plan.calibrate=true asks to measure the speeds here. What would stop the run itself
-is said and stops no plan. What is assumed is below plan: see --cfg job of python -m harness."""
+weights, unless plan.calibrate=true asks to measure the speeds here. Validations are in it where the
+run asks for them, or the line: validate=[a,b]. What would stop the run itself is said and stops no
+plan. What is assumed is below plan: see --cfg job of python -m harness."""
 
 
 def main() -> None:
@@ -28,9 +29,7 @@ def run(argv: Sequence[str]) -> None:
     if {"-h", "--help"} & set(argv):
         print(USAGE)
         return
-    from harness.cli import checks as preflight  # takes a second: not needed to show help
-
-    jobs = preflight.composed_jobs(argv).jobs
+    jobs = composed(argv)
     from harness.plan.estimate import show  # imports torch: not before the command line is right
 
     for folder in dict.fromkeys(job.folder for job in jobs):
@@ -38,6 +37,19 @@ def run(argv: Sequence[str]) -> None:
         if stops := objection(job):
             print(f"the run itself would stop: {stops}", file=sys.stderr)
         show(job, Console())
+
+
+def composed(argv: Sequence[str]) -> Sequence[Settings]:
+    """The jobs of a line, on which validations need no plus where the run has none of its own."""
+    from harness.cli.checks import composed_jobs  # takes a second: not needed to show help
+
+    chosen = [f"+{word}" if word.startswith("validate=") else word for word in argv]
+    try:
+        return composed_jobs(argv).jobs
+    except UserError:
+        if chosen == [*argv]:
+            raise
+    return composed_jobs(chosen).jobs
 
 
 def objection(job: Settings) -> str:

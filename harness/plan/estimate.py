@@ -1,6 +1,6 @@
 """Estimate: a forecast as hours, gigabytes and detectable agreement, printed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from harness.plan.hours import times
 from harness.plan.load import Load
 from harness.plan.speed import measured
 from harness.plan.unseen import CHARACTERS, Unseen, roles, seen
+from harness.plan.validations import validations
 from harness.run import traces
 from harness.store import folder
 
@@ -35,11 +36,19 @@ def show(job: Settings, console: Console) -> None:
     if not console.is_terminal:
         console.width = 200
     console.print(f"[bold]{job.folder}[/bold]: {described(found, work)}")
-    console.print(table(found))
+    console.print(table(found.loads))
     held = memory(work.recorder.subject)
     console.print(times(job, conf, held, found.whole))
     for name, value in [*lines(job, conf, held, found), *guessed(work.recorder.subject)]:
         console.print(f"{name:<12}{value}")
+    if priced := validations(job, work, found):
+        console.print("\n[bold]validations[/bold], beside the run")
+        whole = {f"{one.name}, {kind}": load for one in priced for kind, load in one.loads.items()}
+        console.print(table(whole))
+        console.print(times(job, conf, held, sum(whole.values(), Load())))
+        for one in priced:
+            if one.reason:
+                console.print(f"{one.name:<12}{one.reason}", markup=False)
 
 
 def worked(job: Settings) -> tuple[Work, Assumptions]:
@@ -83,12 +92,12 @@ def _tokens(every: Sequence[Trace]) -> float:
     return float(np.mean([len(trace.token_ids) for trace in every]))
 
 
-def table(found: Forecast) -> Table:
+def table(loads: Mapping[str, Load]) -> Table:
     """A row a kind of work, and all together."""
     made = Table(*COLUMNS, box=None, pad_edge=False)
     for column in made.columns[1:]:
         column.justify = "right"
-    for name, load in [*found.loads.items(), ("together", found.whole)]:
+    for name, load in [*loads.items(), ("together", sum(loads.values(), Load()))]:
         made.add_row(name, *cells(load))
     return made
 

@@ -1,7 +1,7 @@
 """Forecast: what a run will ask for, added up from what its detectors want; loads no weights."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -12,21 +12,17 @@ from harness.cli.assumptions import Length
 from harness.core import (
     Detector,
     Draw,
-    Likelihood,
+    Evidence,
     Problem,
-    ReadRollouts,
     ReadText,
     Rollouts,
     Sentence,
-    Suppress,
     Trace,
     Want,
 )
-from harness.engines.base import Request
 from harness.evidence.gather import Gatherer
-from harness.evidence.recorder import Recorder, Start, start_of
-from harness.evidence.requests import requests
-from harness.evidence.wants import conditions
+from harness.evidence.recorder import Recorder
+from harness.plan.kinds import asked, drawing, reading
 from harness.plan.load import Load
 from harness.run import traces
 from harness.run.growth import untraced
@@ -88,8 +84,12 @@ def forecast(work: Work) -> Forecast:
     texts: set[ReadText] = set()
     for trace in every:
         left = {n: d for n, d in work.detectors.items() if trace.id not in done[n]}
-        wanted = _wanted(work.gatherer, trace, left) if left else []
-        for name, load in [*_sampling(work, trace, wanted), *_reading(work, trace, wanted)]:
+        have = work.gatherer.start(trace)
+        wanted = wanted_of(work.gatherer, trace, have, left) if left else []
+        for name, load in [
+            *drawing(work.recorder, work.answer, trace, wanted),
+            *reading(work.recorder, trace, wanted),
+        ]:
             loads[name] += load
         texts |= {want for want in wanted if isinstance(want, ReadText)}
     if texts:
@@ -115,7 +115,7 @@ def _writing(work: Work) -> Iterator[tuple[str, Load]]:
     if sampling.screen.draws:
         draws.append(Draw(0, sampling.screen.draws, arm=traces.SCREEN))
     for start in traces.starts(recorder, work.problems, {}):
-        yield from _asked(recorder, start, draws, lambda _: float(work.length.tokens))
+        yield from asked(recorder, start, draws, lambda _: float(work.length.tokens))
 
 
 def _imagined(work: Work) -> list[Trace]:
@@ -136,74 +136,14 @@ def _imagined(work: Work) -> list[Trace]:
     ]  # fmt: skip
 
 
-def _wanted(gatherer: Gatherer, trace: Trace, detectors: Mapping[str, Detector]) -> list[Want[Any]]:
+def wanted_of(
+    gatherer: Gatherer, trace: Trace, have: Evidence, askers: Mapping[str, object]
+) -> list[Want[Any]]:
     """What is missing of a trace, asked again as if all rollouts were there."""
-    have = gatherer.start(trace)
-    first = gatherer.missing(trace, have, detectors)
+    first = gatherer.missing(trace, have, askers)
     drawn = {(w.arm, w.boundary): NONE for w in first if isinstance(w, Draw)}
     there = replace(have, rollouts={**drawn, **have.rollouts})
-    return list(dict.fromkeys([*first, *gatherer.missing(trace, there, detectors)]))
-
-
-def _sampling(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[tuple[str, Load]]:
-    """The rollouts of a trace: on average they are as long as what it wrote from there on."""
-
-    def length(request: Request) -> float:
-        if request.extra:
-            return float(work.answer)
-        if request.until == "sentence":
-            return 1 + _sentence(trace)  # the token that begins the next one
-        return float(len(trace.prompt_ids) + len(trace.token_ids) - request.cut)
-
-    # What goes on behind other rollouts is counted as if it began at the boundary, too.
-    draws = [replace(want, of="") for want in wanted if isinstance(want, Draw)]
-    return _asked(work.recorder, start_of(trace), draws, length)
-
-
-def _asked(
-    recorder: Recorder, start: Start, draws: Sequence[Draw], length: Callable[[Request], float]
-) -> Iterator[tuple[str, Load]]:
-    """The requests of an engine by arm; none is made where the prefix already reaches the cap."""
-    computed: dict[tuple[int, ...], int] = {}  # of a base, how much of it
-    for request in requests(recorder, start, draws):
-        prefix, n = len(request.prefix), len(request.draws)
-        room = request.max_length - prefix
-        if room <= 0:
-            continue
-        each = min(length(request), room)
-        written, known = float(n * each), computed.get(request.base, 0)
-        shared = max(0, request.cut - known) + len(request.extra)
-        computed[request.base] = max(known, request.cut)
-        behind, attended = written * prefix, written * (prefix + each / 2)
-        load = Load(1, n, prefix, shared, written, behind, attended)
-        yield f"rollouts ({request.key[1]})", load
-
-
-def _sentence(trace: Trace) -> float:
-    """Mean tokens of a sentence."""
-    return (trace.reasoning.stop - trace.reasoning.start) / max(1, len(trace.sentences))
-
-
-def _reading(work: Work, trace: Trace, wanted: Sequence[Want[Any]]) -> Iterator[tuple[str, Load]]:
-    """The passes over a trace."""
-    length = float(len(trace.prompt_ids) + len(trace.token_ids))
-    for condition in conditions(wanted):
-        by = f" by {condition.checkpoint}" if condition.checkpoint else ""
-        yield f"passes over the traces{by}", Load(passes=1, read=length)
-    masked = sum(isinstance(want, Suppress) for want in wanted)
-    after = sum(len(trace.token_ids) - s.start for s in trace.sentences)
-    if masked:
-        passes = masked * (1 + len(trace.sentences))
-        read = masked * (length + after)  # what stands before a sentence is read once
-        yield "passes with a sentence masked", Load(passes=passes, read=read)
-    for want in (want for want in wanted if isinstance(want, Likelihood)):
-        n = len(trace.sentences) + 1 if want.boundaries is None else len(want.boundaries)
-        text = len(work.recorder.subject.encode(want.append + want.text))
-        yield "texts behind boundaries", Load(passes=1, read=length + n * text)
-    if begun := [want for want in wanted if isinstance(want, ReadRollouts)]:
-        rollouts = len(begun) * work.recorder.sampling.draws
-        read = length + rollouts * _sentence(trace)
-        yield "rollouts read again", Load(passes=len(begun), read=read)
+    return list(dict.fromkeys([*first, *gatherer.missing(trace, there, askers)]))
 
 
 def _kept(work: Work, trace: Trace) -> float:

@@ -14,7 +14,7 @@ from harness.report.page import render
 from harness.report.settings import Report
 from tests.browser import opening
 from tests.browser.opening import Opened, launched
-from tests.harness.evident import add_evidence, add_frames
+from tests.harness.evident import add_evidence, add_forced, add_frames
 from tests.harness.synthetic import HOSTILE, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ def reported(run: Path) -> Path:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of an ordinary run."""
     run = add_evidence(write_run(tmp_path_factory.mktemp("browser") / "run"), draws=10)
-    return reported(add_frames(run, ("plan_generation", "active_computation")))
+    return reported(add_forced(add_frames(run, ("plan_generation", "active_computation"))))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from harness.report.format import decimal
 from harness.report.page import document
 from harness.report.page.viewer.payload import Payload
 from tests.browser.conftest import CONF, Opened
@@ -168,10 +169,15 @@ def test_the_graph_has_a_threshold_and_the_trace_its_curves(opened: Any, report:
     page = opened(report).page
     rows(page).nth(2).click()
     panel = page.locator("#panel")
-    panel.locator(".along path.right").wait_for(state="attached")
-    drawn = panel.locator(".along path.right").get_attribute("d")
+    chart = panel.locator(".along[role=img]")
+    chart.locator("path.redrawn").wait_for(state="attached")
     n = int(pl.read_parquet(report.parent / "traces.parquet")["n_sentences"][0])
-    assert drawn.count("L") + drawn.count("M") == n + 1
+    for line in ("redrawn", "forced"):
+        drawn = chart.locator(f"path.{line}").get_attribute("d")
+        assert drawn.count("L") + drawn.count("M") == n + 1
+    key = texts(page, "#panel .along-key li")
+    assert [words.partition(",")[0] for words in key[:2]] == ["P(correct)", "P(right answer)"]
+    assert f"{decimal(2 / n)} → {decimal(3 / n)}" in key[1]  # the third row is sentence 2
     slider = panel.locator("input[type=range]")
     slider.fill("0")
     every = panel.locator(".arcs path").count()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from harness.interventions.doubted.names import CUT, FORCED
 from harness.store import schema
 from harness.store.files import add_part, slug, write_frame
 from tests.harness.synthetic import frame
@@ -39,6 +40,19 @@ def add_evidence(run: Path, draws: int = 20) -> Path:
         edges += [(name, i, i + 2, "operand") for i in range(0, len(texts) - 2, 3)]
     known = pl.DataFrame(edges, schema=schema.EDGES, orient="row")
     write_frame(run / "matrices" / "edges.parquet", known)
+    return run
+
+
+def add_forced(run: Path) -> Path:
+    """Give each trace P of the gold answer behind its boundaries, as the sceptic keeps it."""
+    traces = pl.read_parquet(run / "traces.parquet").select("trace_id", "n_sentences")
+    rows = [
+        {"trace_id": name, "part": CUT, "measure": FORCED, "value": k / n, "boundary": k}
+        for name, n in traces.iter_rows()
+        for k in range(n + 1)
+    ]
+    kinds = {**schema.VALIDATION, "boundary": pl.Int32}
+    write_frame(run / "validate" / "sceptic.parquet", pl.DataFrame(rows, schema=kinds))
     return run
 
 

@@ -27,7 +27,7 @@ ByProblem = dict[str, float]
 
 
 def effects(frame: pl.DataFrame, checkpoint: str, conf: Agreement) -> list[dict[str, Any]]:
-    """Rows of a summary: the gap, what each condition recovers of it, then all means.
+    """Rows of a summary: what each condition recovers of the gap, the gap, then all means.
 
     Of the random vectors their mean, and the one that recovers most.
     """
@@ -36,9 +36,11 @@ def effects(frame: pl.DataFrame, checkpoint: str, conf: Agreement) -> list[dict[
     base, target = right.get(MODEL, {}), right.get(checkpoint, {})
     unit = "probability"
     gap = {"part": f"{checkpoint} − {MODEL}", "measure": "gap", "unit": unit}
-    found = [difference(target, base, conf, gap)]
-    for part, values in _done(right, base).items():
-        found.append(share_recovered(values, base, target, conf, {"part": part, **RECOVERED}))
+    found = [
+        share_recovered(values, base, target, conf, {"part": part, **RECOVERED})
+        for part, values in _done(right, base).items()
+    ]
+    found.append(difference(target, base, conf, gap))
     drawn = {part: by_problem(frame, {"part": part, "measure": DRAWN}) for part in parts}
     for part in (p for p in (STEERED, BIAS) if drawn.get(p)):
         row = {"part": f"{part}, drawn", **RECOVERED}

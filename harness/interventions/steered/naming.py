@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from harness.core import Trace
+from harness.core.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,13 @@ class Named:
         else:
             found = sorted(top(scores.get(self.method, np.empty(0)), self.top))
         return spread(found, self.most)
+
+
+def elsewhere(trace: Trace, places: Sequence[int], seed: int) -> list[int]:
+    """As many other sentences of a trace, at random, where there are so many."""
+    rest = [i for i in range(len(trace.sentences)) if i not in places]
+    order = np.random.default_rng(derive("elsewhere", seed, trace.id)).permutation(rest)
+    return sorted(int(i) for i in order[: len(places)])
 
 
 def top(scores: np.ndarray, n: int) -> list[int]:

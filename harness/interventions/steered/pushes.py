@@ -7,11 +7,12 @@ from hashlib import blake2b
 import numpy as np
 from jaxtyping import Float
 
-from harness.core import Condition, Steer, Trace, UserError
+from harness.core import Condition, ReadRollouts, Steer, Trace, UserError
 from harness.core.seeds import derive
 from harness.interventions.steered.effects import BIAS, RANDOM
 from harness.interventions.steered.weights import Weighted
 
+ARM = "steering"
 Vector = Float[np.ndarray, " width"]
 States = Mapping[int, Float[np.ndarray, "tokens width"]]
 
@@ -83,3 +84,8 @@ def best(
             "add a smaller one to validate.steering.scales"
         )
     return max(value, key=lambda candidate: value[candidate])
+
+
+def read_again(place: int, condition: Condition) -> ReadRollouts:
+    """How likely the condition makes the first sentences drawn there."""
+    return ReadRollouts(ARM, place, layer=None, sampled=True, condition=condition)

@@ -58,6 +58,12 @@ class Words:
         return {name: words[:k] for name, words in every.items() if len(words) >= k}
 
 
+def placeholders(k: int) -> Words:
+    """As many words of each kind, for a plan that cannot know them."""
+    kinds = ((f"{kind}{i}" for i in range(k)) for kind in (THINKING, MATCHED, RANDOM))
+    return Words(*map(tuple, kinds))
+
+
 @dataclass
 class Seen:
     """How often each word stands in some traces, begins a sentence, and is a peak."""

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from harness.core import Derived, Draw, Evidence, Trace, Want
+from harness.core import Derived, Draw, Evidence, Trace
 from harness.engines.base import LazyEngine
 from harness.evidence.gather import Gatherer, wants
 from harness.evidence.recorder import start_of
@@ -136,12 +135,3 @@ class Gathering:
         for at, have in place.complete(wanted):
             number, variant = some[at]
             yield number, {variant.name: Derived(wanted[at][0], have)}
-
-
-def named(place: Place, asked: Sequence[Asked]) -> list[tuple[Trace, Want[Any]]]:
-    """All that can be said to be wanted before anything is gathered: what a plan adds up."""
-    return [
-        (trace, want)
-        for trace, asker in asked
-        for want in place.gatherer.missing(trace, place.gatherer.start(trace), {"": asker})
-    ]

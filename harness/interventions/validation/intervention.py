@@ -92,7 +92,10 @@ class Intervention(Protocol):
         ...
 
     def summary(self, frame: pl.DataFrame, conf: Agreement) -> pl.DataFrame:
-        """The effects over the rows of all traces: columns of schema.VALIDATION_SUMMARY."""
+        """The effects over the rows of all traces: columns of schema.VALIDATION_SUMMARY.
+
+        The one that the test is made for stands first.
+        """
         ...
 
 
@@ -133,6 +136,15 @@ class Learning(Protocol):
 
         What has `fit` itself is asked for its wants of the same traces and fitted again.
         """
+        ...
+
+
+@runtime_checkable
+class Foreseen(Protocol):
+    """The part of one that learns by which a plan can say what it will take."""
+
+    def foreseen(self) -> object:
+        """What it will be once it has learnt, all that it learns made up: asked for wants alone."""
         ...
 
 

@@ -17,10 +17,11 @@ from harness.models.architectures.reference import whole
 from harness.models.conditions import Hidden
 from harness.models.edits import untouched
 from harness.models.forward import logits, passes
-from harness.models.likelihood import Asked, Continuation, scores
+from harness.models.likelihood import scores
 from harness.models.masking import suppress
 from harness.models.model import Weights
 from harness.models.packing import check
+from harness.models.texts.parts import Asked, Continuation
 
 CLOSE = 2e-3  # of the spread of what is compared; float32 alone leaves 1e-5
 PROMPT = 4

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from harness.organism.checkpoints import NAMES, to_json, write_manifest
 from harness.organism.grammar import FILLER
 from harness.organism.model import load, save, untrained
+from harness.organism.puzzles import puzzles_of_split
 from harness.organism.training.gates import Gate, gates, measure_checkpoint
 from harness.organism.training.grpo import RL, RL_STYLE, train_grpo
 from harness.organism.training.measure import decisions
@@ -61,7 +63,10 @@ def train_base(root: Path, work: Path, seed: int) -> None:
 
 
 def train_rl(root: Path, seed: int) -> None:
-    """rl-1 to rl-4, unless they are there; each is kept once its accuracy reaches its target."""
+    """rl-1 to rl-4, unless they are there; each is kept once its accuracy reaches its target.
+
+    Measured on other training problems than those of the step, which would flatter it.
+    """
     if all(exists(root, f"rl-{i}") for i in range(1, 5)):
         return
     model, left = load(root / "base"), list(TARGETS)
@@ -69,8 +74,8 @@ def train_rl(root: Path, seed: int) -> None:
         right = float(np.mean([s.correct for s in samples]))
         if right < left[0] - 0.04:
             continue
-        problems = [s.puzzle for s in samples[:: RL.draws]]
-        new = sample(model, problems, 24, 900_000 + step)
+        problems = Random(900_000 + step).sample(list(puzzles_of_split(held_out=False)), 64)
+        new = sample(model, problems, 6, 900_000 + step)
         right = float(np.mean([s.correct for s in new]))
         print(json.dumps({"measured": right, "target": left[0]}), flush=True)
         if right >= left[0]:

@@ -35,7 +35,7 @@ from harness.store.files import write_bytes
 from harness.store.reading import read_json, read_yaml
 from harness.text.masking import masked_values
 
-SCRIPTS = ("common", "control", "matrix", "charts", "tables", "viewer", "panel", "start")
+SCRIPTS = ("common", "control", "matrix", "charts", "tables", "viewer", "panel", "along", "start")
 RESTS = ("sceptic", "deletion")  # the figures of what the answer rests on
 LEVEL = 0.025  # one-sided, of the claims
 # Characters that no HTML document may hold; json and models can both deliver them.

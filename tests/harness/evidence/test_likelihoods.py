@@ -1,6 +1,7 @@
 """Likelihoods beside one forced whole pass a boundary."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import torch
 
 import harness.models.likelihood
 import harness.models.packing
+import harness.models.texts.nested
+import harness.models.texts.scoring
 from harness import Condition, Edit, Evidence, Forbid, Likelihood, Mask, Steer, UserError
 from harness.evidence.likelihoods import likelihoods
 from harness.models.edits import NOWHERE, edited
@@ -28,7 +31,7 @@ TEXT = " we add the pears."
 def small(monkeypatch):
     """Several tiles a stretch, several blocks of rows."""
     monkeypatch.setattr(harness.models.packing, "TILE", 4)
-    monkeypatch.setattr(harness.models.likelihood, "ROWS", 5)
+    monkeypatch.setattr(harness.models.texts.scoring, "ROWS", 5)
 
 
 @pytest.fixture
@@ -111,6 +114,26 @@ def test_all_conditions_together_as_each_alone(tiny, monkeypatch):
         alone = likelihoods(subject, TRACE, NONE, [want]).found(want)
         np.testing.assert_allclose(have.found(want), alone, atol=1e-5)
         assert len(alone) == len(want.boundaries)
+
+
+@pytest.mark.parametrize("cost", [0, 10**9])
+def test_what_many_masks_hide_first_is_hidden_once_for_all(tiny, monkeypatch, cost):
+    nested = harness.models.texts.nested
+    shared, packed = list[int](), nested.packed
+    monkeypatch.setattr(nested, "PASS", cost)
+    monkeypatch.setattr(nested, "packed", lambda *a, **k: shared.append(1) or packed(*a, **k))
+    subject = subject_of(slow.conf(tiny), random_model("gemma3"))
+    sets = [s for n in range(4) for s in combinations((0, 2, 5, 8), n)]
+    masked = [Condition(under=(Mask(s),)) if s else Condition() for s in sets]
+    wants = [Likelihood(text, CLOSE, (9,), c) for c in masked for text in (ANSWER, TEXT)]
+    wants += [Likelihood(ANSWER, CLOSE, (3,), masked[-1]), Likelihood(TEXT, "", None, masked[6])]
+    wants += [Likelihood(ANSWER, CLOSE, (9,), CONDITIONS[n]) for n in ("deleted", "all", "steered")]
+    have = likelihoods(subject, TRACE, NONE, wants)
+    assert bool(shared) == (cost == 0)
+    for want in wants:
+        every = range(len(STOPS)) if want.boundaries is None else want.boundaries
+        alone = [forced(subject, want.condition, k, want.append, want.text) for k in every]
+        np.testing.assert_allclose(have.found(want), alone, rtol=1e-4, atol=1e-4)
 
 
 def test_some_boundaries_and_nothing_appended(subject):

@@ -353,6 +353,11 @@ def test_tokens_of_the_next_sentence_can_be_kept_and_new_ones_capped(
     (request,) = requests(recorder, start, [Draw(1, 2, arm="inside", skip=1, most=3)])
     assert request.prefix == trace.prompt_ids + trace.token_ids[: start.stops[1] + 1]
     assert request.max_length == len(request.prefix) + 3
+    word = Draw(1, 2, arm="word", append=" so", most=30)  # no answer: it may go on
+    (request,) = requests(recorder, start, [word])
+    assert request.max_length == len(request.prefix) + 30
+    (request,) = requests(recorder, start, [replace(word, arm="far", most=9999)])
+    assert request.max_length == len(trace.prompt_ids) + recorder.sampling.max_tokens
     with pytest.raises(UserError, match="cannot keep 99 tokens"):
         list(requests(recorder, start, [Draw(1, 2, arm="inside", skip=99)]))
 

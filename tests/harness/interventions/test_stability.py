@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from harness import UserError
-from harness.core import Derived, Evidence, Read, Reading, SentenceScores
+from harness.core import Derived, Draw, Evidence, Read, Reading, SentenceScores
 from harness.core.condition import PLAIN
 from harness.interventions.stability import Sides, Stability, Unfitted
 from harness.interventions.validation.intervention import About
@@ -16,7 +16,7 @@ from harness.models.model import Model
 from harness.store import schema
 from tests.harness.interventions.made import AGREEMENT, trace
 
-CONF = Stability("rl", (), ("topdown", "spearman"), 4)
+CONF = Stability("rl", (), None, ("topdown", "spearman"), 4)
 MODEL = Model("m", "base", None, "float32", "cpu", "{question}", "", "", "", False, {"rl": "x"}, ())
 
 
@@ -99,6 +99,22 @@ def test_each_side_is_fitted_on_what_its_checkpoint_reads():
     assert sides.fitted["turned"] == (First(1.0), First(-1.0))
     # what opposed is turned back by what the other side learnt
     assert summary(sides, traces).filter(measure="spearman")["value"].item() == pytest.approx(1.0)
+
+
+def test_the_other_checkpoint_draws_as_many_as_it_is_asked_for():
+    @dataclass(frozen=True)
+    class Drawing(First):
+        def wants(self, trace, have):
+            return [Draw(0, have.draws)]
+
+    few = replace(CONF, drawn=("d",), draws=3)
+    sides = Sides(few, {"d": Drawing()}, frozenset(), {})
+    one, there = trace("p", [None]), have(np.zeros(2))
+    assert [w.n for w in sides.wants(one, there)] == [4]
+    assert [w.n for w in sides.wants_of("rl", one, there)] == [3]
+    assert [w.n for w in replace(sides, conf=replace(few, draws=9)).wants_of("rl", one, there)] == [
+        4
+    ]
 
 
 def test_who_takes_part():

@@ -12,7 +12,8 @@ from harness import UserError
 from harness.cli.validation import interventions
 from harness.core import PLAIN, Condition, Evidence, Reading, Rollouts
 from harness.interventions.steered.effects import BIAS, ELSEWHERE, ELSEWHERE_STEERED, STEERED
-from harness.interventions.steering import ARM, Aiming, Applied, Steering, Trying
+from harness.interventions.steered.pushes import ARM
+from harness.interventions.steering import Aiming, Applied, Steering, Trying
 from harness.interventions.validation.intervention import About
 from harness.interventions.validation.results import dressed
 from harness.models.model import Model

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from harness.report.page.viewer.along import Line, forced, redrawn
 from harness.report.page.viewer.edges import Outgoing, known, outgoing
 from harness.report.page.viewer.payload import short
 from harness.report.page.viewer.rollouts import alternatives
@@ -41,6 +42,16 @@ class Gathered:
         """The true edges, by trace."""
         return known(self.run)
 
+    @cached_property
+    def forced(self) -> dict[str, Line]:
+        """P of the gold answer forced behind each boundary, by trace."""
+        return forced(self.run)
+
+    @cached_property
+    def redrawn(self) -> dict[str, Line]:
+        """The share of right answers among rollouts as a validation kept it, by trace."""
+        return redrawn(self.run)
+
     def of(self, trace: Mapping[str, Any]) -> dict[str, Any]:
         """The evidence of one trace; nothing where it has no sentences."""
         name = trace["trace_id"]
@@ -50,6 +61,8 @@ class Gathered:
         return {
             "scores": scores.to_dict(as_series=False),
             "rollouts": alternatives(self.run, name),
+            "forced": self.forced.get(name),
+            "redrawn": self.redrawn.get(name),
             "edges": outgoing(self.run, name),
             "known": self.known.get(name, {}),
             "tokens": tokens(self.run, trace, self.sentences[(name,)], self.methods),

@@ -56,7 +56,7 @@ function panelWords(trace, sentence, core, evidence) {
     make("p", { className: "soft" }, titleOf(view.traces[trace])),
     text,
     make("p", {}, ...chips.map((chip) => make("span", { className: "chip" }, chip.replaceAll("_", " ")))),
-    ...alongWords(evidence.rollouts, sentence, core.text.length, trace),
+    ...alongWords(evidence, sentence, core.text.length, trace),
     ...rolloutWords(evidence.rollouts, sentence),
     ...scoreWords(core, evidence, sentence),
     ...edgeWords(evidence, core, trace, sentence),
@@ -123,40 +123,6 @@ function alternatives(group, total) {
   });
   const lead = `${group.n} of ${total} led to ${answerName(group)}`;
   return [make("p", { className: group.correct ? "good" : "" }, lead), make("ul", { className: "alternatives" }, ...items)];
-}
-
-// P(correct) and the entropy of the answers, at every boundary where rollouts were drawn.
-function alongWords(rollouts, sentence, total, trace) {
-  const points = [];
-  for (let i = 0; i <= total; i++) {
-    const groups = rollouts?.at[i];
-    if (!groups) continue;
-    const n = groups.reduce((sum, group) => sum + group.n, 0);
-    const right = groups.reduce((sum, group) => sum + (group.correct ? group.n : 0), 0) / n;
-    points.push({ i, right, spread: groups.reduce((sum, { n: k }) => sum - (k / n) * Math.log(k / n), 0) });
-  }
-  if (points.length < 2) return [];
-  const most = Math.max(Math.log(2), ...points.map((point) => point.spread));
-  const x = (i) => 30 + (360 * i) / total;
-  const y = (share) => 110 - 96 * share;
-  const chart = svg("svg", { viewBox: "0 0 420 140", class: "along", role: "img", "aria-label": "P(correct) and answer entropy along the trace" });
-  const path = (height) => points.map((p, k) => `${k && p.i === points[k - 1].i + 1 ? "L" : "M"}${x(p.i)} ${y(height(p))}`).join("");
-  chart.append(
-    svg("rect", { class: "here", x: x(sentence), y: 10, width: x(1) - x(0), height: 102 }),
-    svg("path", { class: "axis", d: "M30 14V110H390V14" }),
-    svg("path", { class: "spread", d: path((p) => p.spread / most) }), svg("path", { class: "right", d: path((p) => p.right) }),
-    svg("text", { x: 26, y: 18, "text-anchor": "end" }, "1"), svg("text", { x: 26, y: 113, "text-anchor": "end" }, "0"),
-    svg("text", { x: 394, y: 18 }, most.toFixed(1)), svg("text", { x: 394, y: 113 }, "0"),
-    svg("text", { class: "right", x: 30, y: 8 }, "P(correct), solid"), svg("text", { class: "spread", x: 390, y: 8, "text-anchor": "end" }, "answer entropy in nats, dashed"),
-    svg("text", { x: 210, y: 136, "text-anchor": "middle" }, "boundary before sentence"),
-    ...[0, Math.floor(total / 2), total].map((i) => svg("text", { x: x(i), y: 124, "text-anchor": "middle" }, String(i))),
-  );
-  chart.addEventListener("click", (event) => {
-    const box = chart.getBoundingClientRect();
-    const at = Math.floor(((((event.clientX - box.left) / box.width) * 420 - 30) / 360) * total);
-    goToSentence(trace, Math.max(0, Math.min(total - 1, at)));
-  });
-  return [make("h4", {}, "Along the trace"), chart];
 }
 
 function goToSentence(trace, sentence) {
