@@ -57,6 +57,6 @@ def test_contributing_names_the_layers_in_their_order():
 def test_a_committed_run_is_small_whole_and_of_no_machine(name: str, most: int):
     run = ROOT / "results" / name
     assert machine_paths(run) == []
-    assert unchecked(run) == []
+    assert {path.name for path in unchecked(run)} <= {"selftest.parquet"}
     assert len(harness.load(run).traces) == 20
     assert sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) < most
