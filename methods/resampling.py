@@ -8,19 +8,32 @@ import numpy as np
 from jaxtyping import Bool, Float
 from pydantic import PositiveFloat, PositiveInt
 
-from harness import Draw, Embed, Evidence, Rollouts, SentenceScores, Trace
+from harness import (
+    Depart,
+    Draw,
+    Embed,
+    Evidence,
+    Rollouts,
+    SentenceScores,
+    Trace,
+    UserError,
+)
 from harness.statistics.distances import (
     Contrast,
     Counts,
     Distance,
     Values,
+    answers,
+    entropy,
     generator,
     headroom,
     padded,
     sweep,
 )
+from harness.statistics.mixtures import contrasted, joined, mixture, sample
 
 ARM = "resample"
+LEAVE = "leave"
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,11 @@ class Resampling:
     over the trace. Counterfactual importance is D(D_i, K_i), with `pool_similar`
     D(D_i, K_i + (R_i - D_i)); resampling importance is D(R_i, K_i). Higher = more of an anchor;
     signed for `accuracy`, where positive = the sentence helps.
+
+    With estimator `exact` only rollouts that leave the trace's own sentence are drawn. The share p
+    of those that would write it token for token is known from the model, so that the answers at a
+    boundary are p times those at the next, and 1 - p times those of the rollouts that leave. R_i
+    and K_i are such mixtures; D_i is drawn as before, and larger, since every draw may be in it.
 
     Source: Bogdan et al., Thought Anchors, arXiv 2506.19143 (counterfactual importance).
     """
@@ -47,6 +65,11 @@ class Resampling:
     subtract_floor: bool
     floor_draws: PositiveInt
     until: Literal["end", "answer"]
+    estimator: Literal["plain", "exact"]
+
+    def __post_init__(self) -> None:
+        if self.estimator == "exact" and self.until != "end":
+            raise UserError("until: must be end where the estimator is exact")
 
     @property
     def family(self) -> str:
@@ -58,17 +81,37 @@ class Resampling:
         """Only a change of accuracy has a direction."""
         return self.distance == "accuracy"
 
-    def wants(self, trace: Trace, have: Evidence) -> Sequence[Draw | Embed]:
-        """Rollouts from every boundary, then embeddings of their first sentences."""
-        boundaries = range(len(trace.sentences) + 1)
-        draws = [Draw(k, have.draws, self.until, ARM) for k in boundaries]
-        gathered = all((ARM, k) in have.rollouts for k in boundaries)
+    @property
+    def arm(self) -> str:
+        """The kind of rollouts that it draws."""
+        return LEAVE if self.estimator == "exact" else ARM
+
+    def wants(self, trace: Trace, have: Evidence) -> Sequence[Depart | Draw | Embed]:
+        """Rollouts from every boundary, then embeddings of their first sentences.
+
+        Before rollouts that leave the trace's sentences, how they leave them.
+        """
+        asked = self.draws(trace, have)
+        drawn = [want for want in asked if isinstance(want, Draw)]
+        gathered = drawn and all((want.arm, want.boundary) in have.rollouts for want in drawn)
         if self.importance == "resampling" or not gathered:
-            return draws
+            return asked
         texts = {s.text.strip() for s in trace.sentences}
-        for rollouts in sweep(have, ARM, len(trace.sentences)):
+        for rollouts in sweep(have, self.arm, len(trace.sentences)):
             texts |= {text.strip() for text in rollouts.first_sentence}
-        return [*draws, Embed(tuple(sorted(texts - {""})), self.embedder)]
+        return [*asked, Embed(tuple(sorted(texts - {""})), self.embedder)]
+
+    def draws(self, trace: Trace, have: Evidence) -> list[Depart | Draw]:
+        """The rollouts, as far as it is known how they are to be drawn."""
+        last = len(trace.sentences)
+        if self.estimator == "plain":
+            return [Draw(k, have.draws, self.until, ARM) for k in range(last + 1)]
+        depart = Depart(LEAVE, have.draws)
+        if depart not in have.answers:
+            return [depart]
+        ways = enumerate(have.found(depart).ways)
+        leaving = [Draw(k, len(way), arm=LEAVE, leaving=way) for k, way in ways if way]
+        return [depart, *leaving, Draw(last, have.draws, arm=LEAVE)]
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
         """D of each sentence; NaN where rollouts are missing or too few of them are dissimilar.
@@ -76,8 +119,10 @@ class Resampling:
         Diagnostics beside those of the contrast: headroom (entropy in nats of the answers of R_i)
         and dissimilar (share of R_i; NaN where nobody looked).
         """
+        if self.estimator == "exact":
+            return self.exact(trace, evidence)
         rollouts = sweep(evidence, ARM, len(trace.sentences) + 1)
-        contrast = Contrast(self.distance, self.alpha, self.subtract_floor, self.floor_draws)
+        contrast = self.contrast
         found = contrast.outcomes(rollouts)
         drawn = apart = found.column >= 0
         redrawn, kept = found.count(drawn)[:-1], found.count(drawn)[1:]
@@ -95,6 +140,54 @@ class Resampling:
             np.where(self.missing(redrawn, kept), np.nan, self.judged(scored.score, without)),
             {**scored.diagnostics, "headroom": headroom(rollouts)[:-1], "dissimilar": share},
         )
+
+    @property
+    def contrast(self) -> Contrast:
+        """How the outcomes of two sets of rollouts are compared."""
+        return Contrast(self.distance, self.alpha, self.subtract_floor, self.floor_draws)
+
+    def exact(self, trace: Trace, evidence: Evidence) -> SentenceScores:
+        """The same where only rollouts that leave the trace's sentences are drawn.
+
+        Diagnostics have `repeat`, too, the share p of R_i that would write the sentence as it is.
+        """
+        rollouts = sweep(evidence, LEAVE, len(trace.sentences) + 1)
+        logprob = evidence.found(Depart(LEAVE, evidence.draws)).logprob
+        found, stay = self.contrast.outcomes(rollouts), np.exp(logprob)
+        drawn = apart = found.column >= 0
+        left, shared = found.count(drawn), stay
+        kept = mixture(left, logprob).behind()
+        if self.importance == "counterfactual":
+            apart, shared = drawn & self.differs(trace, rollouts, evidence), np.zeros(len(stay))
+        without = found.count(apart)[:-1]
+        share = self.share_left(without, left[:-1], stay)
+        if self.pool_similar and self.importance == "counterfactual":
+            alike = 1 - stay - share  # those that write the sentence as it stands mean it, too
+            similar = sample(left[:-1] - without)
+            kept = joined(kept, similar, alike / (1 + stay + alike))
+        rng = generator(f"{trace.id} {LEAVE}", rollouts)
+        scored = contrasted(self.contrast, without, kept, shared, rng)
+        missing = np.isnan(kept.number) | ((left[:-1].sum(axis=-1) == 0) & (stay != 1))
+        every = answers(rollouts)
+        known = mixture(every.count(every.column >= 0), logprob).p[:-1]
+        return SentenceScores(
+            np.where(missing, np.nan, self.judged(scored.score, without)),
+            {
+                **scored.diagnostics,
+                "headroom": entropy(known),
+                "dissimilar": share,
+                "repeat": stay,
+            },
+        )
+
+    def share_left(
+        self, without: Counts, left: Counts, stay: Values
+    ) -> Float[np.ndarray, " sentences"]:
+        """The part of R_i that is dissimilar, of which a part `stay` is the sentence itself."""
+        share = self.share(without, left)
+        if self.importance == "resampling":
+            return share
+        return np.where(stay == 1, 0.0, (1 - stay) * share)
 
     def missing(self, redrawn: Counts, kept: Counts) -> Bool[np.ndarray, " sentences"]:
         """Where a boundary has no rollouts: undefined whatever `undefined` says."""

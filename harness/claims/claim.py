@@ -20,7 +20,7 @@ class Frames:
     where no series was followed, `effects` as schema.VALIDATION_SUMMARY, empty where nothing was
     validated; `run` is the folder as a command line names it. `signed` are the methods whose
     negative scores mean the opposite of an anchor, `given_truth` those that were told what is
-    planted: these take no part in a claim.
+    planted: these take no part in a claim. `undefined` says by method why traces have no score.
     """
 
     agreement: pl.DataFrame
@@ -32,6 +32,7 @@ class Frames:
     run: str
     signed: frozenset[str]
     given_truth: Mapping[str, str]
+    undefined: Mapping[str, str]
     conf: Agreement
 
     @property
@@ -140,7 +141,9 @@ def lacking(methods: Sequence[str], frames: Frames) -> str:
     if absent:
         return f"add method=[{','.join(absent)}]"
     if empty := [name for name in dict.fromkeys(methods) if name not in frames.defined]:
-        return f"{' and '.join(empty)}: defined on no sentence of this run"
+        why = "; ".join(dict.fromkeys(filter(None, map(frames.undefined.get, empty))))
+        nowhere = f"{' and '.join(empty)}: defined on no sentence of this run"
+        return nowhere + (f" ({why})" if why else "")
     informed = [name for name in dict.fromkeys(methods) if name in frames.given_truth]
     return "; ".join(
         f"{name} was told what is planted: add {frames.given_truth[name]}" for name in informed

@@ -8,6 +8,7 @@ from harness.core import (
     Attend,
     Compare,
     Condition,
+    Depart,
     Evidence,
     Likelihood,
     Read,
@@ -65,7 +66,7 @@ def _taken(want: Want[Any]) -> Iterator[tuple[str, str]]:
         case Compare(of=of, to=to):
             yield from _read(of)
             yield from _read(to)
-        case ReadText():
+        case ReadText() | Depart():
             yield "", "readings"
         case Attend(checkpoint=checkpoint):
             yield checkpoint, "attention"

@@ -13,6 +13,7 @@ from harness.core import (
     Attend,
     Compare,
     Condition,
+    Depart,
     Detector,
     Draw,
     Embed,
@@ -112,7 +113,7 @@ def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
     """The kinds of evidence, in words."""
     arms = {(w.arm, _rollout(w)): None for w in wants if isinstance(w, Draw)}
     parts = [f"{what} {_where(wants, arm)} ({arm})" for arm, what in arms]
-    parts += [_pass(wants, condition) for condition in conditions(wants)]
+    parts += dict.fromkeys(_pass(wants, condition) for condition in conditions(wants))
     parts += [words for kind, words in _OTHER.items() if any(isinstance(w, kind) for w in wants)]
     parts += ["other problems' traces"] if fitted else []
     return ", ".join(parts) or "nothing"
@@ -120,6 +121,7 @@ def described(wants: Sequence[Want[Any]], fitted: bool = False) -> str:
 
 _OTHER: Mapping[type[Want[Any]], str] = {
     Suppress: "passes over the trace with each sentence masked",
+    Depart: "log-probabilities of the trace's own sentences",
     Likelihood: "log-probabilities of a text behind boundaries",
     ReadText: "texts read alone",
     ReadRollouts: "states of the rollouts' first sentences",
@@ -163,7 +165,8 @@ def _rollout(want: Draw) -> str:
     forced = want.append and want.until == "answer"
     what = "forced answers" if forced else _ROLLOUT[want.until]
     behind = f" behind those of {want.of}" if want.of else ""
-    return what + behind + _under(want.condition)
+    leaving = " that leave its next sentence" if want.leaving else ""
+    return what + behind + leaving + _under(want.condition)
 
 
 def _where(wants: Sequence[Want[Any]], arm: str) -> str:

@@ -12,6 +12,7 @@ from harness.core import (
     Comparison,
     Condition,
     Cut,
+    Depart,
     Detector,
     Draw,
     Embed,
@@ -31,7 +32,7 @@ from harness.core import (
     Wants,
 )
 from harness.core.errors import in_words
-from harness.evidence.example import REFERENCES, TRACE
+from harness.evidence.example import REFERENCES, TRACE, assumed
 from harness.evidence.wants import answered, rollouts_of
 from harness.run.scoring import checked
 
@@ -171,6 +172,7 @@ def _masked(want: Any, _: Shape) -> np.ndarray:
 
 
 ANSWER: Mapping[type[Want[Any]], Callable[[Any, Shape], Any]] = {
+    Depart: lambda want, _: assumed(want, TRACE),
     Compare: lambda _, shape: Comparison(_tokens(), _tokens() / 9, (_tokens() > 1) * 1.0),
     Attend: _attention,
     Suppress: _masked,

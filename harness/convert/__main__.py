@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cli.exits import ended
 from harness.cli.hydra import composed, hydra_session
-from harness.convert import lm_eval
+from harness.convert import lm_eval, pts
 from harness.convert.exporting import export
 from harness.convert.math_rollouts import importing, scoring
 from harness.convert.math_rollouts.importing import SKIPPED, total
@@ -20,6 +20,7 @@ from harness.convert.steps.layout import Kind
 from harness.convert.thought_anchors import figures as published
 from harness.convert.thought_anchors import labels as labelling
 from harness.convert.thought_anchors.importing import Imports, convert
+from harness.convert.trelawney.training import augmentation, training_set
 from harness.core import UserError
 from harness.core.config import build, check, plain
 from harness.text.categories import Labels
@@ -48,6 +49,13 @@ USAGE = """usage:
       the figures of the published data, from a converted run that was reported on
   python -m harness.convert labels RUN_DIR
       Cohen's kappa of our rules for sentence functions and the labels that the run came with
+  python -m harness.convert trelawney RUN_DIR OUT [anchors=METHOD] [share=0.5] [KEY=VALUE …]
+      the traces of a run as training sets for datasets and TRL, OUT/SET/train.jsonl and test.jsonl
+      with prompt and completion: plain, disclosed (a later sentence told between special tokens,
+      after TRELAWNEY, arXiv 2504.11336) and anchors-METHOD (the top sentence of a method told).
+      The keys are those of conf/convert/trelawney.yaml.
+  python -m harness.convert pts RUN_DIR OUT.jsonl [threshold=0.2]
+      the pivotal tokens of a run with method=[pivotal], as records of codelion/pts
   python -m harness.convert export RUN_DIR OUT [format=csv|jsonl|parquet|arrow]
       every table of a run; scores.csv has a row a sentence with the score of every method
   python -m harness.convert push RUN_DIR OWNER/NAME [private=true|false] [license=NAME]
@@ -74,6 +82,8 @@ def command(arguments: Sequence[str]) -> None:
         "lm_eval": (_lm_eval, 2),
         "published": (_published, 1),
         "labels": (_labels, 1),
+        "trelawney": (_trelawney, 2),
+        "pts": (_pts, 2),
         "export": (_export, 2),
         "push": (_push, 2),
     }
@@ -185,6 +195,21 @@ def _published(places: list[str], options: dict[str, str]) -> None:
 def _labels(places: list[str], options: dict[str, str]) -> None:
     rules = build(Labels, _config(options)["labels"], "labels")
     print(labelling.table(Path(places[0]), rules))
+
+
+def _trelawney(places: list[str], options: dict[str, str]) -> None:
+    made = training_set(Path(places[0]), Path(places[1]), augmentation(options))
+    for name, splits in made.sets.items():
+        n, tested = len(splits["train"]), len(splits["test"])
+        told = f", a sentence told in {made.told[name]}" if made.told[name] else ""
+        print(f"{Path(places[1]) / name}: {n} traces to train on{told}, {tested} to test on")
+
+
+def _pts(places: list[str], options: dict[str, str]) -> None:
+    threshold = options.pop("threshold", None)
+    _none_left("pts", options)
+    n = pts.export(Path(places[0]), Path(places[1]), threshold)
+    print(f"{places[1]}: {n:,} pivotal tokens")
 
 
 def _export(places: list[str], options: dict[str, str]) -> None:

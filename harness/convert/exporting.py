@@ -7,9 +7,10 @@ from typing import Literal
 import polars as pl
 
 from harness.convert.thought_anchors.importing import new_folder
-from harness.core import UserError
+from harness.core import Problem, Trace, UserError
 from harness.core.config import check
 from harness.store import schema
+from harness.store import traces as recorded
 from harness.store.files import writing
 from harness.store.folder import unchecked
 from harness.store.reading import read_frame, scan_frames
@@ -75,6 +76,15 @@ def tables(run: Path) -> Iterator[tuple[str, pl.LazyFrame]]:
 
 def _named(run: Path, path: Path) -> str:
     return path.relative_to(run).with_suffix("").as_posix()
+
+
+def traces_of(run: Path) -> list[Trace]:
+    """The traces of a run with their problems as recorded; raises UserError if it is none."""
+    if not (run / recorded.COMPLETE).is_file():
+        raise UserError(f"{run}: is no run folder (it holds no {recorded.COMPLETE})")
+    frame = read_frame(run / "problems.parquet", schema.PROBLEMS).select(*schema.PROBLEMS)
+    problems = [Problem(row.pop("problem_id"), **row) for row in frame.iter_rows(named=True)]
+    return recorded.load(run, problems)
 
 
 def scores(run: Path) -> pl.DataFrame:

@@ -4,7 +4,15 @@ from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle
 from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants, Worded
 from harness.core.errors import UserError
 from harness.core.evidence import Derived, Donor, Evidence
-from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
+from harness.core.results import (
+    Comparison,
+    Cut,
+    Departure,
+    Departures,
+    Reading,
+    RolloutReading,
+    Rollouts,
+)
 from harness.core.trace import (
     NO_ANSWER,
     GivesTraces,
@@ -18,6 +26,7 @@ from harness.core.trace import (
 from harness.core.want import (
     Attend,
     Compare,
+    Depart,
     Draw,
     Embed,
     Likelihood,
@@ -40,6 +49,9 @@ __all__ = [
     "Comparison",
     "Condition",
     "Cut",
+    "Depart",
+    "Departure",
+    "Departures",
     "Derived",
     "Detector",
     "Donor",

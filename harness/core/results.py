@@ -21,6 +21,28 @@ class Cut:
     sentences: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Departure:
+    """Where a rollout leaves the trace's next sentence: behind `kept` tokens of it, by `token`."""
+
+    kept: int
+    token: int
+
+
+@dataclass(frozen=True, eq=False)
+class Departures:
+    """How rollouts leave the sentences of a trace, as they are sampled.
+
+    `logprob` is log p in nats that a rollout from the boundary before a sentence writes exactly its
+    tokens, under the temperature and top-p of the run: -inf where one lies outside the nucleus, NaN
+    where that is not to be had. `ways` has by boundary, from 0, a departure for each draw; none
+    where nobody leaves (p = 1), where p is unknown, and behind the last sentence.
+    """
+
+    logprob: Float[np.ndarray, " sentences"]
+    ways: tuple[tuple[Departure, ...], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Rollouts:
     """The rollouts of one arm at one boundary; `answer` is canonical, NO_ANSWER where none.

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -12,7 +12,15 @@ from jaxtyping import Float
 
 from harness.core.condition import PLAIN, Condition
 from harness.core.errors import UserError
-from harness.core.results import Comparison, Cut, Reading, RolloutReading, Rollouts
+from harness.core.results import (
+    Comparison,
+    Cut,
+    Departure,
+    Departures,
+    Reading,
+    RolloutReading,
+    Rollouts,
+)
 
 Until = Literal["end", "answer", "sentence"]
 R_co = TypeVar("R_co", covariant=True)
@@ -33,7 +41,8 @@ class Draw(Want[Rollouts]):
     `skip` tokens of the next sentence are kept. `condition` says who writes, behind which text, and
     what is done meanwhile; none may be masked. `most` caps the new tokens within the run's own cap;
     None stands for that alone, behind appended text for an answer's. None is the run's temperature
-    and top-p, too.
+    and top-p, too. With `leaving`, draw d leaves the next sentence as the d-th of them says, which
+    `Depart` gives, and goes on; what it kept is part of the rollout.
     """
 
     boundary: int
@@ -48,8 +57,11 @@ class Draw(Want[Rollouts]):
     most: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    leaving: tuple[Departure, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.leaving:
+            self._check_leaving()
         if self.of and (self.append or self.after or self.skip):
             raise UserError(
                 f"arm {self.arm}: what goes on behind rollouts of {self.of} can neither append a "
@@ -57,6 +69,16 @@ class Draw(Want[Rollouts]):
             )
         if self.of == self.arm:
             raise UserError(f"arm {self.arm}: it cannot go on behind itself")
+
+    def _check_leaving(self) -> None:
+        """Departures are those of the model's own words as they are sampled, to their end."""
+        if len(self.leaving) != self.n:
+            raise UserError(f"arm {self.arm}: {self.n} rollouts leave in {len(self.leaving)} ways")
+        if replace(self, leaving=(), boundary=0, n=1, most=None) != Draw(0, 1, arm=self.arm):
+            raise UserError(
+                f"arm {self.arm}: rollouts that leave the trace's sentence are drawn to the end, "
+                "by the model alone, with the temperature and top-p of the run"
+            )
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,19 @@ class Read(Want[Reading]):
     sampled: bool = False
     top_entropy: int = 0
     condition: Condition = PLAIN
+
+
+@dataclass(frozen=True)
+class Depart(Want[Departures]):
+    """Wanted: how probable each sentence is, and where `n` rollouts of an arm leave it.
+
+    The place of draw d follows from the run's seed, the trace, `arm`, the boundary and d; there it
+    takes another token of the nucleus, with the probability that sampling gives it if not the
+    trace's own. To be asked for before the draws, which are given what it says.
+    """
+
+    arm: str
+    n: int
 
 
 @dataclass(frozen=True)

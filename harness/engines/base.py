@@ -23,7 +23,8 @@ class Request:
     Requests of one base stand together, so that engines compute its prefix once. `draws` number the
     rollouts; with `seed` they determine the noise. `max_length` caps prefix plus continuation.
     `checkpoint` names who writes, as in `Condition`, and `under` what is done meanwhile. The first
-    `prompt` tokens are the prompt, for whoever reads what was written.
+    `prompt` tokens of the prefix are the prompt and its last `begun` belong to the rollouts, for
+    whoever reads what was written.
     """
 
     key: tuple[str, ...]
@@ -39,6 +40,7 @@ class Request:
     checkpoint: str = ""
     under: tuple[Intervention, ...] = ()
     prompt: int = 0
+    begun: int = 0
 
     @property
     def prefix(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Evidence: what the detectors of a job want of a trace, gathered once for all of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 
 from harness.core import (
     PLAIN,
+    Depart,
     Detector,
     Donor,
     Draw,
@@ -53,6 +54,7 @@ class Gatherer:
     scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     costs: dict[str, Costs] = field(default_factory=dict)  # by trace, not yet charged
     vectors: dict[str, Vectors] = field(default_factory=dict)  # of traces that wait for draws
+    left: dict[str, Mapping[Want[Any], Any]] = field(default_factory=dict)  # how such are left
 
     def start(self, trace: Trace) -> Evidence:
         """What the run folder holds of a trace."""
@@ -129,20 +131,27 @@ class Gatherer:
     def arms(self, trace: Trace, detector: Detector) -> list[str]:
         """The kinds of rollouts a detector wants."""
         every = wants(detector, trace, self.start(trace))
-        return sorted({want.arm for want in every if isinstance(want, Draw)})
+        return sorted({want.arm for want in every if isinstance(want, Draw | Depart)})
 
     def complete(self, trace: Trace, askers: Mapping[str, object]) -> tuple[Evidence, list[Draw]]:
         """Evidence with all readings and embeddings, and the draws that are wanted still."""
-        have = self.start(trace)
+        have = replace(self.start(trace), answers=self.left.get(trace.id, {}))
         while True:
             wanted = self.missing(trace, have, askers)
             drawn = [w for w in wanted if isinstance(w, Draw)]
             if len(drawn) == len(wanted):
-                self.vectors.pop(trace.id, None)
-                if drawn:
-                    self.vectors[trace.id] = have.embeddings
+                self._keep(trace, have, waits=bool(drawn))
                 return have, drawn
             have = self._gather(trace, have, wanted)
+
+    def _keep(self, trace: Trace, have: Evidence, *, waits: bool) -> None:
+        """What the next round would make anew of a trace that waits for draws."""
+        self.vectors.pop(trace.id, None)
+        self.left.pop(trace.id, None)
+        if waits:
+            self.vectors[trace.id] = have.embeddings
+            kept = {w: a for w, a in have.answers.items() if isinstance(w, Depart)}
+            self.left[trace.id] = kept
 
     def charged(self, trace: Trace, wanted: Sequence[Want[Any]]) -> tuple[int, float]:
         """The passes just made over a trace that serve some wants, and the seconds they took.

@@ -20,7 +20,7 @@ from harness.core import (
 from harness.evidence.draws.checkpoints import handed_over, same_meaning
 from harness.evidence.wants import PASSES, conditions
 from harness.models.conditions import check_steer
-from harness.models.edits import Resolved, resolved
+from harness.models.edits import Resolved, resolved, spelling
 from harness.models.forward import Pass, comparison, passes, reading
 from harness.models.masking import suppress
 from harness.models.model import Subject
@@ -70,13 +70,13 @@ def suppressed(
 def resolve(who: Subject, seen: Trace, condition: Condition) -> Resolved:
     """What a checkpoint reads under a condition of a trace as it reads it.
 
-    Raises UserError for an edit or a sentence beyond the trace, and for a steering vector of
-    another width or at a block that is not there.
+    Raises UserError for an edit or a sentence beyond the trace, for a text that the tokenizer
+    cannot spell, and for a steering vector of another width or at a block that is not there.
     """
     for change in condition.under:
         if isinstance(change, Steer):
             check_steer(who, change)
-    return resolved(seen, condition, who.encode, who.context)
+    return resolved(seen, condition, spelling(who.tokenizer), who.context)
 
 
 def _one(subject: Subject, condition: Condition) -> Condition:

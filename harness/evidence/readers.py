@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.core import (
     Cut,
+    Depart,
     Embed,
     Evidence,
     Likelihood,
@@ -21,6 +22,7 @@ from harness.core import (
     Want,
 )
 from harness.evidence.costs import Costs
+from harness.evidence.draws.departures import departures
 from harness.evidence.likelihoods import likelihoods
 from harness.evidence.passes import gathered, suppressed
 from harness.evidence.recorder import Recorder
@@ -65,6 +67,18 @@ def suppress_sentences(
             found = suppressed(sources.recorder.subject, trace, want)
         have = replace(have, answers={**have.answers, want: found})
     return have
+
+
+def read_departures(
+    sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Depart], costs: Costs
+) -> Evidence:
+    """A pass for each arm that leaves the trace's sentences."""
+    recorder, answers = sources.recorder, dict(have.answers)
+    for want in wanted:
+        with costs.spent([want], passes=1):
+            seed = recorder.sampling.seed
+            answers[want] = departures(recorder.subject, trace, want, sources.sampling, seed)
+    return replace(have, answers=answers)
 
 
 def read_likelihoods(
@@ -144,6 +158,7 @@ Reader = Callable[[Sources, Trace, Evidence, Sequence[Any], Costs], Evidence]
 READERS: tuple[tuple[type[Want[Any]] | UnionType, Reader], ...] = (  # in this order
     (PASSES, read_passes),
     (Suppress, suppress_sentences),
+    (Depart, read_departures),
     (Likelihood, read_likelihoods),
     (ReadRollouts, read_rollouts),
     (Sentences, rollout_sentences),

@@ -52,12 +52,12 @@ class Recorder:
             return here
         return self.beside / "rollouts" / slug(owner)
 
-    def rows(self, start: Start, done: Finished, *, whole: bool) -> Iterator[dict[str, Any]]:
-        """The rows of a finished request; `whole`: what it continued is part of the rollout."""
+    def rows(self, start: Start, done: Finished) -> Iterator[dict[str, Any]]:
+        """The rows of a finished request."""
         _owner, arm, boundary, chunk, *cut = done.request.key
-        written = done.request.prefix[done.request.prompt :]
-        before = self.subject.decode(written)
-        begun = done.request.extra if whole else ()
+        prefix = done.request.prefix
+        before = self.subject.decode(prefix[done.request.prompt :])
+        begun = prefix[len(prefix) - done.request.begun :]
         routed = done.routed or (None,) * len(done.token_ids)
         for draw, ids, reason, other in zip(
             done.request.draws, done.token_ids, done.finish_reason, routed, strict=True

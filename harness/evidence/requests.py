@@ -1,13 +1,13 @@
 """Draws: wanted rollouts become requests, and some are handed on as they are."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from harness.core import Cut, Draw
 from harness.core.seeds import derive
-from harness.engines.base import Request
+from harness.engines.base import Finished, Request
 from harness.evidence.draws.prefixes import Prefix, prefix
 from harness.evidence.recorder import Recorder, Start
 from harness.evidence.schedule import Place, couples, needed, to_draw
@@ -17,8 +17,8 @@ from harness.store.rollouts import AGAIN, First, Key, firsts, keys, load, writte
 def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterator[Request]:
     """Requests for the draws of a trace that are not recorded, boundary by boundary.
 
-    Draws of one chunk share a request; a continuation has one of its own, and so has what goes on
-    behind a rollout of another arm, once that one is there.
+    Draws of one chunk share a request; a continuation has one of its own, and so has what leaves
+    the next sentence, and what goes on behind a rollout of another arm, once that one is there.
     """
     folder, missing = recorder.folder(start.owner), list[tuple[Draw, list[Cut]]]()
     recorded, sampling = keys(folder), recorder.sampling
@@ -38,6 +38,9 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
         if want.of:
             yield from _behind(recorder, start, want, place, cuts, begun)
             continue
+        if want.leaving:
+            yield from _leaving(recorder, start, want, place, cuts)
+            continue
         for _, group in groupby(cuts, key=lambda cut: _number(recorder, cut)):
             each = list(group)
             extra = _extra(recorder, want, each, tokens)
@@ -45,12 +48,18 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
 
 
 def handed_on(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterator[dict[str, Any]]:
-    """The rows of draws that would go on behind a rollout which ended at its first sentence."""
-    behind = [want for want in wanted if want.of]
-    if not behind:
+    """The rows of draws of which nothing is left to write.
+
+    They would go on behind a rollout which ended at its first sentence, or they leave the trace's
+    sentence by ending.
+    """
+    behind, leaving = [w for w in wanted if w.of], [w for w in wanted if w.leaving]
+    if not behind and not leaving:
         return
     folder = recorder.folder(start.owner)
     recorded, ended = keys(folder), firsts(folder, {want.of for want in behind})
+    for want in leaving:
+        yield from _ending(recorder, start, want, recorded)
     for want in behind:
         for draw in range(want.n):
             first = ended.get((want.of, want.boundary, draw))
@@ -73,6 +82,36 @@ def _behind(
         first = begun.get((want.of, want.boundary, cut.draw))
         if first is not None and not first.ended:
             yield _request(recorder, start, want, place, [cut], first.ids)
+
+
+def _leaving(
+    recorder: Recorder, start: Start, want: Draw, place: Prefix, cuts: Sequence[Cut]
+) -> Iterator[Request]:
+    """A request for each draw that leaves the next sentence by a token that does not end it."""
+    eos = recorder.subject.eos
+    for cut in cuts:
+        token = want.leaving[cut.draw].token
+        if token not in eos:
+            extra = (*_kept(start, want, cut), token)
+            yield _request(recorder, start, want, place, [cut], extra)
+
+
+def _ending(
+    recorder: Recorder, start: Start, want: Draw, recorded: Collection[Key]
+) -> Iterator[dict[str, Any]]:
+    """The rows of draws that leave the next sentence by ending there."""
+    eos, place = recorder.subject.eos, prefix(recorder.subject, start, want)
+    for draw, way in enumerate(want.leaving):
+        if way.token in eos and (want.arm, want.boundary, Cut(draw)) not in recorded:
+            kept = _kept(start, want, Cut(draw))
+            asked = _request(recorder, start, want, place, [Cut(draw)], kept)
+            yield from recorder.rows(start, Finished(asked, ((),), ("stop",)))
+
+
+def _kept(start: Start, want: Draw, cut: Cut) -> tuple[int, ...]:
+    """The tokens of the next sentence that a draw writes before it leaves it."""
+    at = start.stops[want.boundary]
+    return start.token_ids[at : at + want.leaving[cut.draw].kept]
 
 
 def _due(recorder: Recorder, folder: Path, wanted: Sequence[Draw]) -> dict[Place, int]:
@@ -111,7 +150,8 @@ def _request(
 ) -> Request:
     """One request for rollouts that continue the same tokens."""
     arm, sampling = want.arm + AGAIN if want.after else want.arm, recorder.sampling
-    number = (want.boundary, *((cuts[0].draw,) if want.of else _number(recorder, cuts[0])))
+    alone = bool(want.of or want.leaving)
+    number = (want.boundary, *((cuts[0].draw,) if alone else _number(recorder, cuts[0])))
     return Request(
         key=(start.owner, arm, *map(str, number)),
         base=place.base,
@@ -126,6 +166,7 @@ def _request(
         checkpoint=recorder.subject.same(want.condition.checkpoint),
         under=place.under,
         prompt=place.prompt,
+        begun=len(extra) if alone else 0,
     )
 
 
@@ -144,8 +185,11 @@ def _ancestors(want: Draw, cuts: Iterable[Cut]) -> Iterator[Key]:
 
 
 def _cap(recorder: Recorder, place: Prefix, draw: Draw, extra: int) -> int:
-    """Tokens in all: the same at every boundary, but for answers and where new ones are capped."""
-    begun, sampling = place.cut + extra, recorder.sampling
-    if draw.most is not None:
-        return min(place.prompt + sampling.max_tokens, begun + draw.most)
-    return begun + sampling.answer_tokens if draw.append else place.prompt + sampling.max_tokens
+    """Tokens in all, the same at every boundary but for answers and tokens that are asked for."""
+    sampling = recorder.sampling
+    cap, begun = place.prompt + sampling.max_tokens, place.cut + extra
+    if draw.append and draw.most is None:
+        return begun + sampling.answer_tokens
+    if draw.append:
+        cap += sampling.answer_tokens  # what an answer behind the longest prefix may reach
+    return cap if draw.most is None else min(cap, begun + draw.most)

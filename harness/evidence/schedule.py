@@ -20,7 +20,7 @@ Place = tuple[str, int]  # arm and boundary
 
 def runs_to_end(want: Draw) -> bool:
     """Whether draws write on from the boundary until the answer, with nothing put in between."""
-    return want.until != "sentence" and not want.append and not want.after
+    return want.until != "sentence" and not (want.append or want.after or want.leaving)
 
 
 def couples(schedule: str, want: Draw) -> bool:

@@ -9,6 +9,7 @@ from harness.core import (
     Compare,
     Condition,
     Cut,
+    Depart,
     Draw,
     Embed,
     Evidence,
@@ -143,6 +144,8 @@ def checkpoints(wants: Sequence[Want[Any]]) -> list[str]:
             names += [each.other for each in want.condition.under if isinstance(each, Route)]
         elif isinstance(want, Attend | Suppress):
             names.append(want.checkpoint)
+        elif isinstance(want, Depart):
+            names.append("")
         elif isinstance(want, Compare):
             names += [want.of.checkpoint, want.to.checkpoint]
     return list(dict.fromkeys(names))

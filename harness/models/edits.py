@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -116,6 +117,22 @@ def _steered(trace: Trace, text: "Edited", steer: Steer) -> Steered:
     spans = [*_spans(trace, text, steer.at)]
     moved = tuple((before + low, before + high) for low, high in spans)
     return Steered(steer.layer, steer.vector, moved, False)
+
+
+def spelling(tokenizer: Any) -> Callable[[str], tuple[int, ...]]:
+    """How a tokenizer spells what edits put in; raises UserError for a text that it cannot."""
+
+    def spelled(text: str) -> tuple[int, ...]:
+        ids = tuple(tokenizer.encode(text, add_special_tokens=False))
+        unknown = getattr(tokenizer, "unk_token_id", None)
+        if unknown is not None and unknown in ids and tokenizer.unk_token not in text:
+            raise UserError(
+                f"edit: the model's tokenizer cannot spell {text!r:.120}; word it in tokens that "
+                "the model has"
+            )
+        return ids
+
+    return spelled
 
 
 @dataclass(frozen=True)

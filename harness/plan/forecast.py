@@ -15,11 +15,11 @@ from harness.core import (
     Evidence,
     Problem,
     ReadText,
-    Rollouts,
     Sentence,
     Trace,
     Want,
 )
+from harness.evidence.example import foreseen
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder
 from harness.plan.kinds import asked, drawing, reading
@@ -29,7 +29,6 @@ from harness.run.growth import untraced
 from harness.store.scores import scored
 
 ROLLOUT, WRITTEN, READ, SCORE, HALF = 20, 2, 22, 40, 8  # bytes on disk, rather too many
-NONE = Rollouts(np.zeros(0, np.int64), (), np.zeros(0, bool), ())
 
 
 @dataclass(frozen=True)
@@ -140,10 +139,7 @@ def wanted_of(
     gatherer: Gatherer, trace: Trace, have: Evidence, askers: Mapping[str, object]
 ) -> list[Want[Any]]:
     """What is missing of a trace, asked again as if all rollouts were there."""
-    first = gatherer.missing(trace, have, askers)
-    drawn = {(w.arm, w.boundary): NONE for w in first if isinstance(w, Draw)}
-    there = replace(have, rollouts={**drawn, **have.rollouts})
-    return list(dict.fromkeys([*first, *gatherer.missing(trace, there, askers)]))
+    return foreseen(lambda there: gatherer.missing(trace, there, askers), trace, have)
 
 
 def _kept(work: Work, trace: Trace) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.core import (
     Condition,
+    Depart,
     Draw,
     Likelihood,
     Mask,
@@ -30,7 +31,7 @@ def drawing(
     """The rollouts of a trace: on average they are as long as what it wrote from there on."""
 
     def length(request: Request) -> float:
-        if request.extra:
+        if request.extra and not request.begun:
             return float(answer)
         if request.until == "sentence":
             return 1 + _sentence(trace)  # the token that begins the next one
@@ -77,9 +78,13 @@ def reading(
 ) -> Iterator[tuple[str, Load]]:
     """The passes over a trace."""
     length = float(len(trace.prompt_ids) + len(trace.token_ids))
+    for want in wanted:
+        if isinstance(want, Depart):
+            yield f"passes over the traces ({want.arm})", Load(passes=1, read=length)
     for condition in conditions(wanted):
         by = f" by {condition.checkpoint}" if condition.checkpoint else ""
-        yield f"passes over the traces{by}", Load(passes=1, read=length)
+        known = _known(trace, condition)  # read once, whatever is changed behind it
+        yield f"passes over the traces{by}", Load(passes=1, read=length - known)
     masked = sum(isinstance(want, Suppress) for want in wanted)
     after = sum(len(trace.token_ids) - s.start for s in trace.sentences)
     if masked:
@@ -92,6 +97,14 @@ def reading(
         rollouts = len(begun) * recorder.sampling.draws
         read = length + rollouts * _sentence(trace)
         yield "rollouts read again", Load(passes=len(begun), read=read)
+
+
+def _known(trace: Trace, condition: Condition) -> int:
+    """Tokens before the first edit of a trace; 0 where nothing is edited."""
+    if not condition.edits or condition.under:
+        return 0
+    stops = start_of(trace).stops
+    return len(trace.prompt_ids) + stops[min(condition.edits[0].start, len(stops) - 1)]
 
 
 def _texts(recorder: Recorder, trace: Trace, wants: Sequence[Likelihood]) -> Load:

@@ -11,6 +11,7 @@ import numpy as np
 from harness.cli.settings import Settings
 from harness.core import Draw, Trace, UserError, Want
 from harness.core.seeds import derive
+from harness.evidence.example import NONE
 from harness.evidence.gather import Gatherer
 from harness.interventions.thinking.vocabulary import vocabulary
 from harness.interventions.validation.intervention import (
@@ -23,7 +24,7 @@ from harness.interventions.validation.intervention import (
 )
 from harness.interventions.validation.recorded import scores_of
 from harness.interventions.validation.variants import trace_of
-from harness.plan.forecast import NONE, Forecast, Work, wanted_of
+from harness.plan.forecast import Forecast, Work, wanted_of
 from harness.plan.kinds import drawing, reading
 from harness.plan.load import Load
 from harness.plan.unseen import Unseen

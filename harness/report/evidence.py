@@ -48,8 +48,15 @@ def tested_on(
         str(run),
         frozenset(name for name, of in status.items() if of["signed"]),
         given(run, sentences),
+        {name: _reason(of) for name, of in status.items()},
         conf,
     )
+
+
+def _reason(status: Mapping[str, Any]) -> str:
+    """Why most of a detector's traces without any score have none; empty where all have some."""
+    counted: Mapping[str, int] = status.get("undefined") or {}
+    return max(counted, key=lambda reason: counted[reason], default="")
 
 
 def _series(run: Path) -> pl.DataFrame:

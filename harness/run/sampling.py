@@ -34,7 +34,6 @@ def gather(
     """
     starts: dict[str, Start] = {}
     free: dict[str, set[Key]] = {}
-    behind = set[tuple[str, ...]]()  # arms that go on behind rollouts of another
     full: list[Finished] = []
     finished: list[dict[str, Any]] = []
     since = time.monotonic()
@@ -42,7 +41,6 @@ def gather(
     def asked() -> Iterator[Request]:
         for start, draws in wanted:
             finished.extend(handed_on(recorder, start, draws))
-            behind.update((start.owner, draw.arm) for draw in draws if draw.of)
             todo = list(requests(recorder, start, draws))
             starts[start.owner], free[start.owner] = start, _free(recorder, start, draws, todo)
             full.extend(_ended(request) for request in todo if not _has_room(request))
@@ -55,8 +53,7 @@ def gather(
     try:
         for done in chain(engine.sample(asked()), full):
             start = starts[done.request.key[0]]
-            whole = done.request.key[:2] in behind
-            made = list(recorder.rows(start, done, whole=whole))
+            made = list(recorder.rows(start, done))
             finished += chain(made, recorder.inherited(start, made, free[start.owner]))
             meter.add(len(done.request.draws), done.n_tokens, done.request.key[1])
             if time.monotonic() - since > FLUSH:

@@ -14,36 +14,35 @@ from harness.core import Evidence, Rollouts, SentenceScores
 
 Distance = Literal["tv", "js", "kl", "accuracy"]
 Counts = Int[np.ndarray, "sentences answers"]
+Rows = Real[np.ndarray, "sentences answers"]  # counts, or as if so many had been drawn
 Values = Float[np.ndarray, " sentences"]
-Divergence = Callable[[Counts, Counts], Values]
+Divergence = Callable[[Rows, Rows], Values]
 
 
-def probabilities(
-    counts: Real[np.ndarray, "sentences answers"],
-) -> Float[np.ndarray, "sentences answers"]:
+def probabilities(counts: Rows) -> Float[np.ndarray, "sentences answers"]:
     """Each row divided by its sum; NaN for a row without draws."""
     total = counts.sum(axis=-1, keepdims=True).astype(np.float64)
     return counts / np.where(total > 0, total, np.nan)
 
 
-def entropy(counts: Counts) -> Values:
+def entropy(counts: Rows) -> Values:
     """Plug-in entropy of each row in nats; NaN for a row without draws."""
     return entr(probabilities(counts)).sum(axis=-1)
 
 
-def total_variation(without: Counts, kept: Counts) -> Values:
+def total_variation(without: Rows, kept: Rows) -> Values:
     """Half the absolute differences of the two distributions, in [0, 1]; symmetric."""
     return np.abs(probabilities(without) - probabilities(kept)).sum(axis=-1) / 2
 
 
-def jensen_shannon(without: Counts, kept: Counts) -> Values:
+def jensen_shannon(without: Rows, kept: Rows) -> Values:
     """Mean divergence of both distributions from their mixture, in [0, log 2] nats; symmetric."""
     p, q = probabilities(without), probabilities(kept)
     mixture = (p + q) / 2
     return (rel_entr(p, mixture) + rel_entr(q, mixture)).sum(axis=-1) / 2
 
 
-def kullback_leibler(without: Counts, kept: Counts, alpha: float) -> Values:
+def kullback_leibler(without: Rows, kept: Rows, alpha: float) -> Values:
     """KL(p_without || p_kept) in nats, `alpha` pseudo-counts shared over the union support.
 
     It tends to the true divergence as draws grow. Where the sentence rules out an answer of
@@ -56,14 +55,14 @@ def kullback_leibler(without: Counts, kept: Counts, alpha: float) -> Values:
 
 
 def smoothed(
-    counts: Counts, share: Float[np.ndarray, "sentences answers"]
+    counts: Rows, share: Float[np.ndarray, "sentences answers"]
 ) -> Float[np.ndarray, "sentences answers"]:
     """Probabilities after adding pseudo-counts; NaN for a row without draws of its own."""
     drawn = counts.sum(axis=-1, keepdims=True) > 0
     return probabilities(np.where(drawn, counts + share, 0.0))
 
 
-def accuracy(without: Counts, kept: Counts) -> Values:
+def accuracy(without: Rows, kept: Rows) -> Values:
     """P(correct | kept) - P(correct | without), in [-1, 1]; columns: wrong, correct.
 
     Positive: the sentence helps.

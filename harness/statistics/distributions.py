@@ -52,6 +52,14 @@ def as_sampled(logits: Rows, temperature: float, top_p: float) -> Rows:
     return kept - kept.logsumexp(-1, keepdim=True)
 
 
+def others(log_p: Rows, token: Int[Tensor, " rows"]) -> Float[Tensor, "rows vocab"]:
+    """Probabilities of all tokens but one of each row, made to sum to 1, in float64.
+
+    NaN for a row whose other tokens have none.
+    """
+    return log_p.double().scatter(1, token[:, None], -torch.inf).softmax(-1)
+
+
 def _least(log_p: Rows, top_p: float) -> Float[Tensor, "rows 1"]:
     """Log p of the least likely token of each row's nucleus."""
     k, width = min(FEW, log_p.shape[-1]), log_p.shape[-1]

@@ -13,7 +13,11 @@ from harness import (
     Compare,
     Comparison,
     Cut,
+    Depart,
+    Departure,
+    Departures,
     Detector,
+    Donor,
     Draw,
     Embed,
     Evidence,
@@ -24,6 +28,7 @@ from harness import (
     ReadRollouts,
     ReadText,
     Rollouts,
+    RolloutText,
     Sentence,
     Sentences,
     Suppress,
@@ -95,8 +100,11 @@ TRACES = {
 }
 
 
+DONOR = Donor(problem(2), ("Thus we count two apples. ", "That makes two. "), "2", True)
+
+
 def empty(references: tuple[Problem, ...] = REFERENCES) -> Evidence:
-    return Evidence(draws=DRAWS, force="\\boxed{", references=references)
+    return Evidence(draws=DRAWS, force="\\boxed{", references=references, donors=(DONOR,))
 
 
 def gathered(trace: Trace, *detectors: Detector, start: Evidence | None = None) -> Evidence:
@@ -122,9 +130,9 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case Read():
             before = have.readings.get(want.condition, Reading())
             kind, new = "readings", {want.condition: reading(trace, before, want)}
-        case Compare():
-            kl, js, apart = rng(trace.id, want).exponential(size=(3, len(trace.token_ids)))
-            kind, new = "answers", {want: Comparison(kl, js / 9, (apart > 1) * 1.0)}
+        case Compare() | Depart():
+            made = compared if isinstance(want, Compare) else departures
+            kind, new = "answers", {want: made(trace, want)}
         case Attend():
             kind, new = "answers", {want: attention(trace, want)}
         case Suppress():
@@ -135,8 +143,8 @@ def provided(trace: Trace, have: Evidence, want: Want) -> Evidence:
         case ReadRollouts():
             key = (want.arm, want.boundary)
             kind, new = "rollouts", {key: stated(trace, have.rollouts[key], want)}
-        case ReadText():
-            kind, new = "answers", {want: vector(want)}
+        case ReadText() | RolloutText():
+            kind, new = "answers", {want: text(trace, want)}
         case Embed():
             kind, new = "embeddings", units(want)
     return replace(have, **{kind: {**getattr(have, kind), **new}})
@@ -156,6 +164,21 @@ def rollouts(trace: Trace, want: Draw) -> Rollouts:
         answers == trace.problem.answer,
         tuple(map(str, first)),
     )
+
+
+def compared(trace: Trace, want: Compare) -> Comparison:
+    kl, js, apart = rng(trace.id, want).exponential(size=(3, len(trace.token_ids)))
+    return Comparison(kl, js / 9, (apart > 1) * 1.0)
+
+
+def departures(trace: Trace, want: Depart) -> Departures:
+    """Some sentences are never written again, and those without tokens always."""
+    random = rng("depart", trace.id)
+    n = len(trace.sentences)
+    logprob = np.where(random.random(n) < 0.2, -np.inf, -random.exponential(size=n))
+    there = [s.stop > s.start for s in trace.sentences]
+    ways = [(Departure(0, 1),) * want.n if left else () for left in there]
+    return Departures(np.where(there, logprob, 0.0), (*ways, ()))
 
 
 def drawn(trace: Trace, have: Evidence, want: Draw | Sentences) -> tuple[str, dict[Any, Any]]:
@@ -186,6 +209,19 @@ def said(trace: Trace, arm: str, boundary: int, cut: Cut) -> tuple[str, ...]:
     random = rng("said", trace.id, arm, boundary, cut)
     known = [s.text.strip() for s in trace.sentences] + [" ".join(WORDS[:3]), "Nobody knows.", ""]
     return tuple(map(str, random.choice(known, 4))) if random.random() < 0.875 else ()
+
+
+def text(trace: Trace, want: ReadText | RolloutText) -> np.ndarray | dict[int, str]:
+    return vector(want) if isinstance(want, ReadText) else guessed(trace, want)
+
+
+def guessed(trace: Trace, want: RolloutText) -> dict[int, str]:
+    """One token of the sentence behind the boundary in a box, or no box, by draw."""
+    random, here = rng("text", trace.id, want), trace.sentences[want.boundary]
+    ends = [*trace.starts[1:], len(trace.text)]
+    spans = [(trace.starts[t], ends[t]) for t in range(here.start, here.stop)]
+    words = [f"\\boxed{{{trace.text[a:b]}}}" for a, b in spans]
+    return {draw: str(random.choice([*words, "So it is."])) for draw in range(want.n)}
 
 
 def stated(trace: Trace, old: Rollouts, want: ReadRollouts) -> Rollouts:
@@ -231,7 +267,7 @@ def masked(trace: Trace, want: Suppress) -> np.ndarray:
 def reading(trace: Trace, old: Reading, want: Read) -> Reading:
     n, random = len(trace.token_ids), rng("read", trace.id, want.condition)
     asked = {f.name for f in fields(Read) if getattr(want, f.name) != f.default}
-    unknown = asked - {"entropy", "logprob", "states", "sampled", "condition"}
+    unknown = asked - {"entropy", "logprob", "states", "sampled", "top_entropy", "condition"}
     assert not unknown, f"say here what a pass yields for {unknown}"
     entropy, logprob = random.exponential(size=(2, n)).astype(np.float32)
     states = {layer: matrix(n, "states", trace.id, want.condition, layer) for layer in want.states}
@@ -240,6 +276,7 @@ def reading(trace: Trace, old: Reading, want: Read) -> Reading:
         -logprob if want.logprob else old.logprob,
         {**old.states, **states},
         -logprob if want.sampled else old.sampled,
+        {**old.top_entropy, **({want.top_entropy: entropy} if want.top_entropy else {})},
     )
 
 
@@ -260,14 +297,26 @@ def unit(model: str, text: str) -> np.ndarray:
     return found / np.linalg.norm(found)
 
 
+def array(answer: object) -> object:
+    """The array, or the first, that a want is answered with."""
+    match answer:
+        case Comparison():
+            return answer.kl
+        case Departures():
+            return answer.logprob
+    return answer
+
+
 def contents(have: Evidence) -> list[object]:
     """All that evidence holds, as values that can be compared."""
     every = have.readings
     reads = {(n, k): getattr(r, k) for n, r in every.items() for k in ("entropy", "logprob")}
     states = {(name, n): s for name, r in every.items() for n, s in r.states.items()}
-    answers = {w: v.kl if isinstance(v, Comparison) else v for w, v in have.answers.items()}
+    answers = {w: array(v) for w, v in have.answers.items()}
     kinds = (reads, states, answers, have.embeddings)
-    arrays = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
+    every = [(key, value) for kind in kinds for key, value in kind.items() if value is not None]
+    texts = [(key, dict(value)) for key, value in every if isinstance(value, dict)]
+    arrays = [(key, value) for key, value in every if not isinstance(value, dict)]
     drawn = [
         (key, r.draw.tobytes(), r.answer, r.correct.tobytes(), r.first_sentence)
         for key, r in have.rollouts.items()
@@ -279,5 +328,6 @@ def contents(have: Evidence) -> list[object]:
     ]
     drawn += [(key, r.cuts, r.answer) for key, r in have.continued.items()]
     drawn.append(sorted(have.sentences.items(), key=repr))
+    drawn += texts
     bytes_ = [(key, value.tobytes()) for key, value in arrays]
     return [have.draws, have.force, have.references, drawn, bytes_]

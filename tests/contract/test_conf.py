@@ -17,7 +17,13 @@ from harness.core.config import plain
 pytestmark = pytest.mark.slow
 
 CONF = Path(conf.__file__).parent
-APART = {"method", "claim", "validate", "hydra"}  # contracts of their own; Hydra's are Hydra's
+APART = {
+    "method",
+    "claim",
+    "validate",
+    "convert",
+    "hydra",
+}  # contracts of their own; Hydra's are Hydra's
 CHOICES = [
     (folder.name, path.stem)
     for folder in sorted(CONF.iterdir())

@@ -10,13 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from harness import NO_ANSWER, Draw, Embed, Evidence, Problem, Rollouts, Sentence, Trace, UserError
+from harness import (
+    NO_ANSWER,
+    Depart,
+    Departure,
+    Departures,
+    Draw,
+    Embed,
+    Evidence,
+    Problem,
+    Rollouts,
+    Sentence,
+    Trace,
+    UserError,
+)
 from harness.core import Detector, Wants
 from harness.core.config import target
 from methods.resampling import Resampling
 
 CONF = Path(__file__).parents[2] / "conf" / "method"
-VARIANTS = sorted(path.stem for path in CONF.glob("resampling*.yaml"))
+VARIANTS = sorted(p.stem for p in CONF.glob("resampling*.yaml") if "exact" not in p.stem)
 EMBEDDER = "all-MiniLM-L6-v2"
 PROBLEM = Problem("p/0", "What is 6 times 7?", "42", None, "test", "evaluate")
 
@@ -415,3 +428,106 @@ def test_a_wrong_option_is_named(key, value):
     node = OmegaConf.to_container(OmegaConf.load(CONF / "resampling.yaml"))["resampling"]
     with pytest.raises(UserError, match=rf"method\.resampling\.{key}: "):
         target(node | {key: value}, "method.resampling")
+
+
+# only rollouts that leave the trace's sentences
+
+
+def left(logprob, *boundaries, draws=10, **more):
+    """Evidence of the arm that leaves, one departure standing for all."""
+    n = [0 if p == 0 else draws for p in logprob]
+    ways = (*((Departure(0, 7),) * each for each in n), ())
+    known = Departures(np.array(logprob, float), ways)
+    gathered = {("leave", k): r for k, r in enumerate(boundaries) if r is not None}
+    embeddings = {(EMBEDDER, k): np.array(v, np.float32) for k, v in DIRECTIONS.items()}
+    depart = {Depart("leave", draws): known}
+    return Evidence(draws, "", (), gathered, embeddings=embeddings, answers=depart, **more)
+
+
+def exact(given_, name="resampling_exact", **options):
+    options = {"subtract_floor": False, "min_dissimilar": 1} | options
+    n = len(given_.answers[Depart("leave", given_.draws)].logprob)
+    return detector(name, **options).score(trace(n), given_)
+
+
+HALF = math.log(0.5)
+
+
+def test_the_exact_form_by_hand():
+    """Half write it again. Of those that leave 4/10 mean something else, 1/4 of these right."""
+    found = exact(left([HALF], BEFORE, AFTER))
+    assert found.score == pytest.approx([0.55])  # 3/4 - 2/10, as with plain rollouts
+    assert found.diagnostics["dissimilar"] == pytest.approx([0.2])  # half of 4/10
+    assert found.diagnostics["repeat"] == pytest.approx([0.5])
+    p = 0.5 * 0.8 + 0.5 * 0.5
+    entropy = -p * math.log(p) - (1 - p) * math.log(1 - p)
+    assert found.diagnostics["headroom"] == pytest.approx([entropy])
+    plain = exact(left([HALF], BEFORE, AFTER), "resampling_plain_exact")
+    assert plain.score == pytest.approx([0.15])  # half of 5/10 - 2/10
+    helps = exact(left([HALF], BEFORE, AFTER), "resampling_plain_exact", distance="accuracy")
+    assert helps.score == pytest.approx([0.15])
+    assert math.isnan(plain.diagnostics["dissimilar"][0])
+
+
+def test_the_exact_form_pools_the_similar_by_weight():
+    """K 1, the same .5 of it again, and .3 that leave and mean it, of whom 4 of 6 are right."""
+    found = exact(left([HALF], BEFORE, AFTER), pool_similar=True)
+    right = (1.5 * 0.8 + 0.3 * 4 / 6) / 1.8
+    assert found.score == pytest.approx([right - 0.25])
+
+
+def test_the_answers_behind_a_sentence_are_those_of_all_that_leave_later():
+    some, wrong = rollouts((10, "42", "Other.")), rollouts((10, "7", "Other."))
+    given_ = left([-np.inf, math.log(0.25)], some, wrong, some)
+    found = exact(given_, "resampling_plain_exact")
+    assert found.score == pytest.approx([0.75, 0.75])
+    assert found.diagnostics["headroom"][0] == 0
+
+
+def test_a_sentence_that_nobody_leaves_has_no_importance_and_no_counterfactual():
+    given_ = left([HALF, 0.0], BEFORE, None, AFTER)
+    found = exact(given_, "resampling_plain_exact", subtract_floor=True)
+    assert found.score[1] == 0
+    assert np.isfinite(found.score).all()
+    told = exact(given_)
+    np.testing.assert_array_equal(np.isnan(told.score), [False, True])
+    assert told.diagnostics["dissimilar"][1] == 0
+    assert exact(given_, undefined="zero").score[1] == 0
+
+
+@pytest.mark.parametrize("name", ["resampling_exact", "resampling_plain_exact"])
+def test_what_is_not_known_or_not_drawn_is_undefined(name):
+    for options in ({}, {"undefined": "zero"}, {"pool_similar": True}):
+        lost = exact(left([HALF] * 3, BEFORE, None, BEFORE, AFTER), name, **options)
+        np.testing.assert_array_equal(np.isnan(lost.score), [True, True, False])
+        unknown = exact(left([HALF, math.nan, HALF], BEFORE, None, BEFORE, AFTER), name, **options)
+        np.testing.assert_array_equal(np.isnan(unknown.score), [True, True, False])
+
+
+def test_exact_halves_are_scored_like_smaller_samples():
+    given_ = left([HALF], BEFORE, AFTER)
+    keep = {k: r.draw % 2 == 0 for k, r in given_.rollouts.items()}
+    half = exact(given_.subset(keep), "resampling_plain_exact", subtract_floor=True)
+    full = exact(given_, "resampling_plain_exact", subtract_floor=True)
+    assert half.diagnostics["n_with"] == [5]
+    assert half.diagnostics["floor_mean"] > full.diagnostics["floor_mean"]
+    assert 5 < half.diagnostics["n_without"][0] < full.diagnostics["n_without"][0]
+
+
+def test_exact_wants_departures_then_draws_then_embeddings():
+    own, n = detector("resampling_exact"), 3
+    depart = Depart("leave", n)
+    assert own.wants(trace(2), Evidence(n, "", ())) == [depart]
+    way = (Departure(0, 7),) * n
+    there = left([HALF, 0.0], draws=n)
+    draws = [Draw(0, n, arm="leave", leaving=way), Draw(2, n, arm="leave")]
+    assert own.wants(trace(2), there) == [depart, *draws]
+    full = left([HALF, 0.0], rollouts((3, "7", "Other.")), None, rollouts((3, "7", "")), draws=n)
+    texts = Embed(("Other.", "Same."), EMBEDDER)
+    assert own.wants(trace(2), full) == [depart, *draws, texts]
+    assert detector("resampling_plain_exact").wants(trace(2), full) == [depart, *draws]
+
+
+def test_exact_rollouts_are_drawn_to_the_end():
+    with pytest.raises(UserError, match="until: must be end"):
+        detector("resampling_exact", until="answer")

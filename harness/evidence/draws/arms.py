@@ -21,7 +21,7 @@ from harness.store.reading import read_json
 from harness.store.rollouts import AGAIN
 
 FILE = "arms.json"
-BY_BOUNDARY = ("edits", "skip")
+BY_BOUNDARY = ("edits", "skip", "leaves")
 ENDS = ("answer", "sentence")  # of rollouts by what was asked, where it was reached
 
 
@@ -46,7 +46,7 @@ def means_the_same(run: Path, owner: str, asked: Mapping[str, Mapping[str, Any]]
 
 
 def meanings(draws: Sequence[Draw], sampling: Sampling) -> dict[str, dict[str, Any]]:
-    """By arm all that its rollouts depend on, as JSON; edits and skipped tokens by boundary."""
+    """By arm all that its rollouts depend on, as JSON; by boundary what differs there."""
     found: dict[str, dict[str, Any]] = {}
     for draw in draws:
         arm = draw.arm + AGAIN if draw.after else draw.arm
@@ -68,6 +68,7 @@ def _meaning(draw: Draw, sampling: Sampling) -> dict[str, Any]:
         "most": draw.most,
         "edits": {place: edits},
         "skip": {place: draw.skip},
+        "leaves": {place: bool(draw.leaving)},
     }
 
 

@@ -7,7 +7,7 @@ from harness.core import Draw, Forbid, Mask, Recycle, Route, Steer, UserError
 from harness.evidence.draws.checkpoints import handed_over, same_meaning
 from harness.evidence.recorder import Start
 from harness.models.conditions import Forbidden, Intervention, Recycled, Steered, token_ids
-from harness.models.edits import NOWHERE, Edited, edited
+from harness.models.edits import NOWHERE, Edited, edited, spelling
 from harness.models.model import Subject
 
 
@@ -26,7 +26,7 @@ def prefix(subject: Subject, start: Start, draw: Draw) -> Prefix:
     condition, k = draw.condition, draw.boundary
     if any(edit.stop > k for edit in condition.edits):
         raise UserError(f"arm {draw.arm}: an edit of {start.owner} lies behind its boundary {k}")
-    new = edited(start.token_ids, start.stops, condition.edits, subject.encode)
+    new = edited(start.token_ids, start.stops, condition.edits, spelling(subject.tokenizer))
     written = new.stops[k]
     if written == NOWHERE:
         raise UserError(f"arm {draw.arm}: boundary {k} of {start.owner} was edited away")

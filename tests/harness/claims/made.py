@@ -37,7 +37,12 @@ def frames(
         for t, n in longest.items()
         for i in range(n)
     ]
-    given: dict[str, Any] = {"signed": frozenset(), "given_truth": {}, "conf": CONF}
+    given: dict[str, Any] = {
+        "signed": frozenset(),
+        "given_truth": {},
+        "undefined": {},
+        "conf": CONF,
+    }
     given |= {"diagnostics": {}, "dynamics": pl.DataFrame(schema=schema.DYNAMICS_BY_PROBLEM)}
     given |= {"effects": pl.DataFrame(schema=schema.VALIDATION_SUMMARY), "run": "results/r"} | more
     agreement = [

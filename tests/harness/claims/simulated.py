@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from harness.claims import Frames, claims, claims_frame
+from harness.claims.concentration import Raised
 from harness.claims.pairs import Agreeing
 from harness.claims.stable import Stable
 from harness.claims.validated import Validated
@@ -58,6 +59,22 @@ def concentrated(seed: int, effect: float) -> Frames:
         place = np.argsort(np.argsort(-np.array(scores, float)))
         amount[trace] = list(rng.gamma(0.5, 2.0, SENTENCES) + effect * (place < 3))
     return frames({"resampling_plain": chosen, "routing_sum": amount})
+
+
+def raised(name: str, seed: int, effect: float) -> Frames:
+    """A quantity of either sign, larger by `effect` times its spread at the anchors."""
+    test = CLAIMS[name].test
+    assert isinstance(test, Raised)
+    rng = np.random.default_rng([7, seed])
+    chosen = random_scores(rng)
+    found: list[tuple[str, int, float]] = []
+    for trace, scores in chosen.items():
+        place = np.argsort(np.argsort(-np.array(scores, float)))
+        values = rng.normal(size=SENTENCES) + effect * (place < 3)
+        found += [(trace, i, float(value)) for i, value in enumerate(values)]
+    column = {"trace_id": pl.String, "sentence": pl.Int32, test.amount.column: pl.Float64}
+    held = {test.amount.method: pl.DataFrame(found, schema=column, orient="row").lazy()}
+    return frames({test.selector: chosen, test.amount.method: chosen}, diagnostics=held)
 
 
 def enriched(seed: int, effect: float) -> Frames:
@@ -150,6 +167,8 @@ RUNS: dict[str, Run] = {
     "one_phenomenon": partial(agreeing, "one_phenomenon"),
     "information_peaks": partial(agreeing, "information_peaks"),
     "rl_at_anchors": concentrated,
+    "planting": partial(raised, "planting"),
+    "thinking_helps_there": partial(raised, "thinking_helps_there"),
     "planning_and_backtracking": enriched,
     "deployed": deployed,
     "two_phases": two_phases,
@@ -163,6 +182,8 @@ RUNS: dict[str, Run] = {
 BEYOND = dict.fromkeys(("convergence", "one_phenomenon", "information_peaks"), (0.8, 0.0)) | {
     "rl_at_anchors": (4.0, None),  # shares are differences: no smaller than of the others
     "planning_and_backtracking": (1.0, -1.0),
+    "planting": (2.0, -2.0),
+    "thinking_helps_there": (2.0, -2.0),
     "deployed": (1.0, 0.2),
     "two_phases": (0.1, -0.1),
     "answer_rests_on_trace": (0.5, 0.0),

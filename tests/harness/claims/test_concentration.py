@@ -1,7 +1,9 @@
 import numpy as np
+import polars as pl
 import pytest
 
-from harness.claims.concentration import Concentrated, difference
+from harness.claims.concentration import Concentrated, Raised, difference
+from harness.claims.deployed import Column
 from tests.harness.claims.made import frames
 
 TEST = Concentrated("anchor", "kl", True, 2)
@@ -72,3 +74,43 @@ def test_ties_at_the_edge_are_no_concentration():
     assert part.effect == pytest.approx(0.0)
     (part,) = TEST.parts(frames({"anchor": at, "kl": at}))
     assert 0.9 < part.effect <= 1
+
+
+RAISED = Raised("anchor", Column("told", "helped"), 2, "nats")
+NAMES = [f"p{i}-0" for i in range(12)]
+
+
+def raised(helped, anchor=(0.0, 0.0, 1.0, 0.0, 0.0)):
+    """A run whose first method has its anchor at sentence 2; what `told` says of each sentence."""
+    rows = [(name, i, value) for name in NAMES for i, value in enumerate(helped)]
+    kinds = {"trace_id": pl.String, "sentence": pl.Int32, "helped": pl.Float64}
+    left = pl.DataFrame(rows, schema=kinds, orient="row").lazy()
+    scores = {"anchor": dict.fromkeys(NAMES, anchor), "told": dict.fromkeys(NAMES, [1.0] * 5)}
+    return RAISED.parts(frames(scores, diagnostics={"told": left}))[0]
+
+
+def test_a_quantity_of_either_sign_is_compared_with_that_of_matched_sentences():
+    part = raised([9.0, -2.0, -1.0, -4.0, 9.0])  # all of one length: the neighbours match
+    assert part.effect == part.low == part.high == pytest.approx(-1 + 3)
+    assert (part.n_problems, RAISED.unit) == (12, "nats")
+
+
+def test_where_the_quantity_is_undefined_no_sentence_takes_part():
+    assert raised([0.0, 0.0, np.nan, 0.0, 0.0]).effect is None
+    assert raised([5.0, np.nan, 1.0, np.nan, 2.0]).effect == pytest.approx(1 - 3.5)
+
+
+def test_a_method_without_any_score_is_not_tested_with_its_reason():
+    scores = {"anchor": {"p0-0": [1.0, 2.0]}, "told": {"p0-0": [None, None]}}
+    (part,) = RAISED.parts(frames(scores, undefined={"told": "it cannot think"}))
+    assert part.missing == "told: defined on no sentence of this run (it cannot think)"
+
+
+def test_a_column_that_is_not_there_is_named():
+    (part,) = Raised("anchor", Column("told", "other"), 2, "nats").parts(
+        frames(
+            {"anchor": {"p0-0": [1.0, 2.0]}, "told": {"p0-0": [1.0, 2.0]}},
+            diagnostics={"told": pl.LazyFrame(schema=["trace_id", "sentence"])},
+        )
+    )
+    assert part.missing == "told left no other: run it again"

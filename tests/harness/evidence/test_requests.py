@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from harness.core import (
     Condition,
     Cut,
+    Departure,
     Draw,
     Edit,
     Evidence,
@@ -24,6 +26,7 @@ from harness.core import (
     UserError,
     Want,
 )
+from harness.core.config import target
 from harness.engines.base import Finished, Request
 from harness.evidence.draws.prefixes import prefix
 from harness.evidence.gather import Gatherer
@@ -362,6 +365,18 @@ def test_tokens_of_the_next_sentence_can_be_kept_and_new_ones_capped(
         list(requests(recorder, start, [Draw(1, 2, arm="inside", skip=99)]))
 
 
+def test_behind_an_appended_text_the_answer_is_capped_unless_the_draw_says_how_long(
+    recorder: Recorder, trace: Trace
+) -> None:
+    draws = [Draw(1, 2, arm=f"asked {most}", append=" so", most=most) for most in (None, 20, 900)]
+    brief, long, whole = requests(recorder, start_of(trace), draws)
+    sampling = recorder.sampling
+    assert brief.max_length == len(brief.prefix) + sampling.answer_tokens
+    assert long.max_length == len(long.prefix) + 20
+    most = len(trace.prompt_ids) + sampling.max_tokens + sampling.answer_tokens
+    assert whole.max_length == most
+
+
 def test_what_is_done_to_the_model_is_said_in_its_tokens(recorder: Recorder, trace: Trace) -> None:
     start, width = start_of(trace), 32
     steer = Steer(1, (0.0,) * width, (0, 1))
@@ -380,3 +395,83 @@ def test_what_is_done_to_the_model_is_said_in_its_tokens(recorder: Recorder, tra
     masked = Condition(under=(Mask((0,)),))
     with pytest.raises(UserError, match="nothing can be drawn while sentences are masked"):
         list(requests(recorder, start, [Draw(1, 2, arm="masked", condition=masked)]))
+
+
+def leaving(recorder: Recorder, trace: Trace, n: int = 4) -> list[Draw]:
+    """Draws that leave sentence 1 in different ways; the last ends there, one keeps nothing."""
+    a, b = trace.sentences[1].start, trace.sentences[1].stop
+    (end, *_) = recorder.subject.eos
+    other = [3 + (i - 2) % 15 for i in trace.token_ids[a:b]]  # another word each
+    ways = [Departure(k % (b - a), other[k % (b - a)]) for k in range(n - 1)]
+    return [Draw(1, n, arm="leave", leaving=(*ways, Departure(b - a - 1, end)))]
+
+
+def test_what_leaves_a_sentence_is_recorded_from_the_boundary(
+    recorder: Recorder, trace: Trace
+) -> None:
+    (want,), start = leaving(recorder, trace), start_of(trace)
+    asked = list(requests(recorder, start, [want]))
+    assert [r.draws for r in asked] == [(0,), (1,), (2,)]
+    assert len({r.seed for r in asked}) == 3
+    prefix_of = trace.token_ids[: start.stops[1]]
+    sampled(recorder, trace, want)
+    rows = told(recorder, trace)
+    assert set(rows) == {("leave", 1, Cut(d)) for d in range(4)}
+    for (_, _, cut), row in rows.items():
+        way = want.leaving[cut.draw]
+        kept = trace.token_ids[start.stops[1] : start.stops[1] + way.kept]
+        ended = cut.draw == 3
+        assert tuple(row["token_ids"][: way.kept + 1]) == kept + (() if ended else (way.token,))
+        text = recorder.subject.decode((*prefix_of, *row["token_ids"]))
+        assert row["answer"] == canonical(extract(text, recorder.problems.pattern))
+        new = recorder.subject.decode(row["token_ids"])
+        spans = recorder.segmenter(new)
+        assert row["first_sentence"] == (new[: spans[0][1]].strip() if spans else "")
+        assert len(prefix_of) + row["n_tokens"] <= recorder.sampling.max_tokens
+        assert not ended or (row["finish_reason"], row["n_tokens"]) == ("stop", way.kept)
+    assert list(requests(recorder, start, [want])) == []
+
+
+def test_what_leaves_a_sentence_is_the_same_after_a_kill(
+    recorder: Recorder, trace: Trace, tmp_path: Path
+) -> None:
+    wants = leaving(recorder, trace)
+    sampled(recorder, trace, *wants)
+    expected = told(recorder, trace)
+    other = replace(recorder, run=tmp_path / "killed")
+    wanted = [(start_of(trace), wants)]
+    with pytest.raises(KeyboardInterrupt):
+        gather(other, Failing(engine(other), 1), wanted, Meter("test", None))
+    assert 0 < len(told(other, trace)) < 4
+    gather(other, engine(other), wanted, Meter("test", None))
+    found = told(other, trace)
+    assert {k: r["token_ids"] for k, r in found.items()} == {
+        k: r["token_ids"] for k, r in expected.items()
+    }
+
+
+def test_a_job_reads_how_sentences_are_left_and_then_draws(recorder: Recorder) -> None:
+    """Not coupled: every boundary that is left has all its draws."""
+    alike = replace(recorder, sampling=replace(recorder.sampling, schedule="coupled"))
+    made, n = written(alike), alike.sampling.draws
+    detector = target(plain_exact(), "resampling_plain_exact")
+    tally, score_file = PairSums(engine(alike)), score_file_of(alike.run, "exact", "x")
+    Job(Gatherer(alike, ()), tally, made, {"exact": detector}, {"exact": score_file}, 2).run()
+    assert len(tally.rounds) == 1  # what is read names all draws at once
+    assert score_file.status["arms"] == ["leave"]
+    assert score_file.status["tokens"] == tally.rounds[0] > 0
+    assert score_file.status["passes"] == 2 * len(made)  # its own, once, and the run's
+    for trace in made:
+        found = recorded.load(alike.folder(trace.id))
+        assert set(found) == {("leave", k) for k in range(len(trace.sentences) + 1)}
+        assert all(len(r) == n and not r.passing for r in found.values())
+        assert score_file.frames[trace.id]["score"].is_finite().all()
+    again = PairSums(engine(alike))
+    score_files = {"exact": score_file_of(alike.run, "new", "x")}
+    Job(Gatherer(alike, ()), again, made, {"exact": detector}, score_files, 2).run()
+    assert again.rounds == []
+
+
+def plain_exact() -> dict[str, object]:
+    path = Path(__file__).parents[3] / "conf" / "method" / "resampling_plain_exact.yaml"
+    return yaml.safe_load(path.read_text())["resampling_plain_exact"]

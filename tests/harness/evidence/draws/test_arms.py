@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.core import Condition, Draw, Edit, Forbid, Steer, UserError
+from harness.core import Condition, Departure, Draw, Edit, Forbid, Steer, UserError
 from harness.evidence.draws.arms import FILE, declare, meanings
 from harness.store.files import add_part, rows
 from harness.store.schema import ROLLOUTS
@@ -30,6 +30,7 @@ def test_each_arm_says_what_it_means(tmp_path: Path) -> None:
     assert found["resample"] == {
         "until": "end", "append": "", "of": "", "checkpoint": "", "under": [], "most": None,
         "temperature": 1.0, "top_p": 1.0, "edits": {"0": []}, "skip": {"0": 0},
+        "leaves": {"0": False},
     }  # fmt: skip
     assert found["b"]["checkpoint"] == "base"
     assert found["b"]["edits"] == {"2": [[0, 1, " no."]]}
@@ -57,6 +58,7 @@ def test_boundaries_are_added_and_nothing_is_written_twice(tmp_path: Path) -> No
         (Draw(0, 3, temperature=0.5), "temperature=1.0"),
         (Draw(0, 3, most=5), "most=None"),
         (Draw(0, 3, condition=Condition("base")), "checkpoint=''"),
+        (Draw(0, 3, leaving=(Departure(0, 4),) * 3), "leaves at 0=False"),
         (Draw(0, 3, skip=1), "skip at 0=0"),
         (Draw(0, 3, condition=Condition(under=(Forbid((" so",)),))), r"under=\[\]"),
     ],

@@ -1,0 +1,1 @@
+"""Traces in which a later sentence is told beforehand, to train on."""
