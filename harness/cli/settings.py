@@ -28,7 +28,7 @@ from harness.run.folds import Calibration
 from harness.run.settings import RunSettings
 from harness.run.work import part
 from harness.series.settings import Dynamics
-from harness.store.mirror import Mirror, mirror
+from harness.store.remote.mirror import Mirror, mirror
 from harness.text.categories import Labels
 from harness.text.segmentation import Segmentation
 

@@ -2,17 +2,21 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.cli.exits import ended
 from harness.cli.hydra import composed, hydra_session
-from harness.convert import pts
+from harness.convert import lm_eval, pts
 from harness.convert.exporting import export
 from harness.convert.math_rollouts import importing, scoring
 from harness.convert.math_rollouts.importing import SKIPPED, total
 from harness.convert.math_rollouts.layout import Subset
 from harness.convert.math_rollouts.traces import Answers
+from harness.convert.pushing import push
+from harness.convert.steps import importing as steps
+from harness.convert.steps.layout import Kind
 from harness.convert.thought_anchors import figures as published
 from harness.convert.thought_anchors import labels as labelling
 from harness.convert.thought_anchors.importing import Imports, convert
@@ -36,6 +40,11 @@ USAGE = """usage:
       numbers, parts of model names and outcomes; the same line goes on where it stopped, another
       subset adds to the run. answers: the last box of a rollout, as here, or the first, as
       published. method=[NAME,…] chooses detectors.
+  python -m harness.convert prm800k|processbench FILE RUN_DIR [limit=N] [KEY=VALUE …]
+      solutions with labelled steps as a run: a sentence a step, its label the category and the
+      scores of labelled_error; detectors that read the text alone are scored beside
+  python -m harness.convert lm_eval SAMPLES OUT.jsonl [question=KEY] [gold=target|KEY]
+      responses that lm-evaluation-harness logged as rows for problems=traces
   python -m harness.convert published RUN_DIR
       the figures of the published data, from a converted run that was reported on
   python -m harness.convert labels RUN_DIR
@@ -47,8 +56,11 @@ USAGE = """usage:
       The keys are those of conf/convert/trelawney.yaml.
   python -m harness.convert pts RUN_DIR OUT.jsonl [threshold=0.2]
       the pivotal tokens of a run with method=[pivotal], as records of codelion/pts
-  python -m harness.convert export RUN_DIR OUT [format=csv|jsonl]
-      traces.csv and scores.csv of a run, a row a sentence with the score of every method"""
+  python -m harness.convert export RUN_DIR OUT [format=csv|jsonl|parquet|arrow]
+      every table of a run; scores.csv has a row a sentence with the score of every method
+  python -m harness.convert push RUN_DIR OWNER/NAME [private=true|false] [license=NAME]
+      the run with a card as a dataset of the Hugging Face hub, private unless you say otherwise;
+      without a token the folder is left ready. harness.load("hf://OWNER/NAME") reads it back."""
 
 
 def main() -> None:
@@ -65,11 +77,15 @@ def command(arguments: Sequence[str]) -> None:
     commands: dict[str, tuple[Callable[[list[str], dict[str, str]], None], int]] = {
         "thought_anchors": (_thought_anchors, 2),
         "math_rollouts": (_math_rollouts, 2),
+        "prm800k": (partial(_steps, "prm800k"), 2),
+        "processbench": (partial(_steps, "processbench"), 2),
+        "lm_eval": (_lm_eval, 2),
         "published": (_published, 1),
         "labels": (_labels, 1),
         "trelawney": (_trelawney, 2),
         "pts": (_pts, 2),
         "export": (_export, 2),
+        "push": (_push, 2),
     }
     name, rest = arguments[0], arguments[1:]
     if name not in commands:
@@ -111,6 +127,30 @@ def _math_rollouts(places: list[str], options: dict[str, str]) -> None:
     names = scoring.score_run(run, config)
     print(f"scored: {', '.join(names)}")
     print(f"now: python -m harness.report {run}")
+
+
+def _steps(kind: Kind, places: list[str], options: dict[str, str]) -> None:
+    limit = options.pop("limit", None)
+    if limit is not None and not (limit.isdecimal() and int(limit)):
+        raise UserError(f"limit: must be a whole number above 0, got {limit}")
+    path, run = map(Path, places)
+    most = None if limit is None else int(limit)
+    traces, skipped = steps.convert(path, run, kind, most, _config(options))
+    problems = len({trace.problem.id for trace in traces})
+    n = sum(len(trace.sentences) for trace in traces)
+    print(f"{len(traces)} solutions of {problems} problems: {n} steps")
+    for reason, count in skipped.items():
+        print(f"left out: {count:,} {reason}")
+    print(f"now: python -m harness.report {run}")
+
+
+def _lm_eval(places: list[str], options: dict[str, str]) -> None:
+    question, gold = options.pop("question", "question"), options.pop("gold", lm_eval.TARGET)
+    _none_left("lm_eval", options)
+    n, documents = lm_eval.convert(Path(places[0]), Path(places[1]), question, gold)
+    print(f"{n} traces of {documents} documents")
+    columns = "problems.id=id problems.by=by"
+    print(f"now: python -m harness problems=traces problems.path={places[1]} {columns} model=…")
 
 
 def rollouts_summary(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -177,6 +217,13 @@ def _export(places: list[str], options: dict[str, str]) -> None:
     _none_left("export", options)
     for path in export(Path(places[0]), Path(places[1]), form):
         print(path)
+
+
+def _push(places: list[str], options: dict[str, str]) -> None:
+    private = _choice("private", options.pop("private", "true"), ("true", "false")) == "true"
+    licence = options.pop("license", None)
+    _none_left("push", options)
+    print(push(Path(places[0]), places[1], licence, private=private))
 
 
 def _config(options: dict[str, str]) -> Any:

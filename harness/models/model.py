@@ -12,7 +12,7 @@ from typing import Any, Literal
 from harness.core import Problem, UserError
 from harness.models.architectures.rotary import steady
 from harness.models.weights import device, is_place, loaded, located, on_hub, placed
-from harness.problems.hub import reachable
+from harness.store.remote.hub import reachable
 from harness.text.masking import printable
 
 BEGINNING = 1 << 20  # bytes of each file by which checkpoints of one shape are told apart

@@ -14,7 +14,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from harness.core import UserError
-from harness.problems.hub import endpoint, reachable
+from harness.store.remote.hub import endpoint, reachable
 
 WHEEL = "wheel://"
 _TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")

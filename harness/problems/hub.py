@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ssl import SSLError
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
 
 from harness.core import Problem, UserError
 from harness.problems.jsonl import Row, assign_roles, check_counts, check_pattern, read
+from harness.store.remote.hub import reachable
 from harness.text.answers import same
-
-WAIT = 5.0  # seconds that the hub may take to say that it is there
 
 
 @dataclass(frozen=True)
@@ -85,30 +81,6 @@ def hub(dataset: str, subset: str | None, split: str) -> list[Row]:
             f"problems: cannot load {dataset} ({reason}); give a local copy, problems.path=FILE"
         ) from None
     return [Row(f"{dataset} {split} row {i}", dict(row)) for i, row in enumerate(rows)]
-
-
-def endpoint() -> str:
-    """The hub's address."""
-    from huggingface_hub import constants
-
-    return constants.ENDPOINT
-
-
-def reachable() -> bool:
-    """Whether something answers at the hub's address within a few seconds, whatever it says."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=WAIT).close()
-    except HTTPError:
-        return True
-    except URLError as error:
-        return isinstance(error.reason, SSLError)
-    except OSError:
-        return False
-    return True
 
 
 def _has(row: Row, values: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from harness.core import UserError
 from harness.store import schema
 from harness.store.files import slug
 from harness.store.reading import read_frame, read_json, scan_frames
+from harness.store.remote.hub import SCHEME, downloaded
 from harness.store.validations import summaries
 
 
@@ -49,6 +50,11 @@ class Run:
     def methods(self) -> pl.DataFrame:
         """A row a method: family, coverage, reliability, cost."""
         return self._frame("methods", {})
+
+    @cached_property
+    def claims(self) -> pl.DataFrame:
+        """The claims with their verdicts; a row a claim (part "") and one each of its parts."""
+        return self._frame("claims", schema.CLAIMS)
 
     @cached_property
     def scores(self) -> pl.DataFrame:
@@ -127,8 +133,11 @@ class Run:
 
 
 def load(run: str | Path) -> Run:
-    """A run folder as frames; raises UserError if it is none."""
-    path = Path(run)
+    """A run folder as frames, or one on the hub, hf://OWNER/NAME; raises UserError if it is none.
+
+    Nothing that a folder names is looked up or executed.
+    """
+    path = downloaded(str(run)) if str(run).startswith(SCHEME) else Path(run)
     if not (path / "run.yaml").is_file():
         raise UserError(f"{path}: is no run folder; it has no run.yaml")
     return Run(path)

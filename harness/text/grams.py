@@ -87,7 +87,7 @@ class Mining:
         from sklearn.cluster import KMeans  # takes a second: not before something is mined
 
         means = KMeans(n, max_iter=50, random_state=self.seed)
-        return means.fit_predict(vectors).tolist()
+        return means.fit_predict(vectors.astype(np.float64)).tolist()  # else cast at each step
 
     def _frequent(self, documents: Sequence[set[str]], label: Mapping[str, int]) -> tuple[str, ...]:
         """The grams of the clusters that most traces have; of equals the larger come first."""

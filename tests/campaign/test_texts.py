@@ -16,7 +16,7 @@ from harness.models.model import Subject
 from harness.problems import Jsonl
 from harness.report.page.latex import FOLDER, FORMULA
 from harness.store.files import slug
-from harness.store.mirror import Place
+from harness.store.remote.mirror import Place
 from harness.text import patterns
 from harness.text.answers import canonical, extract
 from harness.text.categories import Labels, Rule

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 import harness
+from harness.convert.card import machine_paths
+from harness.store.folder import unchecked
 from tests.contract.test_layers import ORDER
 
 ROOT = Path(harness.__file__).parent.parent
@@ -49,3 +51,12 @@ def test_contributing_names_the_layers_in_their_order():
     text = (ROOT / "CONTRIBUTING.md").read_text()
     cells = re.findall(r"^\| (`[^|]+`) \|", text, re.M)
     assert [tuple(re.findall(r"`(\w+)`", cell)) for cell in cells] == list(ORDER)
+
+
+@pytest.mark.parametrize(("name", "most"), [("reference", 10_000_000), ("published", 3_000_000)])
+def test_a_committed_run_is_small_whole_and_of_no_machine(name: str, most: int):
+    run = ROOT / "results" / name
+    assert machine_paths(run) == []
+    assert {path.name for path in unchecked(run)} <= {"selftest.parquet"}
+    assert len(harness.load(run).traces) == 20
+    assert sum(path.stat().st_size for path in run.rglob("*") if path.is_file()) < most

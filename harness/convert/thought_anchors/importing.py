@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import yaml
 
 from harness.agreement import Agreement
 from harness.convert.published import Told, trace_of
@@ -127,10 +128,16 @@ def _run_yaml(config: Mapping[str, Any], undefined: str, detectors: list[str]) -
     return {
         "convert": {"kind": KIND, "undefined": undefined},
         "method": {name: config["method"][name] for name in detectors},
+        "claim": config.get("claim") or _claims(),
         **kept,
         "identity": {"convert": KIND, "undefined": undefined},
         **folder.provenance(),
     }
+
+
+def _claims() -> dict[str, Any]:
+    """The claims that what was published can test."""
+    return yaml.safe_load((Path(__file__).parent / "claims.yaml").read_text(encoding="utf-8"))
 
 
 def _write(place: Path, found: Imports, described: Mapping[str, Any]) -> None:

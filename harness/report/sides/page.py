@@ -15,9 +15,9 @@ from harness.report.sides.sides import Difference, Side, claims
 from harness.store.files import write_bytes
 
 
-def render(sides: Sequence[Side], found: Sequence[Difference]) -> Path:
-    """Write `compare-<first>.html` into the second run; returns it."""
-    first, second = sides
+def render(sides: Sequence[Side], found: Sequence[Difference], folder: Path) -> Path:
+    """Write `compare-<first>.html` into a folder; returns it."""
+    first, _ = sides
     environment = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
@@ -39,7 +39,7 @@ def render(sides: Sequence[Side], found: Sequence[Difference]) -> Path:
         families=_families(sides),
         paired=all(row.paired for row in found),
     )
-    page = second.run / f"compare-{first.run.name}.html"
+    page = folder / f"compare-{first.run.name}.html"
     write_bytes(page, html.encode())
     return page
 

@@ -1,5 +1,6 @@
 """The command teaches, and exports what a run holds."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from harness import UserError
 from harness.convert import __main__ as convert
-from tests.harness.convert.tree import CHUNKS, KL, write_tree
+from tests.harness.convert.tree import CHUNKS, IMPACTS, KL, write_tree
 
 
 def called(monkeypatch: pytest.MonkeyPatch, *line: str) -> int:
@@ -37,9 +38,12 @@ def test_without_arguments_it_teaches(
         ("thought_anchors a b text_detectors=no", "text_detectors: must be true or false, got no"),
         ("thought_anchors a b undefnied=nan", "undefnied: no such key; there are "),
         ("thought_anchors a b", "a: is no folder"),
-        ("export a b format=xls", "format: must be 'csv' or 'jsonl', got \"xls\""),
+        ("export a b format=xls", 'format: must be XX, got "xls"'),
         ("export a b sheet=1", "export: no such option sheet"),
         ("export a b", "a: is no run folder"),
+        ("push a me/run", "a: is no run folder"),
+        ("push a run", "run: is no name of a dataset on the hub; write OWNER/NAME"),
+        ("push a me/run private=no", "private: must be true or false, got no"),
         ("published a", "a: has no agreement.parquet"),
         ("labels a", "a: is no run folder"),
     ],
@@ -60,21 +64,37 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert not any(tmp_path.iterdir())
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    run, tree = tmp_path / "run", write_tree(tmp_path / "tree", ("one",))
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    run, tree = folder / "run", write_tree(folder / "tree", ("one",))
     convert.command(
         ["thought_anchors", str(tree), str(run), "text_detectors=false", "undefined=nan"]
     )
     return run
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_an_export_holds_every_score(run: Path, form: str) -> None:
-    out = run.parent / "out"
+@pytest.fixture
+def run(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "run"))
+
+
+READERS = {
+    "csv": pl.read_csv,
+    "jsonl": pl.read_ndjson,
+    "parquet": pl.read_parquet,
+    "arrow": lambda path: pl.read_ipc(path, memory_map=False),
+}
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_an_export_holds_every_table(run: Path, form: str) -> None:
+    out, read = run.parent / "out", READERS[form]
     convert.command(["export", str(run), str(out), f"format={form}"])
-    read = pl.read_csv if form == "csv" else pl.read_ndjson
-    assert sorted(p.name for p in out.iterdir()) == [f"scores.{form}", f"traces.{form}"]
+    names = {p.relative_to(out).with_suffix("").as_posix() for p in out.rglob("*") if p.is_file()}
+    scored = {p.stem for p in run.glob("scores/*.parquet")}
+    expected = {"problems", "sentences", "scores", "traces", "matrices/suppression"}
+    assert names == expected | {f"scores/{name}" for name in scored}
     table = read(out / f"scores.{form}")
     assert len(table) == 16
     assert table["model"].unique().to_list() == ["one"]
@@ -82,6 +102,13 @@ def test_an_export_holds_every_score(run: Path, form: str) -> None:
     assert table["counterfactual_kl"][:4].to_list() == [*KL[:2], None, KL[3]]
     traces = read(out / f"traces.{form}")
     assert len(traces) == 4
-    assert ("token_ids" in traces.columns) == (form == "jsonl")
+    assert ("token_ids" in traces.columns) == (form != "csv")
+    cells = read(out / "matrices" / f"suppression.{form}").drop_nulls("value")
+    one = cells.filter(pl.col("trace_id") == cells["trace_id"][0])
+    assert set(one.select("source", "target", "value").rows()) == set(IMPACTS)
     with pytest.raises(UserError, match="is there already"):
         convert.command(["export", str(run), str(out)])
+    link = run / "scores" / "other.parquet"
+    link.symlink_to(run / "traces.parquet")
+    with pytest.raises(UserError, match=r"other\.parquet: is a link"):
+        convert.command(["export", str(run), str(out.with_name("more"))])

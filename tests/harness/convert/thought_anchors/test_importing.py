@@ -147,6 +147,8 @@ def test_the_report_step_reads_it_like_any_run(tree: Path) -> None:
     assert set(pl.read_parquet(run / "agreement.parquet")["model"]) == {"one", "two"}
     found = pl.read_parquet(run / "enrichment.parquet")
     assert set(found["category"]) == set(TAGS)
+    claims = pl.read_parquet(run / "claims.parquet").filter(part="")["claim"]
+    assert set(claims) == {"convergence_published", "planning_and_backtracking_published"}
 
 
 def test_a_model_folder_alone_is_a_tree_too(tree: Path) -> None:

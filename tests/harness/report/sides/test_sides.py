@@ -86,7 +86,7 @@ def test_the_page_shows_both_and_runs_nothing(runs: tuple[Path, Path]):
     write_frame(runs[1] / "claims.parquet", claims_frame({"so": claim(NO)}, frames({})))
     sides = tuple(side(run) for run in runs)
     found = differences(*sides, CONF)
-    page = render(sides, found)
+    page = render(sides, found, runs[1])
     assert page == runs[1] / "compare-one.html"
     html = page.read_text(encoding="utf-8")
     document = Document(html)

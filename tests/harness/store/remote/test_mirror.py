@@ -12,8 +12,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from harness.cli.checks import plan
 from harness.core import UserError
 from harness.run.job import job
-from harness.store import mirror as module
-from harness.store.mirror import Mirror, mirror
+from harness.store.remote import mirror as module
+from harness.store.remote.mirror import Mirror, mirror
 from tests.harness.together import check_alike, line, rollouts
 
 pytestmark = pytest.mark.slow

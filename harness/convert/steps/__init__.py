@@ -1,0 +1,1 @@
+"""Solutions whose steps were labelled right or wrong: PRM800K, ProcessBench."""

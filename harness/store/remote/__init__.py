@@ -1,0 +1,1 @@
+"""Runs that lie elsewhere: on an object store, on the hub."""
