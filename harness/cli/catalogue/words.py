@@ -1,6 +1,7 @@
 """What detectors want, in words and in classes of cost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from harness.core import (
@@ -28,6 +29,7 @@ from harness.core import (
     Suppress,
     Want,
 )
+from harness.evidence.example import TRACE
 from harness.evidence.wants import conditions
 
 _ROLLOUT = {"end": "rollouts", "answer": "rollouts up to the answer", "sentence": "next sentences"}
