@@ -52,7 +52,7 @@ def servers(_place: Path, n: int, _: Path | None) -> Iterator[str]:
     here = Path(__file__).with_name("test_server.py")
     for _ in range(n):
         found = Tally()
-        options = ["-q", "-p", "no:cacheprovider", "-p", "no:terminal", "-o", "addopts="]
+        options = ["-p", "no:cacheprovider", "-p", "no:terminal", "-o", "addopts="]
         pytest.main([*options, str(here)], [found])
         yield from found.outcomes
 
