@@ -67,9 +67,9 @@ class NLDD:
         reason = self._reason(answers, mistakes)
         if reason:
             return SentenceScores(lead, {"mistaken": made, "lead": lead}, reason=reason)
-        clean = self._lead(answers, evidence, PLAIN, len(trace.sentences))
+        clean = self._lead(answers, evidence, (PLAIN, len(trace.sentences)))
         for i, text in mistakes.items():
-            lead[i] = self._lead(answers, evidence, *self._place(trace, i, text))
+            lead[i] = self._lead(answers, evidence, self._place(trace, i, text))
         told = {"mistaken": made, "lead": lead}
         if not abs(clean) > self.least:
             return SentenceScores(np.full(len(lead), np.nan), told, reason="the answer has no lead")
@@ -83,7 +83,9 @@ class NLDD:
             return "no other answer to compare with"
         return "" if mistakes else "no number or operation to mistake"
 
-    def _lead(self, answers: Sequence[str], evidence: Evidence, *place: Condition | int) -> float:
+    def _lead(
+        self, answers: Sequence[str], evidence: Evidence, place: tuple[Condition, int]
+    ) -> float:
         """Log p of the first answer less that of the likeliest other, in nats."""
         wants = [self._want(answer, evidence.force, *place) for answer in answers]
         own, *others = (float(evidence.found(want)[0]) for want in wants)

@@ -52,7 +52,7 @@ class TrueThinking:
         nan = np.full(len(trace.sentences), np.nan)
         found = self._asked(trace, evidence.force)
         if found is None:
-            told = dict.fromkeys(("needed", "enough", "numbers"), nan)
+            told = {"needed": nan, "enough": nan, "numbers": nan}
             return SentenceScores(nan, told, reason=f"no answer (answer={self.answer})")
         p, q = (np.exp(evidence.found(w).astype(np.float64)) for w in (found.whole, found.all))
         needed, enough = nan.copy(), nan.copy()
