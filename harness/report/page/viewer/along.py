@@ -6,9 +6,8 @@ import polars as pl
 
 from harness.interventions.doubted.names import CUT, FORCED, REDRAWN
 from harness.report.page.viewer.payload import short
-from harness.store.reading import read_frame
+from harness.store.reading import read_frame, read_json
 from harness.store.schema import VALIDATION
-from harness.store.score_files import statuses
 from harness.store.status import file
 from harness.store.validations import rows_file
 
@@ -49,9 +48,12 @@ def _cut(run: Path, measure: str) -> dict[str, Line]:
 def _logprobs(run: Path) -> dict[str, Line]:
     """What methods with the diagnostics of early answering say; the first by name counts."""
     found: dict[str, Line] = {}
-    for name, status in sorted(statuses(run).items(), reverse=True):
-        options, path = (status.get("about") or {}).get("options") or {}, file(run, name)
-        if options.get("answer") == GOLD and SAID.keys() <= pl.read_parquet_schema(path).keys():
+    for told in sorted(run.glob("status/*.json"), reverse=True):
+        options = (read_json(told).get("about") or {}).get("options") or {}
+        path = file(run, told.stem)
+        if options.get("answer") != GOLD or not path.is_file():
+            continue
+        if SAID.keys() <= pl.read_parquet_schema(path).keys():
             found |= _lines(_boundaries(read_frame(path, SAID, [*SAID])))
     return found
 

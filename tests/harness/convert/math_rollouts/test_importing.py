@@ -61,7 +61,8 @@ def scores(run: Path, method: str, trace: str = FIRST) -> pl.DataFrame:
 
 def test_scores_are_those_of_the_same_rollouts_scored_directly(tree: Path, tmp_path: Path) -> None:
     run = converted(tree, tmp_path / "run")
-    detector = Resampling("resampling", "tv", 0.8, "none", False, 5, "nan", 1.0, True, 200, "end")
+    more = (True, 200, "end", "plain")
+    detector = Resampling("resampling", "tv", 0.8, "none", False, 5, "nan", 1.0, *more)
     other = ForcedAnswer("tv", 1.0, True, 200)
     trace = loaded(run)
     for name, asked, arm in (
