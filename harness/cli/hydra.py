@@ -69,6 +69,9 @@ def hydra_session(config_dir: str | None) -> Generator[ConfigLoader]:
             GlobalHydra.instance().clear()
 
 
+LISTED = 40  # choices that one line has room for
+
+
 @contextmanager
 def one_line_errors() -> Generator[None]:
     """Hydra's and OmegaConf's errors as one line."""
@@ -100,6 +103,9 @@ def _no_choice(error: MissingConfigException) -> UserError:
     if not error.options:
         return UserError(_one_line(error))
     there = ", ".join(error.options)
+    if len(error.options) > LISTED:
+        command = "python -m harness.methods" if group == "method" else "--help"
+        there = f"{len(error.options)}, and {command} lists them"
     return UserError(
         f"{group}={name}: no such {group}; {meant(name, error.options)}there are {there}"
     )

@@ -35,7 +35,7 @@ def refused(line: list[str], more: str) -> str:
 @pytest.mark.parametrize(
     ("group", "there"),
     [
-        ("method", "mi, mi_linear"),
+        ("method", ", and python -m harness.methods lists them"),
         ("model", "qwen-0.5b"),
         ("problems", "gsm8k, jsonl"),
         ("engine", "hf"),
