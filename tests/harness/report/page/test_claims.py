@@ -65,4 +65,4 @@ def test_the_page_opens_with_them(html: str):
     assert len(lines) == 4
     assert sum("data-above" in line for line in lines) == 3
     said = "supported in deploys, contradicted or undecided in style"
-    assert f"Where the answer is known this test says it: {said}." in html
+    assert f"In worlds where the answer is known it has to say: {said}." in html
