@@ -256,8 +256,8 @@ def test_an_installed_package_of_yamls(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[anchor_harness.methods]\ntheirs = theirs\n")
     monkeypatch.syspath_prepend(tmp_path / "site")
-    with pytest.raises(UserError, match=r"^method=nix: .*theirs"):
-        plan([*line, "method=nix"])
+    with pytest.raises(UserError, match=r"^method=thiers: .*did you mean theirs"):
+        plan([*line, "method=thiers"])
     with pytest.raises(UserError, match=r"^method\.theirs\._target_: cannot find x"):
         plan([*line, "method=theirs"])
     (info / "entry_points.txt").write_text("[anchor_harness.methods]\ntheirs = absent.sub\n")
