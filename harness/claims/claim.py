@@ -120,7 +120,7 @@ class Claim:
 
     @property
     def tried(self) -> str:
-        """Where the test says what is true, in words."""
+        """What is true of the claim in which world, in words."""
         whole = [truth for truth in self.worlds if not truth.part]
         return ", ".join(f"{' or '.join(truth.verdict)} in {truth.world}" for truth in whole)
 

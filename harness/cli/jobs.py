@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -96,13 +96,24 @@ def behind(job: Settings) -> list[bool]:
 
     What fails is said, and leaves the rest alone; for each, whether the user can mend it.
     """
+    stopped: list[bool] = []
     with job.mirror.kept(job.folder) if job.mirror else nullcontext():
-        return [*_validated(job), *_followed(job)]
+        for name, step in (("validate", _validate), ("dynamics", _follow)):
+            try:
+                stopped += step(job)
+            except Exception as error:  # the report is made whatever happens here
+                if not isinstance(error, UserError):
+                    traceback.print_exception(error)
+                told = f"error: {name}: {in_words(error)}; the report is made without it"
+                print(told, file=sys.stderr)
+                stopped.append(isinstance(error, UserError))
+    return stopped
 
 
-def _validated(job: Settings) -> Iterator[bool]:
+def _validate(job: Settings) -> list[bool]:
+    """The validations of a job; for those that failed, whether the user can mend it."""
     if not job.interventions:
-        return
+        return []
     from harness.interventions.validation.job import validate  # imports torch
     from harness.interventions.validation.table import show
 
@@ -115,31 +126,15 @@ def _validated(job: Settings) -> Iterator[bool]:
         agreement=job.agreement,
         by_name=False,
     )
-    try:
-        outcomes = validate(settings)
-    except Exception as error:  # the report is made whatever happens here
-        yield _said("validate", error)
-        return
+    outcomes = validate(settings)
     show(outcomes, console)
-    yield from (outcome.by_user for outcome in outcomes if outcome.failed)
+    return [outcome.by_user for outcome in outcomes if outcome.failed]
 
 
-def _followed(job: Settings) -> Iterator[bool]:
+def _follow(job: Settings) -> list[bool]:
+    """The series of a job's model, if it has one; a checkpoint left out is the user's to mend."""
     if not (job.dynamics.with_run and job.run.model.series):
-        return
+        return []
     from harness.series.job import follow  # imports torch
 
-    try:
-        failed = follow(job.run, job.dynamics, job.agreement)
-    except Exception as error:  # the report is made whatever happens here
-        yield _said("dynamics", error)
-        return
-    yield from (True for _ in failed)
-
-
-def _said(what: str, error: Exception) -> bool:
-    """Say why a part failed; whether the user can mend it."""
-    if not isinstance(error, UserError):
-        traceback.print_exception(error)
-    print(f"error: {what}: {in_words(error)}; the report is made without it", file=sys.stderr)
-    return isinstance(error, UserError)
+    return [True for _ in follow(job.run, job.dynamics, job.agreement)]

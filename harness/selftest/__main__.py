@@ -101,8 +101,9 @@ def _kept(found: pl.DataFrame, asked: Settings) -> Path:
 
     asked.folder.mkdir(parents=True, exist_ok=True)
     write_frame(asked.folder / "worlds.parquet", found)
-    with styled():
-        save(figure.figure(found), found, asked.folder / "plots" / "worlds", asked.report.dpi)
+    if found["low"].count():  # of fewer than ten problems nothing has an interval
+        with styled():
+            save(figure.figure(found), found, asked.folder / "plots" / "worlds", asked.report.dpi)
     return asked.folder
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.core import UserError
@@ -23,6 +22,7 @@ from harness.report.page.families import families
 from harness.report.page.figures import figures
 from harness.report.page.latex import latex
 from harness.report.page.matrix import matrix
+from harness.report.page.rendering import template
 from harness.report.page.validations import validations
 from harness.report.page.viewer.index import index
 from harness.report.page.viewer.payload import Payload
@@ -48,16 +48,9 @@ def render(run: Path, conf: Report) -> Path:
     What does not fit into a page of 20 MB goes to `run/report-data-*.js`. Raises UserError naming
     the file that is missing.
     """
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     payload = Payload()
     shown = context(run, conf, payload)
-    html = environment.get_template("report.html").render(**shown, **assets(shown, payload))
+    html = template("report.html").render(**shown, **assets(shown, payload))
     payload.write(run)
     page = run / "report.html"
     write_bytes(page, _UNPRINTABLE.sub("\ufffd", html).encode())

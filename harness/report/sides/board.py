@@ -1,20 +1,17 @@
 """The claims over several runs, of other models: what each of them says of each claim."""
 
-from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from harness.core import UserError
+from harness.report.page.rendering import style_alone, template
 from harness.report.pairs import Value
 from harness.store import schema
 from harness.store.files import write_bytes
@@ -97,18 +94,8 @@ def _cell(one: dict[str, Any] | None) -> str:
 
 def written(found: pl.DataFrame, other: Sequence[str], folder: Path) -> Path:
     """Write the board as a page and as csv into a folder; returns the page."""
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (Path(__file__).parents[1] / "templates" / "report.css").read_text(encoding="utf-8")
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    html = environment.get_template("claims_compared.html").render(
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'",
-        style=Markup(style),
+    html = template("claims_compared.html").render(
+        **style_alone(),
         heads=_heads(found),
         claims=_rows(found),
         other=set(other),

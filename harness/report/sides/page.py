@@ -1,15 +1,11 @@
 """The page of two runs side by side."""
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from harness.report.page.families import families
+from harness.report.page.rendering import style_alone, template
 from harness.report.pairs import Value
 from harness.report.sides.sides import Difference, Side, claims
 from harness.store.files import write_bytes
@@ -18,18 +14,8 @@ from harness.store.files import write_bytes
 def render(sides: Sequence[Side], found: Sequence[Difference], folder: Path) -> Path:
     """Write `compare-<first>.html` into a folder; returns it."""
     first, _ = sides
-    environment = Environment(
-        loader=PackageLoader("harness.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (Path(__file__).parents[1] / "templates" / "report.css").read_text(encoding="utf-8")
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    html = environment.get_template("compare.html").render(
-        policy=f"default-src 'none'; style-src 'sha256-{digest}'",
-        style=Markup(style),
+    html = template("compare.html").render(
+        **style_alone(),
         names=[one.run.name for one in sides],
         given_truth={name for one in sides for name in one.source.given_truth},
         rows=found,
