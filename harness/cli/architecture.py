@@ -79,6 +79,8 @@ def _taken(want: Want[Any]) -> Iterator[tuple[str, str]]:
             yield checkpoint, "suppression"
         case Likelihood(condition=condition) | ReadRollouts(condition=condition):
             yield condition.checkpoint, "likelihood"
+            if condition.edits or condition.under:
+                yield condition.checkpoint, "suppression"
         case _:
             return
 

@@ -151,15 +151,15 @@ class Attention:
     """A layer's attention: of queries to keys under a mask, which gives values."""
 
     module: torch.nn.Module
-    query: Float[Tensor, "1 heads tokens dims"]
-    key: Float[Tensor, "1 groups tokens dims"]
-    value: Float[Tensor, "1 groups tokens out"]
-    mask: Bool[Tensor, "1 _ tokens tokens"] | None
+    query: Float[Tensor, "texts heads tokens dims"]
+    key: Float[Tensor, "texts groups keys dims"]
+    value: Float[Tensor, "texts groups keys out"]
+    mask: Bool[Tensor, "_ _ tokens keys"] | None
     given: Mapping[str, Any]
 
     def to(
-        self, value: Float[Tensor, "1 groups tokens out"]
-    ) -> Float[Tensor, "1 tokens heads out"]:
+        self, value: Float[Tensor, "texts groups keys out"]
+    ) -> Float[Tensor, "texts tokens heads out"]:
         """What it gives of other values."""
         return _attended(self.module, self.query, self.key, value, self.mask, self.given)
 
@@ -174,12 +174,12 @@ class Attention:
 
 def attend(
     module: torch.nn.Module,
-    query: Float[Tensor, "1 heads tokens dims"],
-    key: Float[Tensor, "1 groups tokens dims"],
-    value: Float[Tensor, "1 groups tokens out"],
-    attention_mask: Bool[Tensor, "1 _ tokens tokens"] | None,
+    query: Float[Tensor, "texts heads tokens dims"],
+    key: Float[Tensor, "texts groups keys dims"],
+    value: Float[Tensor, "texts groups keys out"],
+    attention_mask: Bool[Tensor, "_ _ tokens keys"] | None,
     **given: Any,
-) -> tuple[Float[Tensor, "1 tokens heads out"], None]:
+) -> tuple[Float[Tensor, "texts tokens heads out"], None]:
     """A layer's attention output, shown to `given["watcher"]` if there is one."""
     watcher: Watcher | None = given.pop("watcher", None)
     given["scaling"] = given.get("scaling") or query.shape[-1] ** -0.5
@@ -196,7 +196,7 @@ def _attended(
     value: Tensor,
     mask: Tensor | None,
     given: Mapping[str, Any],
-) -> Float[Tensor, "1 tokens heads out"]:
+) -> Float[Tensor, "texts tokens heads out"]:
     """Attention to some values; sdpa knows no soft cap and no sinks, which are written out."""
     cap, sinks = given.get("softcap"), given.get("s_aux")
     if cap is None and sinks is None:
@@ -214,9 +214,7 @@ def _attended(
     return torch.cat(blocks, dim=3).flatten(1, 2).transpose(1, 2)
 
 
-def _seen(
-    mask: Tensor | None, query: Tensor, keys: int, at: int
-) -> Bool[Tensor, "1 _ rows tokens"]:
+def _seen(mask: Tensor | None, query: Tensor, keys: int, at: int) -> Bool[Tensor, "_ _ rows keys"]:
     """The keys that some queries, the last of them, may see; no mask means all up to their own."""
     if mask is not None:
         return mask[:, :, at : at + ROWS]
@@ -226,11 +224,11 @@ def _seen(
 
 
 def _weights(
-    query: Float[Tensor, "1 heads rows dims"],
-    key: Float[Tensor, "1 groups tokens dims"],
-    seen: Bool[Tensor, "1 _ rows tokens"],
+    query: Float[Tensor, "texts heads rows dims"],
+    key: Float[Tensor, "texts groups keys dims"],
+    seen: Bool[Tensor, "_ _ rows keys"],
     given: Mapping[str, Any],
-) -> Float[Tensor, "1 groups share rows tokens"]:
+) -> Float[Tensor, "texts groups share rows keys"]:
     """Attention weights of some scaled queries, with a soft cap or sinks or both."""
     cap, sinks = given.get("softcap"), given.get("s_aux")
     scores = capped(query.unflatten(1, (key.shape[1], -1)) @ key[:, :, None].mT, cap)

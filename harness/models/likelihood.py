@@ -13,14 +13,16 @@ from typing import Any
 import torch
 from transformers.cache_utils import DynamicCache
 
+from harness.models.architectures.layers import uncached
 from harness.models.conditions import Stretch
 from harness.models.edits import NOWHERE, Resolved
 from harness.models.forward import prefilled
 from harness.models.model import Subject, Weights
-from harness.models.packing import check, packed
+from harness.models.packing import packed
 from harness.models.texts.nested import nested, put_back
 from harness.models.texts.parts import Asked, Continuation, Part, groups
 from harness.models.texts.scoring import Score, scored
+from harness.models.texts.whole import read_whole
 
 PACK = 1  # tokens of one pass, in lengths of the prompt and trace, and
 LEAST = 2048  # at least so many: a pass over fewer spends its time between the layers
@@ -33,18 +35,21 @@ def scores(
     """The score of each continuation that has a token and fits, with the number of its condition.
 
     `trace_ids` are prompt and trace as they are. Left out is what starts at a boundary that is not
-    there or does not fit into the model's context. Raises UserError for a model whose attention is
-    not full or sliding softmax attention.
+    there or does not fit into the model's context. A model whose attention is not full or sliding
+    softmax attention reads each text from the beginning. Raises UserError where a sentence is to be
+    hidden from one, or its states steered.
     """
     model, fitting = subject.model, [_fitting(each, subject.context) for each in asked]
-    check(model)
+    size = max(PACK * len(trace_ids), LEAST)
     if not any(fitting):
+        return
+    if uncached(model.config):
+        yield from read_whole(model, asked, fitting, size)
         return
     ends = [_end(each, some) for each, some in zip(asked, fitting, strict=True)]
     shared = max(min(end, each.resolved.first) for end, each in zip(ends, asked, strict=True))
     tokens = torch.tensor(trace_ids[: max(1, shared)], device=model.device)
     _, cache = prefilled(model, tokens)
-    size = max(PACK * len(trace_ids), LEAST)
     alone = [_alone(some) for some in fitting]
     whole = [
         Part(n, c, asked[n], asked[n].resolved.first)

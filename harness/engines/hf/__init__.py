@@ -38,26 +38,39 @@ class HF:
             if isinstance(each, Route):
                 other = subject.checkpoint(each.other)
                 check_alike(who, other, each.other)
-                check_right(other.config)
-        check_right(who.config)
+                check_right(other.config, under)
+        check_right(who.config, under)
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine on a checkpoint's weights."""
         # Not above: a wrong option is to be named before torch is imported.
         from harness.engines.hf.engine import HFEngine
 
-        model = subject.checkpoint(checkpoint).model
+        who = subject.checkpoint(checkpoint)
         return HFEngine(
-            model, stops, self.slots, self.pool, lambda name: subject.checkpoint(name).model
+            who.model,
+            stops,
+            self.slots,
+            self.pool,
+            lambda name: subject.checkpoint(name).model,
+            apart=bool(faults(who.config, ["rollouts"])),
         )
 
 
-def check_right(config: Any) -> None:
-    """Raise UserError for a model of a config that the sampler does not compute right."""
-    if why := faults(config, ["rollouts"]):
+def check_right(config: Any, under: Interventions) -> None:
+    """Raise UserError for a model of a config that the sampler does not compute right.
+
+    Where rollouts can share no cache, those of each prefix run apart, and no block can be changed.
+    """
+    why = faults(config, ["rollouts"])
+    if not why:
+        return
+    if all(each is Forbidden or isinstance(each, Forbidden) for each in under):
+        why = faults(config, ["cohorts"])
+    if why:
         raise UserError(
             f"engine=hf: its rollouts of a {config.model_type} model would be wrong "
-            f"({why['rollouts']}); choose engine=vllm or engine=server"
+            f"({min(why.values())}); choose engine=vllm or engine=server"
         )
 
 

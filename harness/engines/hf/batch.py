@@ -37,8 +37,9 @@ class Batch:
         """Slots that hold a rollout."""
         return [i for i, row in enumerate(self.slots) if row is not None]
 
-    def room(self, base: Base) -> bool:
-        """Whether one more rollout of this base can start now."""
+    def room(self, row: Row) -> bool:
+        """Whether one more rollout can start now."""
+        base = row.work.base
         if len(self.slots) == self.limit and None not in self.slots:
             return False
         used = sum(b.size for b in self.bases)

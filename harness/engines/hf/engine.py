@@ -13,6 +13,7 @@ from torch import Tensor
 from harness.engines.base import Finished, Request, apart
 from harness.engines.hf.batch import Batch
 from harness.engines.hf.blocks import NEVER, acting, splits
+from harness.engines.hf.cohort import Cohort
 from harness.engines.hf.hybrid import Hybrid
 from harness.engines.hf.rows import Base, How, Row, Work
 from harness.engines.hf.sampler import draw_tokens
@@ -22,7 +23,8 @@ from harness.engines.stopping import Stops
 class HFEngine:
     """Samples from one transformers model; a slot is refilled as soon as its rollout ends.
 
-    `other` gives the model of a checkpoint that takes over where a router says so.
+    `other` gives the model of a checkpoint that takes over where a router says so. With `apart` the
+    rollouts of each prefix run by themselves, on the model's own cache.
     """
 
     def __init__(
@@ -32,9 +34,10 @@ class HFEngine:
         slots: int,
         pool: int,
         other: Callable[[str], Any] | None = None,
+        apart: bool = False,
     ) -> None:
         self.model, self.stops, self.slots, self.pool = model, stops, slots, pool
-        self.other = other
+        self.other, self.apart = other, apart
         self.counts: Mapping[str, int] = {}
 
     def close(self) -> None:
@@ -46,6 +49,9 @@ class HFEngine:
         Those that one checkpoint takes over from the model come after those of another.
         """
         for other, mine in apart(requests, lambda request: request.route and request.route.other):
+            if self.apart:
+                yield from self._sampled(Cohort(self.model, self.slots), mine)
+                continue
             batch = Batch(self.model, self.slots, self.pool)
             if other is None:
                 yield from self._sampled(batch, mine)
@@ -54,14 +60,16 @@ class HFEngine:
                 twin = Batch(self.other(other), self.slots, self.pool)
                 yield from self._sampled(Hybrid(batch, twin, self.stops), mine)
 
-    def _sampled(self, batch: Batch | Hybrid, requests: Iterable[Request]) -> Iterator[Finished]:
+    def _sampled(
+        self, batch: Batch | Cohort | Hybrid, requests: Iterable[Request]
+    ) -> Iterator[Finished]:
         """The requests of one batch."""
         waiting = rows_of(requests)
         following = next(waiting, None)
         while following or batch.running:
             batch.retire()
             started: list[tuple[int, Float[Tensor, " vocab"]]] = []
-            while following and batch.room(following.work.base):
+            while following and batch.room(following):
                 started.append(batch.start(following))
                 following = next(waiting, None)
             if started:
@@ -74,7 +82,10 @@ class HFEngine:
             yield from self._advance(batch, slots, batch.step()[slots])
 
     def _advance(
-        self, batch: Batch | Hybrid, slots: Sequence[int], logits: Float[Tensor, "rows vocab"]
+        self,
+        batch: Batch | Cohort | Hybrid,
+        slots: Sequence[int],
+        logits: Float[Tensor, "rows vocab"],
     ) -> Iterator[Finished]:
         """One token for the rollouts in these slots; yields the requests that this completes."""
         rows = [row for slot in slots if (row := batch.slots[slot])]

@@ -44,9 +44,9 @@ class Hybrid:
         """Slots that hold a rollout."""
         return self.own.running
 
-    def room(self, base: Base) -> bool:
-        """Whether one more rollout of this base can start now."""
-        return self.own.room(base)
+    def room(self, row: Row) -> bool:
+        """Whether one more rollout can start now."""
+        return self.own.room(row)
 
     def start(self, row: Row) -> tuple[int, Float[Tensor, " vocab"]]:
         """Give a rollout a slot of both; returns it and the logits of the rollout's first token."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.models.architectures.known import Found, keep, known, place
 
-PATHS = ("readings", "attention", "suppression", "likelihood", "rollouts")
+PATHS = ("readings", "attention", "suppression", "likelihood", "rollouts", "cohorts")
 
 
 def faults(config: Any, paths: Iterable[str]) -> dict[str, str]:
@@ -27,12 +27,12 @@ def faults(config: Any, paths: Iterable[str]) -> dict[str, str]:
 def tried(config: Any, paths: Iterable[str]) -> Found:
     """The trials themselves, of some of `PATHS`."""
     # Takes seconds: not for what is known.
-    from harness.engines.hf.trial import rollouts
+    from harness.engines.hf.trial import cohorts, rollouts
     from harness.models.architectures.paths import PATHS as READ
     from harness.models.architectures.paths import fault
     from harness.models.architectures.shrunk import shrunk
 
-    trials = {**READ, "rollouts": rollouts}
+    trials = {**READ, "rollouts": rollouts, "cohorts": cohorts}
     models = list[Any]()
 
     def build() -> float:

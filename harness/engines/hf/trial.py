@@ -6,6 +6,7 @@ import torch
 
 from harness.engines.base import Request
 from harness.engines.hf.batch import Batch
+from harness.engines.hf.cohort import Cohort
 from harness.engines.hf.engine import rows_of
 from harness.models.architectures.paths import apart_by, text
 from harness.models.architectures.reference import whole
@@ -15,11 +16,23 @@ STEPS = 10  # tokens that are written, more than fit into a window
 
 def rollouts(model: Any) -> float:
     """Logits of rollouts of two texts, cut at different lengths, beside a whole pass each."""
-    trace = text()
-    ids = (*trace.prompt_ids, *trace.token_ids)
+    ids = _ids()
     asked = [_request(ids, 9), _request(ids, len(ids) - 2), _request(ids[5:12], 7)]
-    batch, found = Batch(model, len(asked), 1 << 20), list[list[torch.Tensor]]()
-    rows = list(rows_of(asked))
+    return _apart(model, Batch(model, len(asked), 1 << 20), asked)
+
+
+def cohorts(model: Any) -> float:
+    """Logits of two rollouts of each of two prefixes, one prefix after the other."""
+    ids = _ids()
+    return max(
+        _apart(model, Cohort(model, 2), [_request(ids, cut), _request(ids, cut)])
+        for cut in (9, len(ids) - 2)
+    )
+
+
+def _apart(model: Any, batch: Batch | Cohort, asked: list[Request]) -> float:
+    """How far the logits of rollouts that write some tokens are from those of whole passes."""
+    rows, found = list(rows_of(asked)), list[list[torch.Tensor]]()
     for row in rows:
         found.append([batch.start(row)[1].float()])
     for step in range(STEPS):
@@ -33,6 +46,11 @@ def rollouts(model: Any) -> float:
         full = whole(model, (*request.prefix, *written)).logits[-STEPS - 1 :]
         apart.append(apart_by(torch.stack(got).log_softmax(-1), full.log_softmax(-1)))
     return max(apart)
+
+
+def _ids() -> tuple[int, ...]:
+    trace = text()
+    return (*trace.prompt_ids, *trace.token_ids)
 
 
 def _request(ids: tuple[int, ...], cut: int) -> Request:

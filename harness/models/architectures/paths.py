@@ -120,7 +120,6 @@ def suppression(model: Any) -> float:
 
 def likelihood(model: Any) -> float:
     """Log p of texts behind two boundaries, of different lengths, beside whole passes."""
-    check(model)
     trace = text()
     ids, resolved = (*trace.prompt_ids, *trace.token_ids), untouched(trace)
     some = [Continuation(1, (7, 8, 9)), Continuation(4, tuple(range(11, 29)))]

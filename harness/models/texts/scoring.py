@@ -37,7 +37,7 @@ def scored(
     pairs = zip(group, made, strict=True)
     final = torch.cat([part.predicting(stretch, h) for (part, stretch), (h, _) in pairs])
     written = torch.tensor([i for c in some for i in c.ids[c.given :]], device=final.device)
-    values = _logprobs(model, final, written, asked.sampled)
+    values = logprobs(model, final, written, asked.sampled)
     ends = np.cumsum([len(c.ids) - c.given for c in some])[:-1]
     states = [{n: float32(x[-1]) for n, x in blocks.items()} for _, blocks in made]
     numbers = [part.number for part, _ in group]
@@ -45,7 +45,7 @@ def scored(
     return [*zip(numbers, some, found, strict=True)]
 
 
-def _logprobs(
+def logprobs(
     model: Any, final: Tensor, token: Tensor, sampled: tuple[float, float] | None
 ) -> Float[np.ndarray, " tokens"]:
     """Log p of tokens given the states that predict them."""
