@@ -25,6 +25,7 @@ from harness.evidence.wants import checkpoints
 from harness.interventions.validation.settings import GROUP, ValidationSettings, interventions
 from harness.report.settings import configured
 from harness.store.folder import GROWING
+from harness.store.light import check_whole
 from harness.store.reading import read_yaml
 from harness.store.score_files import statuses
 
@@ -39,6 +40,7 @@ def validation(argv: Sequence[str]) -> ValidationSettings:
     run, args = Path(argv[0]), arguments(argv[1:])
     if not (run / "traces.parquet").is_file():
         raise UserError(f"{run}: holds no traces.parquet; is it a run folder, and was it finished?")
+    check_whole(run)
     made_with = read_yaml(run / "run.yaml")
     with hydra_session(args.config_dir) as loader:
         parser = OverridesParser.create(config_loader=loader)

@@ -10,6 +10,7 @@ from harness.cli.exits import ended
 from harness.cli.hydra import composed, hydra_session
 from harness.convert import lm_eval, pts
 from harness.convert.exporting import export
+from harness.convert.light import light
 from harness.convert.math_rollouts import importing, scoring
 from harness.convert.math_rollouts.importing import SKIPPED, total
 from harness.convert.math_rollouts.layout import Subset
@@ -44,7 +45,7 @@ USAGE = """usage:
       solutions with labelled steps as a run: a sentence a step, its label the category and the
       scores of labelled_error; detectors that read the text alone are scored beside
   python -m harness.convert lm_eval SAMPLES OUT.jsonl [question=KEY] [gold=target|KEY]
-      responses that lm-evaluation-harness logged as rows for problems=traces
+      responses that lm-evaluation-harness logged, as rows for problems=traces
   python -m harness.convert published RUN_DIR
       the figures of the published data, from a converted run that was reported on
   python -m harness.convert labels RUN_DIR
@@ -58,6 +59,9 @@ USAGE = """usage:
       the pivotal tokens of a run with method=[pivotal], as records of codelion/pts
   python -m harness.convert export RUN_DIR OUT [format=csv|jsonl|parquet|arrow]
       every table of a run; scores.csv has a row a sentence with the score of every method
+  python -m harness.convert light RUN_DIR OUT
+      a copy without rollouts, tokens and matrices, to be committed or sent: it can be reported on,
+      compared and loaded, not gone on with
   python -m harness.convert push RUN_DIR OWNER/NAME [private=true|false] [license=NAME]
       the run with a card as a dataset of the Hugging Face hub, private unless you say otherwise;
       without a token the folder is left ready. harness.load("hf://OWNER/NAME") reads it back."""
@@ -85,6 +89,7 @@ def command(arguments: Sequence[str]) -> None:
         "trelawney": (_trelawney, 2),
         "pts": (_pts, 2),
         "export": (_export, 2),
+        "light": (_light, 2),
         "push": (_push, 2),
     }
     name, rest = arguments[0], arguments[1:]
@@ -217,6 +222,11 @@ def _export(places: list[str], options: dict[str, str]) -> None:
     _none_left("export", options)
     for path in export(Path(places[0]), Path(places[1]), form):
         print(path)
+
+
+def _light(places: list[str], options: dict[str, str]) -> None:
+    _none_left("light", options)
+    print(f"{places[1]}: without {', '.join(light(Path(places[0]), Path(places[1]))) or 'nothing'}")
 
 
 def _push(places: list[str], options: dict[str, str]) -> None:

@@ -29,8 +29,9 @@ from harness.store import schema
 from harness.store.files import rows, write_frame
 from harness.store.folder import unchecked
 from harness.store.leases import lock
+from harness.store.light import left_out
 from harness.store.load import Run
-from harness.store.reading import scan_frames
+from harness.store.reading import read_frame, scan_frames
 from harness.store.score_files import SOUND, score_files, statuses
 from harness.store.status import file, status_file
 
@@ -151,7 +152,12 @@ def _undrawn(scores: pl.DataFrame) -> pl.DataFrame:
 
 
 def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
-    """The baselines' scores, long; each is also kept among the run's scores."""
+    """The baselines' scores, long; each is also kept among the run's scores.
+
+    Where what they were made of was left out, those that are kept.
+    """
+    if left_out(run):
+        return _kept_baselines(run)
     sentences = table(run, "sentences")
     tokens = sorted((run / "tokens").glob("*.parquet"))
     drawn = sorted((run / "rollouts").glob("*/*.parquet"))
@@ -165,6 +171,18 @@ def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
     for (name,), part in base.group_by("method", maintain_order=True):
         write_frame(file(run, str(name)), _undrawn(part))
     return base
+
+
+def _kept_baselines(run: Path) -> pl.DataFrame:
+    """The baselines' scores as they were kept, in the order of the table of methods."""
+    made = read_frame(run / "methods.parquet", {"method": pl.String, "family": pl.String})
+    names = made.filter(pl.col("family") == BASELINE)["method"]
+    needs = {key: schema.SCORES[key] for key in ("trace_id", "sentence", "score")}
+    kept = [
+        read_frame(file(run, name), needs).select(pl.lit(name).alias("method"), *needs)
+        for name in names
+    ]
+    return pl.concat(kept)
 
 
 def _read(tokens: Sequence[Path]) -> Iterator[pl.DataFrame]:

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from harness.store import schema
+from harness.store.light import drawn_there
 from harness.store.reading import read_json, scan_frames
 from harness.store.rollouts import AGAIN
 
@@ -17,8 +18,11 @@ def tokens_by_arm(run: Path) -> dict[str, int]:
     """Tokens that were written for each arm of a run, continuations with theirs.
 
     A rollout that serves further boundaries counts where it began. What goes on behind a rollout of
-    another arm counts from there on, and not at all where it was handed on as it ended.
+    another arm counts from there on, and not at all where it was handed on as it ended. Where the
+    rollouts were left out, what was counted before.
     """
+    if (kept := drawn_there(run)) is not None:
+        return dict(kept)
     found: dict[str, int] = {}
     for folder in sorted(path for path in (run / "rollouts").glob("*") if path.is_dir()):
         files = sorted(folder.glob("*.parquet"))

@@ -16,6 +16,7 @@ from typing import Any
 from harness.core import UserError
 from harness.store.files import write_yaml, writing
 from harness.store.leases import lock
+from harness.store.light import check_whole
 from harness.store.reading import damaged, marked, read_yaml, reading, run_id
 from harness.store.traces import COMPLETE
 from harness.text.masking import masked_values
@@ -32,12 +33,14 @@ WITH_TRACES = (  # files that are written together with the traces
 def check(folder: Path, now: Mapping[str, Any]) -> None:
     """Raise UserError if a run of this identity cannot be kept there.
 
-    Since it holds another run, or no run, or takes no files.
+    Since it holds another run, one of which something was left out, or no run, or takes no
+    files.
     """
     check_place(folder)
     before = identity(folder)
     if before is None:
         return
+    check_whole(folder)
     every = {*before, *now} - set(GROWING)
     keys = sorted(k for k in every if before.get(k) != now.get(k))
     if keys:

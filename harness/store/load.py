@@ -12,6 +12,7 @@ from jaxtyping import Float
 from harness.core import UserError
 from harness.store import schema
 from harness.store.files import slug
+from harness.store.light import left_out
 from harness.store.reading import read_frame, read_json, scan_frames
 from harness.store.remote.hub import SCHEME, downloaded
 from harness.store.validations import summaries
@@ -129,6 +130,8 @@ class Run:
         return read_frame(path, needs).fill_nan(None)
 
     def _parts(self, pattern: str, columns: dict[str, Any]) -> pl.LazyFrame:
+        if (kind := pattern.split("/", maxsplit=1)[0]) in left_out(self.path):
+            raise UserError(f"{self.path}: was handed on without its {kind}")
         return scan_frames(sorted(self.path.glob(pattern)), columns).fill_nan(None)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store.files import write_json
+from harness.store.light import left_out
 from harness.store.reading import read_json
 
 
@@ -39,7 +40,8 @@ def kept(run: Path, method: str) -> dict[str, int]:
 def lacking(run: Path) -> dict[str, list[str]]:
     """What is not there any more of what the statuses speak of, by the methods that it concerns.
 
-    Files are counted: each job that ended counted more than those before it.
+    Files are counted: each job that ended counted more than those before it. What was left out when
+    the run was handed on is not missed.
     """
     every = {path.stem: read_json(path) for path in sorted((run / "status").glob("*.json"))}
     done = {name: status for name, status in every.items() if status.get("state") == "done"}
@@ -47,13 +49,15 @@ def lacking(run: Path) -> dict[str, list[str]]:
     for status in done.values():
         for where, n in dict(status.get("kept") or {}).items():
             most[str(where)] = max(most.get(str(where), 0), int(n))
-    found: dict[str, list[str]] = {}
+    gone, found = left_out(run), dict[str, list[str]]()
     for name, status in done.items():
         there = kept(run, name)
         lost = [
             f"{where}: {there[where]:,} of {most[where]:,} files"
             for where in there
-            if there[where] < most.get(where, 0) and (where != "rollouts" or status.get("arms"))
+            if there[where] < most.get(where, 0)
+            and where.split("/")[0] not in gone
+            and (where != "rollouts" or status.get("arms"))
         ]
         if "option_hash" in status and not file(run, name).exists():
             lost.append(f"scores/{name}.parquet")

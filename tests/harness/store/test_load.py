@@ -27,7 +27,7 @@ def test_the_reference_run_as_frames():
 
 
 def test_a_matrix_is_square_and_says_nothing_of_what_it_lacks(tmp_path: Path):
-    (tmp_path / "run.yaml").touch()
+    (tmp_path / "run.yaml").write_text("run: x\n")
     sentences = frame([{"trace_id": "t", "sentence": i} for i in range(3)], schema.SENTENCES)
     sentences.write_parquet(tmp_path / "sentences.parquet")
     (tmp_path / "matrices" / "m").mkdir(parents=True)
@@ -41,7 +41,7 @@ def test_a_matrix_is_square_and_says_nothing_of_what_it_lacks(tmp_path: Path):
 def test_what_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(UserError, match="is no run folder"):
         load(tmp_path)
-    (tmp_path / "run.yaml").touch()
+    (tmp_path / "run.yaml").write_text("run: x\n")
     assert load(tmp_path).rollouts().collect().is_empty()
     assert load(tmp_path).scores.is_empty()
     with pytest.raises(UserError, match=r"has no agreement\.parquet"):
