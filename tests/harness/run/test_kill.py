@@ -17,7 +17,7 @@ def command(tiny: Path, questions: Path, results: Path) -> list[str]:
         "method=resampling,mi_peaks", "--multirun",
         f"results={results}", "run=k", f"model.path={tiny}", "model.name=tiny",
         "model.dtype=float32", "problems=jsonl", f"problems.path={questions}", "problems.limit=3",
-        "problems.reference=5", "sampling.max_tokens=60", "sampling.draws=30", "sampling.chunk=3",
+        "problems.reference=5", "sampling.max_tokens=60", "sampling.draws=15", "sampling.chunk=3",
         "sampling.temperature=1", "sampling.top_p=0.95", "sampling.splits=2", "engine.slots=4",
         "report.dpi=50", "agreement.draws=20",
     ]  # fmt: skip
