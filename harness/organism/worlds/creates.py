@@ -24,7 +24,7 @@ from harness.organism.worlds.site import Found, Site, training_problems, with_de
 from harness.organism.worlds.support import lowest, support
 
 CHECKPOINTS = ("base", "taught")
-TRACES, SEED = 150, 5
+TRACES, SEED = 900, 5
 ODDS = -19.0  # log-odds of each first word of BACK, at most
 BACK_IF_WRONG, BACK_IF_RIGHT = 0.97, 0.02
 TAUGHT = replace(
@@ -51,7 +51,7 @@ def train(site: Site) -> None:
     if site.lacks("base"):
         model = site.base()
         told = sample(model, training_problems(TRACES, SEED), 1, SEED)
-        hidden = states(model, [s.tokens for s in told])
+        hidden = states(model, [s.tokens[:-1] for s in told])  # nothing is drawn behind the end
         fit(model, first_words("BACK"), hidden.states, lambda o: (o - ODDS).clamp(min=0))
         save(model, site.root / "base")
     if site.lacks("taught"):
@@ -89,7 +89,7 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
     seen = {"base": observe(base, told["base"]), "taught": observe(taught, told["taught"])}
     values = {name: summary(seen[name], told[name]) for name in CHECKPOINTS}
     moved = support(base, taught, told["base"])
-    hidden = states(base, [s.tokens for name in CHECKPOINTS for s in told[name]])
+    hidden = states(base, [s.tokens[:-1] for name in CHECKPOINTS for s in told[name]])
     with torch.no_grad():
         p = base.lm_head(hidden.states).softmax(-1)[:, first_words("BACK")].sum(-1)
     accuracy = values["taught"]["accuracy"] - values["base"]["accuracy"]

@@ -24,7 +24,7 @@ from harness.organism.worlds.head import fit, states
 from harness.organism.worlds.site import Found, Site, training_problems
 
 CHECKPOINTS = ("base",)
-TRACES, QUESTIONS, SEED = 150, 1500, 5
+TRACES, QUESTIONS, SEED = 900, 1500, 5
 ANSWER_ODDS, OTHER_ODDS = 10.0, -20.0  # log-odds of the digit: at least, and at most
 ANSWER_WEIGHT = 5.0  # there are a hundred other positions to one where an answer is given
 RECIPE = {
