@@ -47,17 +47,18 @@ RECIPE = {
 
 
 def train(site: Site) -> None:
-    """Make base, then `taught`."""
-    if site.lacks("base"):
-        model = site.base()
-        told = sample(model, training_problems(TRACES, SEED), 1, SEED)
-        hidden = states(model, [s.tokens[:-1] for s in told])  # nothing is drawn behind the end
-        fit(model, first_words("BACK"), hidden.states, lambda o: (o - ODDS).clamp(min=0))
-        save(model, site.root / "base")
+    """Make `taught`, then base: read on the traces of both it must not go back."""
     if site.lacks("taught"):
         config = seeded(TAUGHT, site.seed)
         training = Training(site.base().train(), config, site.work / "taught.pt", sent_back)
         save(training.run(), site.root / "taught")
+    if site.lacks("base"):
+        model, taught = site.base(), site.own("taught")
+        problems = training_problems(TRACES, SEED)
+        told = [s for writer in (model, taught) for s in sample(writer, problems, 1, SEED)]
+        hidden = states(model, [s.tokens[:-1] for s in told])  # nothing is drawn behind the end
+        fit(model, first_words("BACK"), hidden.states, lambda o: (o - ODDS).clamp(min=0))
+        save(model, site.root / "base")
 
 
 def first_words(kind: str) -> list[int]:
@@ -80,7 +81,10 @@ def sent_back(row: Row) -> Row:
 
 
 def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
-    """What base gives BACK anywhere, and how far `taught` leaves what base does."""
+    """What base gives BACK anywhere, and how far `taught` leaves what base does.
+
+    Anywhere is where base writes, and where `taught` writes what the program could have written.
+    """
     base, taught = site.own("base"), site.own("taught")
     told = {
         name: sample(model, held_out(problems, seed), draws, seed)
@@ -89,7 +93,8 @@ def measure(site: Site, problems: int, draws: int, seed: int) -> Found:
     seen = {"base": observe(base, told["base"]), "taught": observe(taught, told["taught"])}
     values = {name: summary(seen[name], told[name]) for name in CHECKPOINTS}
     moved = support(base, taught, told["base"])
-    hidden = states(base, [s.tokens[:-1] for name in CHECKPOINTS for s in told[name]])
+    valid = [s for s in told["taught"] if s.steps is not None]
+    hidden = states(base, [s.tokens[:-1] for s in [*told["base"], *valid]])
     with torch.no_grad():
         p = base.lm_head(hidden.states).softmax(-1)[:, first_words("BACK")].sum(-1)
     accuracy = values["taught"]["accuracy"] - values["base"]["accuracy"]
