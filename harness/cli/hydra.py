@@ -124,6 +124,11 @@ def composed(command: Sequence[str], loader: ConfigLoader) -> Any:
     """The config of one job; raises UserError naming a key that does not exist."""
     try:
         return compose("config", overrides=list(command))
+    except MissingConfigException as error:
+        # Hydra says what there is of a name that stands alone, not of one in a list.
+        group = (error.missing_cfg_file or "").rpartition("/")[0]
+        error.options = error.options or loader.get_group_options(group)
+        raise
     except HydraException as error:
         _, found, rest = str(error).partition("Could not override '")
         key = rest.partition("'")[0]

@@ -284,6 +284,9 @@ def test_places_that_cannot_be_a_run(line: list[str], tmp_path: Path) -> None:
     ("more", "message"),
     [
         ("method=resamplign", "method=resamplign: no such method; did you mean resampling? there"),
+        ("method=[mi,resamplign]", "method=resamplign: no such method; did you mean resampling? "),
+        ("+validate=[swa]", "validate=swa: no such validate; did you mean swap? there are"),
+        ("+validate=swa", "validate=swa: no such validate; did you mean swap? there are deletion"),
         ("sampling.drawz=3", "sampling.drawz: no such key; did you mean draws? there are"),
         ("sampling.screen.hihg=1", "sampling.screen.hihg: no such key; did you mean high? there"),
         ("samplng.draws=3", "samplng: no such key; did you mean sampling? there are"),
