@@ -24,6 +24,7 @@ from harness.report.plots import draw
 from harness.report.settings import Report
 from harness.report.source import read, table
 from harness.report.spent import charged
+from harness.report.tracking.tracker import track
 from harness.report.validated import validated
 from harness.store import schema
 from harness.store.files import rows, write_frame
@@ -37,7 +38,10 @@ from harness.store.status import file, status_file
 
 
 def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]) -> Path:
-    """Write agreement, enrichment, methods, claims, plots and page of a run anew; the page."""
+    """Write agreement, enrichment, methods, claims, plots and page of a run anew; the page.
+
+    Where `page` names a tracker it keeps them, too, last.
+    """
     if not (run / "traces.parquet").exists():
         raise UserError(
             f"{run}: holds no traces.parquet; run python -m harness run={run.name} first"
@@ -66,7 +70,10 @@ def report(run: Path, conf: Agreement, page: Report, claims: Mapping[str, Claim]
         compared = families(agreed.by_problem, *_comparable(run), conf)
         write_frame(run / "families.parquet", compared)
         draw(run, page)
-        return render(run, page)
+        made = render(run, page)
+        if page.tracker is not None:
+            track(run, made, page.tracker)
+        return made
 
 
 def said_of(files: Sequence[Path]) -> Iterator[str]:

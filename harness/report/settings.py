@@ -15,29 +15,39 @@ from harness.agreement import Agreement
 from harness.claims import Claim, claims
 from harness.core import UserError
 from harness.core.config import build, flat
+from harness.report.tracking.tracker import Tracker, installed
 from harness.store.reading import read_yaml
 
 OWN = "harness.claims."
+ASKED = {
+    "report": {"tracker": None}
+}  # anew each time: a folder, of a stranger maybe, sends nothing
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the report shows: `trace` is an id or None, `dpi` that of the PNG figures."""
+    """What the report shows: `trace` is an id or None, `dpi` that of the PNG figures.
+
+    `tracker` keeps it, too; None = none does.
+    """
 
     trace: str | None
     dpi: int
     example_traces: int
+    tracker: Tracker | None
 
     def __post_init__(self) -> None:
         for key, least in {"dpi": 1, "example_traces": 0}.items():
             if getattr(self, key) < least:
                 raise UserError(f"report.{key}: at least {least}, got {getattr(self, key)}")
+        if self.tracker is not None:
+            installed(self.tracker)
 
 
 def configured(
     run: Path, overrides: Sequence[str]
 ) -> tuple[Agreement, Report, Mapping[str, Claim]]:
-    """The settings of a run's report: those it was made with, some of them changed.
+    """The settings of a run's report: those it was made with but its tracker, some changed.
 
     The claims are those that the run chose, else all that ship; one whose test is not of the
     harness is left out, since nothing that a folder names is imported.
@@ -52,7 +62,8 @@ def configured(
         for where, value in flat(kept[key], key).items():
             if "_target_" in where.split(".") or "${" in str(value):
                 raise UserError(f"{path}: {where} names code or a variable; write its value")
-        nodes[key] = _of_today(path, key, kept[key])
+        asked = ASKED.get(key, {}) if isinstance(kept[key], dict) else {}
+        nodes[key] = _of_today(path, key, {**kept[key], **asked} if asked else kept[key])
     for override in overrides:
         if override.partition(".")[0] not in nodes or "=" not in override:
             raise UserError(f"{override}: expected agreement.KEY=VALUE or report.KEY=VALUE")

@@ -28,7 +28,7 @@ STATISTICS = [
     *((name, "none") for name in ("kendall", "weighted_tau", "topk", "top1", "rbo")),
 ]
 WORDS = " ".join(TEXTS).split()
-CONF = Report(trace=None, dpi=50, example_traces=500)
+CONF = Report(trace=None, dpi=50, example_traces=500, tracker=None)
 
 
 def large(run: Path, traces: int) -> Path:

@@ -19,7 +19,7 @@ from tests.harness.synthetic import HOSTILE, write_run
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
-CONF = Report(trace=None, dpi=50, example_traces=500)
+CONF = Report(trace=None, dpi=50, example_traces=500, tracker=None)
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><path d="M0 0h40v20z"/></svg>'
 
 

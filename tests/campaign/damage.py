@@ -25,7 +25,7 @@ from tests.harness.evident import add_evidence
 from tests.harness.synthetic import write_run
 
 CONF = replace(load(), statistics=("spearman",), controls=("none",), draws=20, flips=20)
-PAGE = Report(trace=None, dpi=20, example_traces=500)
+PAGE = Report(trace=None, dpi=20, example_traces=500, tracker=None)
 KINDS = {
     "run.yaml": "run.yaml",
     "problems": "problems.parquet",

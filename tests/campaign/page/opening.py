@@ -10,7 +10,7 @@ from tests.browser.opening import Opened, launched, opened
 from tests.campaign.page.hostile import hostile_run
 
 GOOD = "inert"
-CONF = Report(trace=None, dpi=20, example_traces=500)
+CONF = Report(trace=None, dpi=20, example_traces=500, tracker=None)
 OWNED = """window.owned !== undefined || document.querySelector('base,form[action],' +
   '[onerror],[onload],[onclick],[onfocus],[ontoggle],a[href^="javascript"]') !== null"""
 SHOWN = """() => ({

@@ -19,7 +19,7 @@ from tests.harness.comparing import load
 from tests.harness.synthetic import write_run
 
 CONF = replace(load(), statistics=("spearman",), controls=("none", "all"), draws=20, flips=20)
-PAGE = Report(trace=None, dpi=50, example_traces=1)
+PAGE = Report(trace=None, dpi=50, example_traces=1, tracker=None)
 SCORE = pl.col("score")
 
 

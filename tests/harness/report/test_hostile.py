@@ -23,7 +23,7 @@ from tests.harness.synthetic import write_run
 from tests.harness.together import line
 
 CONF = replace(agreement(), statistics=("spearman",), controls=("none",), draws=20, flips=20)
-PAGE = Report(trace=None, dpi=30, example_traces=1)
+PAGE = Report(trace=None, dpi=30, example_traces=1, tracker=None)
 ROOT = Path(__file__).parents[3]
 BROUGHT = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\nclass Thing: pass\n"
 

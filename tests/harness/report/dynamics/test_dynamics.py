@@ -57,6 +57,6 @@ def test_the_figure_has_a_panel_a_measure_and_leaves_gaps_where_nothing_is_known
     lines = {tuple(line.get_xdata()): list(line.get_ydata()) for line in made.axes[0].lines}
     assert lines == {(0,): [0.5], (0, 1): [0.2, 0.1]}
     write_frame(tmp_path / "dynamics.parquet", rows())
-    written = draw(tmp_path, Report(None, 80, 1))
+    written = draw(tmp_path, Report(None, 80, 1, None))
     assert [path.suffix for path in written] == [".png", ".svg", ".csv"]
     assert written[2].read_text().startswith("checkpoint,step,traces,class,measure,value")

@@ -48,7 +48,9 @@ def test_a_run_without_the_frame_shows_none(tmp_path: Path):
 @pytest.fixture
 def html(tmp_path: Path) -> str:
     run = written(write_run(tmp_path / "run"), yes=(YES, BESIDE), no=(YES, NO), absent=(ABSENT,))
-    return render(run, Report(trace=None, dpi=50, example_traces=1)).read_text(encoding="utf-8")
+    return render(run, Report(trace=None, dpi=50, example_traces=1, tracker=None)).read_text(
+        encoding="utf-8"
+    )
 
 
 def test_the_page_opens_with_them(html: str):

@@ -24,7 +24,7 @@ from tests.harness.evident import add_evidence, add_frames
 from tests.harness.report.page.viewer.test_payload import unpacked
 from tests.harness.synthetic import HOSTILE, write_run
 
-CONF = Report(trace=None, dpi=50, example_traces=500)
+CONF = Report(trace=None, dpi=50, example_traces=500, tracker=None)
 VOID = {"meta", "img", "col", "br", "input"}
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 4"><path d="M0 0h4v4z"/></svg>'
 
@@ -175,7 +175,7 @@ def test_what_finds_no_room_is_allowed_beside_the_page(tmp_path: Path, monkeypat
 
 def test_only_the_first_traces_are_shown_if_so_configured(run: Path, tmp_path: Path):
     folder = write_run(tmp_path / "run", n_problems=3)
-    html = render(folder, Report(trace=None, dpi=50, example_traces=2)).read_text()
+    html = render(folder, Report(trace=None, dpi=50, example_traces=2, tracker=None)).read_text()
     shown = Document(html).payload[-1]
     assert [t["trace_id"] for t in shown["traces"]] == ["p0-0", "p0-1"]
     assert "sentences of 6 traces" in html  # the counts are those of the whole run
@@ -391,4 +391,6 @@ def test_the_report_node_of_conf_fits():
     from omegaconf import OmegaConf
 
     node = OmegaConf.load(Path(__file__).parents[4] / "conf/report/default.yaml")
-    assert build(Report, node, "report") == Report(trace=None, dpi=200, example_traces=500)
+    assert build(Report, node, "report") == Report(
+        trace=None, dpi=200, example_traces=500, tracker=None
+    )

@@ -25,7 +25,7 @@ from harness.report.source import read
 from harness.store import schema
 from tests.harness.synthetic import HOSTILE, write_run
 
-CONF = Report(trace=None, dpi=50, example_traces=2)
+CONF = Report(trace=None, dpi=50, example_traces=2, tracker=None)
 
 
 @pytest.fixture(scope="module")

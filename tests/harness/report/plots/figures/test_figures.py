@@ -39,7 +39,7 @@ from tests.harness.frames import (
     write_wide,
 )
 
-CONF = Report(trace=None, dpi=50, example_traces=1)
+CONF = Report(trace=None, dpi=50, example_traces=1, tracker=None)
 BASELINES = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
 WIDE = {
     "two": (["a", "b"], 0, 12),
