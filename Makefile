@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check 
 PORT ?= 8765
 VLLM_PIP := $(subst $(BIN),$(VLLM_BIN),$(PIP))
 
-.PHONY: install dev demo demo-smollm2 server-demo selftest test test-vllm campaign bench bench-vllm lint format clean
+.PHONY: install dev demo demo-smollm2 server-demo selftest test test-vllm campaign bench bench-vllm docs lint format clean
 install: $(BASE)
 dev: $(DEV)
 
@@ -82,6 +82,14 @@ campaign: dev
 
 bench: dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable -o addopts="" -s
+
+# The pages and the docstrings as a site, build/site/index.html; a broken link stops it.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+$(VENV)/.installed-docs: $(BASE)
+	$(PIP) -e '.[docs]'
+	@touch $@
 
 lint: dev
 	$(BIN)/ruff check .

@@ -37,6 +37,17 @@ def test_the_index_has_every_page_and_the_readme_has_the_index():
     assert {file.resolve() for file in named} <= set(links(ROOT / "README.md"))
 
 
+def test_the_site_has_every_page_once():
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    every = [page for group in nav for pages in group.values() for page in pages]
+    named = [
+        path for page in every for path in (page.values() if isinstance(page, dict) else [page])
+    ]
+    assert sorted(path for path in named if not path.startswith("reference/")) == sorted(
+        str(page.relative_to(ROOT)) for page in PAGES
+    )
+
+
 def test_citation_and_changelog_are_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["cff-version"] == "1.2.0"
