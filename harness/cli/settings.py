@@ -18,6 +18,7 @@ from harness.core import Detector, Embed, Evidence, Fittable, ProblemSet, UserEr
 from harness.core.config import build, check, flat, plain, serving, shown
 from harness.core.errors import in_words, meant
 from harness.engines.base import EngineConf
+from harness.evidence.asking.labelling import labelling
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.sampling import Sampling
 from harness.evidence.wants import checkpoints
@@ -29,7 +30,6 @@ from harness.run.settings import RunSettings
 from harness.run.work import part
 from harness.series.settings import Dynamics
 from harness.store.remote.mirror import Mirror, mirror
-from harness.text.categories import Labels
 from harness.text.segmentation import Segmentation
 
 
@@ -96,7 +96,7 @@ def settings(config: Any) -> Settings:
         shard=part(values.get("shard")),
         problems=serving(ProblemSet, values["problems"], "problems"),
         segmentation=build(Segmentation, values["segmentation"], "segmentation"),
-        labels=build(Labels, values["labels"], "labels"),
+        labels=labelling(values["labels"]),
         sampling=sampling,
         model=model,
         engine=serving(EngineConf, values["engine"], "engine"),

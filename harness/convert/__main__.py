@@ -19,12 +19,12 @@ from harness.convert.pushing import push
 from harness.convert.steps import importing as steps
 from harness.convert.steps.layout import Kind
 from harness.convert.thought_anchors import figures as published
-from harness.convert.thought_anchors import labels as labelling
+from harness.convert.thought_anchors import labels as published_labels
 from harness.convert.thought_anchors.importing import Imports, convert
 from harness.convert.trelawney.training import augmentation, training_set
 from harness.core import UserError
-from harness.core.config import build, check, plain
-from harness.text.categories import Labels
+from harness.core.config import check, plain
+from harness.evidence.asking.labelling import labelling
 
 USAGE = """usage:
   python -m harness.convert thought_anchors PATH RUN_DIR [undefined=zero|nan] [KEY=VALUE …]
@@ -48,8 +48,9 @@ USAGE = """usage:
       responses that lm-evaluation-harness logged, as rows for problems=traces
   python -m harness.convert published RUN_DIR
       the figures of the published data, from a converted run that was reported on
-  python -m harness.convert labels RUN_DIR
-      Cohen's kappa of our rules for sentence functions and the labels that the run came with
+  python -m harness.convert labels RUN_DIR [labels=endpoint labels.url=URL …]
+      Cohen's kappa of our rules for sentence functions, or of what a model behind an endpoint says,
+      and the labels that the run came with
   python -m harness.convert trelawney RUN_DIR OUT [anchors=METHOD] [share=0.5] [KEY=VALUE …]
       the traces of a run as training sets for datasets and TRL, OUT/SET/train.jsonl and test.jsonl
       with prompt and completion: plain, disclosed (a later sentence told between special tokens,
@@ -198,8 +199,7 @@ def _published(places: list[str], options: dict[str, str]) -> None:
 
 
 def _labels(places: list[str], options: dict[str, str]) -> None:
-    rules = build(Labels, _config(options)["labels"], "labels")
-    print(labelling.table(Path(places[0]), rules))
+    print(published_labels.table(Path(places[0]), labelling(_config(options)["labels"])))
 
 
 def _trelawney(places: list[str], options: dict[str, str]) -> None:

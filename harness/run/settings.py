@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.core import Detector, ProblemSet
 from harness.engines.base import EngineConf
+from harness.evidence.asking.labelling import AskedLabels
 from harness.evidence.sampling import Sampling
 from harness.models.model import Model
 from harness.run.folds import Calibration
@@ -27,7 +28,7 @@ class RunSettings:
     shard: Part | None
     problems: ProblemSet
     segmentation: Segmentation
-    labels: Labels
+    labels: Labels | AskedLabels
     sampling: Sampling
     model: Model
     engine: EngineConf

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from harness.core import Draw, GivesTraces, Problem, Trace, UserError
 from harness.engines.base import Engine
+from harness.evidence.asking.labelling import AskedLabels, categories
 from harness.evidence.recorder import Recorder, Start
 from harness.evidence.requests import requests
 from harness.run import truth
@@ -33,12 +35,15 @@ class NoTracesError(UserError):
 
 
 def write(
-    recorder: Recorder, engine: Engine, problems: Sequence[Problem], labels: Labels
+    recorder: Recorder,
+    engine: Engine,
+    problems: Sequence[Problem],
+    labels: Labels | AskedLabels,
 ) -> list[Trace]:
     """The run's traces, written now where they are not there; skipped problems in skipped.json."""
     if todo := untraced(recorder.run, problems):
         traces, skipped = made(recorder, engine, todo)
-        traces = [labelled(trace, labels) for trace in traces]
+        traces = [labelled(trace, labels, recorder.run) for trace in traces]
         with lock(recorder.run, "traces"):
             left = {problem.id for problem in untraced(recorder.run, todo)}
             if left:
@@ -77,9 +82,10 @@ def _sampled(
             time.sleep(POLL)
 
 
-def labelled(trace: Trace, labels: Labels) -> Trace:
+def labelled(trace: Trace, labels: Labels | AskedLabels, run: Path) -> Trace:
     """The trace with the functions of its sentences."""
-    found = labels.of([sentence.text for sentence in trace.sentences])
+    texts = [sentence.text for sentence in trace.sentences]
+    found = categories(labels, trace.problem.question, texts, run)
     pairs = zip(trace.sentences, found, strict=True)
     return replace(trace, sentences=tuple(replace(s, category=label) for s, label in pairs))
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -87,7 +88,7 @@ def test_kappa_is_symmetric_and_1_at_equality_alone(pairs: list[tuple[str, str]]
 
 def test_the_sentences_of_a_trace_get_their_categories() -> None:
     rules = Labels((Rule("one", "apples", 0.0, 0.5, ()),), "none")
-    found = labelled(TRACE, rules)
+    found = labelled(TRACE, rules, Path("nowhere"))
     assert [s.category for s in found.sentences] == ["one", "one", "none", "none"]
     assert [replace(s, category=None) for s in found.sentences] == list(TRACE.sentences)
-    assert labelled(TRACE, Labels((), "")) == TRACE
+    assert labelled(TRACE, Labels((), ""), Path("nowhere")) == TRACE
