@@ -1,6 +1,7 @@
 """Rollouts in the published layout: the seconds of CPU and the memory that they take (Linux).
 
-`pytest tests/benchmarks/test_math_rollouts_bench.py -s -o addopts=`; MEGABYTES says of how many.
+`pytest tests/benchmarks/test_math_rollouts_bench.py -s -o addopts=`; MEGABYTES=1000 for the
+size that is promised, of which a tenth is the default.
 """
 
 import json
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from tests.harness.convert.math_rollouts.made import write_shards, write_tree
 
-MEGABYTES = int(os.environ.get("MEGABYTES", "1000"))
+MEGABYTES = int(os.environ.get("MEGABYTES", "100"))
 WORDS = "Let us see what \\frac{1}{2} of it is, and then (maybe) what is left. " * 140
 LINE = """
 import json, re, sys, time
@@ -42,3 +43,4 @@ def test_speed_and_memory(tmp_path: Path) -> None:
         memory, seconds = map(float, found.stdout.split())
         print(f"{root.name}: {total:.0f} MB in {seconds:.1f} s of CPU, {memory:.0f} MB held")
         assert memory < 1000
+        assert total / seconds > 30
