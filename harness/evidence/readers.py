@@ -27,14 +27,14 @@ from harness.core import (
     Want,
 )
 from harness.evidence.asking.endpoint import Endpoints
-from harness.evidence.asking.insides import Inside, inside
+from harness.evidence.asking.insides import inside
 from harness.evidence.costs import Costs
 from harness.evidence.draws.departures import departures
 from harness.evidence.likelihoods import likelihoods
 from harness.evidence.passes import gathered, suppressed
 from harness.evidence.recorder import Recorder
 from harness.evidence.rollout_readings import with_rollout_readings
-from harness.evidence.wants import PASSES, conditions, rollouts_of
+from harness.evidence.wants import PASSES, Inside, conditions, looks, rollouts_of, together
 from harness.models.embedder import embed
 from harness.models.forward import read_text
 from harness.store import rollouts as recorded
@@ -168,11 +168,11 @@ def embed_texts(
 def read_insides(
     sources: Sources, trace: Trace, have: Evidence, wanted: Sequence[Inside], costs: Costs
 ) -> Evidence:
-    """Passes that are looked into, each of its own."""
-    for want in wanted:
-        with costs.spent([want], passes=want.passes if isinstance(want, Gradient) else 1):
-            found = inside(sources.recorder.subject, trace, want)
-        have = replace(have, answers={**have.answers, want: found})
+    """Passes that are looked into: one for all distances, one for each other want."""
+    for wants in together(wanted):
+        with costs.spent(wants, passes=looks(wants)):
+            found = inside(sources.recorder.subject, trace, wants)
+        have = replace(have, answers={**have.answers, **found})
     return have
 
 

@@ -152,3 +152,20 @@ def checkpoints(wants: Sequence[Want[Any]]) -> list[str]:
         elif isinstance(want, Compare):
             names += [want.of.checkpoint, want.to.checkpoint]
     return list(dict.fromkeys(names))
+
+
+Inside = Reach | Lens | Gradient  # what a pass of its own answers, by looking into the model
+
+
+def together(wants: Sequence[Inside]) -> list[list[Inside]]:
+    """Wants by the pass that answers them: all distances of a checkpoint share one."""
+    found: dict[Inside | str, list[Inside]] = {}
+    for want in wants:
+        key = want.checkpoint if isinstance(want, Reach) else want
+        found.setdefault(key, []).append(want)
+    return list(found.values())
+
+
+def looks(wants: Sequence[Inside]) -> int:
+    """Passes, forward and back, that answer wants which go together."""
+    return max(want.passes if isinstance(want, Gradient) else 1 for want in wants)

@@ -23,7 +23,7 @@ from harness.core import (
 from harness.engines.base import Request
 from harness.evidence.recorder import Recorder, Start, start_of
 from harness.evidence.requests import requests
-from harness.evidence.wants import conditions
+from harness.evidence.wants import conditions, looks, together
 from harness.models.likelihood import LEAST
 from harness.plan.load import Load
 
@@ -76,9 +76,6 @@ def _sentence(trace: Trace) -> float:
     return (trace.reasoning.stop - trace.reasoning.start) / max(1, len(trace.sentences))
 
 
-_INSIDE = Reach | Lens | Gradient
-
-
 def reading(
     recorder: Recorder, trace: Trace, wanted: Sequence[Want[Any]]
 ) -> Iterator[tuple[str, Load]]:
@@ -97,9 +94,9 @@ def reading(
         passes = masked * (1 + len(trace.sentences))
         read = masked * (length + after)  # what stands before a sentence is read once
         yield "passes with a sentence masked", Load(passes=passes, read=read)
-    inside = [w.passes if isinstance(w, Gradient) else 1 for w in wanted if isinstance(w, _INSIDE)]
-    if inside:
-        yield "passes looked into", Load(passes=sum(inside), read=length * sum(inside))
+    shared = together([want for want in wanted if isinstance(want, Reach | Lens | Gradient)])
+    if inside := sum(map(looks, shared)):
+        yield "passes looked into", Load(passes=inside, read=length * inside)
     if texts := [want for want in wanted if isinstance(want, Likelihood)]:
         yield "texts behind boundaries", _texts(recorder, trace, texts)
     if begun := [want for want in wanted if isinstance(want, ReadRollouts)]:

@@ -1,5 +1,6 @@
 """Passes that are looked into: by whom a trace is read, and which of its tokens it reaches."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,24 +9,26 @@ from jaxtyping import Float
 
 from harness.core import Gradient, Lens, Reach, Trace
 from harness.evidence.passes import as_read
+from harness.evidence.wants import Inside
 from harness.models.insides.gradient import gradient
 from harness.models.insides.lens import lens
 from harness.models.insides.reach import reach
 from harness.models.model import Subject
 
-Inside = Reach | Lens | Gradient
 
-
-def inside(subject: Subject, trace: Trace, want: Inside) -> Any:
-    """What answers a want, NaN for tokens that the checkpoint cannot follow or that do not fit."""
-    who, seen = as_read(subject, want.checkpoint, trace)
-    if isinstance(want, Gradient):
-        return _whole(gradient(who, seen, want), trace)
+def inside(subject: Subject, trace: Trace, wants: Sequence[Inside]) -> dict[Inside, Any]:
+    """What answers wants of one pass, NaN for tokens that it cannot follow or that do not fit."""
+    who, seen = as_read(subject, wants[0].checkpoint, trace)
     room = max(0, who.context - len(seen.prompt_ids))
     fitting = replace(seen, token_ids=seen.token_ids[:room])
-    if isinstance(want, Lens):
-        return _whole(lens(who, fitting), trace)
-    return reach(who, fitting, want)
+    distances = [want for want in wants if isinstance(want, Reach)]
+    found: dict[Inside, Any] = {**reach(who, fitting, distances)} if distances else {}
+    for want in wants:
+        if isinstance(want, Gradient):
+            found[want] = _whole(gradient(who, seen, want), trace)
+        elif isinstance(want, Lens):
+            found[want] = _whole(lens(who, fitting), trace)
+    return found
 
 
 def _whole(

@@ -39,6 +39,22 @@ def test_passes_are_counted_as_promised(recorder: Recorder, name: str, passes: i
     assert np.isfinite(made.score(trace, have).score[:2]).all()
 
 
+def test_fai_and_waad_share_a_pass(recorder: Recorder):
+    """Each is charged what it takes alone, and the model attends once for both."""
+    names, trace = ("fai", "waad"), trace_of(SPANS, 43)
+    made = {n: target(OmegaConf.load(CONF / f"{n}.yaml")[n], n) for n in names}
+    calls = list[int]()
+    model = recorder.subject.model
+    hook = model.get_decoder().register_forward_hook(lambda *_: calls.append(1))
+    gatherer = Gatherer(recorder, ())
+    have, _ = gatherer.complete(trace, made)
+    hook.remove()
+    assert len(calls) == 2  # the pass that every trace gets, and the one of both
+    for one in made.values():
+        assert isinstance(one, Wants)
+        assert gatherer.charged(trace, wants(one, trace, have))[0] == 2
+
+
 def test_nobody_at_the_endpoint_is_a_reason_not_a_stop(recorder: Recorder):
     node = {**OmegaConf.load(CONF / "judge.yaml")["judge"], "url": "http://127.0.0.1:9/v1"}
     made, trace = target(node, "judge"), trace_of(SPANS, 43)

@@ -7,6 +7,7 @@ from torch.nn.functional import log_softmax
 
 from harness.core import Gradient, Lens, Reach, UserError
 from harness.evidence.asking.insides import inside
+from harness.evidence.wants import together
 from harness.models.attention import Attention
 from harness.models.insides.gradient import gradient
 from harness.models.insides.lens import last_norm, lens
@@ -37,7 +38,8 @@ def by_hand(full, want):
 @pytest.mark.parametrize("far", [12, None])
 def test_distances_are_those_of_the_eager_weights(any_model, far):
     want = Reach(window=4, near=3, far=far)
-    found = reach(Weights(any_model, 512), TRACE, want)
+    other = Reach(window=7, near=1, far=2)  # read in the same pass, and no matter
+    found = reach(Weights(any_model, 512), TRACE, [other, want])[want]
     distance, windowed, received = by_hand(weights(any_model, TRACE), want)
     np.testing.assert_allclose(found.distance, distance, atol=1e-4)
     for i, (start, stop) in enumerate(SPANS):
@@ -51,11 +53,11 @@ def test_distances_are_those_of_the_eager_weights(any_model, far):
 
 def test_a_head_that_looks_at_itself_alone_is_no_distance_away():
     trace, want = trace_of([(0, 3), (3, 3), (3, 6)], 6), Reach(10, 10, 50)
-    watcher, size = Distances(trace, want), PROMPT + 6
+    watcher, size = Distances(trace, [want]), PROMPT + 6
     own = torch.eye(size).expand(1, 2, size, size)
     attention = Attention(torch.nn.Module(), 1e4 * own, own, own, None, {"scaling": 1.0})
     watcher.watch(0, attention)
-    distance, windowed, received = watcher.layers[0]
+    distance, windowed, received = watcher.layers[0][want]
     assert distance.tolist() == [0, 0]
     np.testing.assert_array_equal(windowed, [[0, np.nan, 0]] * 2)
     assert np.isnan(received).all()  # no token is ten behind another
@@ -140,9 +142,14 @@ def test_noise_is_the_same_every_time_and_needed_for_kl(any_model):
 def test_what_does_not_fit_is_undefined(any_model):
     subject = Spelling(any_model)
     subject.context = 20
-    assert np.isnan(inside(subject, TRACE, JOINT)).all()
-    apart = inside(subject, TRACE, Lens())
+    assert np.isnan(inside(subject, TRACE, [JOINT])[JOINT]).all()
+    apart = inside(subject, TRACE, [Lens()])[Lens()]
     assert np.isfinite(apart[:, :15]).all()
     assert np.isnan(apart[:, 15:]).all()
     with pytest.raises(UserError, match="no tokens"):
-        inside(subject, TRACE, Gradient("", "7", "joint", 0.0, 0))
+        inside(subject, TRACE, [Gradient("", "7", "joint", 0.0, 0)])
+
+
+def test_distances_of_a_checkpoint_share_a_pass():
+    near, far, other = Reach(10, 10, 50), Reach(10, 10, None), Reach(10, 10, 50, "base")
+    assert together([near, Lens(), JOINT, other, far]) == [[near, far], [Lens()], [JOINT], [other]]
