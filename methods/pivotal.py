@@ -42,6 +42,7 @@ class Pivotal:
 
     family = "interpretability"
     signed = False
+    adaptive = True
 
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Draw]:
         """Rollouts at the positions that the bisection visits, as far as those there tell."""

@@ -51,6 +51,8 @@ class Resilience:
     floor_draws: PositiveInt
     until: Literal["end", "answer"]
 
+    adaptive = True
+
     @property
     def family(self) -> str:
         """The literature it comes from."""

@@ -1,7 +1,15 @@
 """The nouns of the harness: what flows from stage to stage, as frozen dataclasses."""
 
 from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Route, Steer
-from harness.core.detector import Detector, Fittable, HasFacts, SentenceScores, Wants, Worded
+from harness.core.detector import (
+    Adaptive,
+    Detector,
+    Fittable,
+    HasFacts,
+    SentenceScores,
+    Wants,
+    Worded,
+)
 from harness.core.errors import UserError
 from harness.core.evidence import Derived, Donor, Evidence
 from harness.core.inside import Ask, Gradient, Lens, Reach, Reached, Reply
@@ -45,6 +53,7 @@ from harness.core.want import (
 __all__ = [
     "NO_ANSWER",
     "PLAIN",
+    "Adaptive",
     "Ask",
     "Attend",
     "Compare",

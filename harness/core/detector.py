@@ -61,6 +61,16 @@ class Wants(Protocol):
 
 
 @runtime_checkable
+class Adaptive(Protocol):
+    """The part of a detector whose draws may hang on what was drawn before."""
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether they do: then what a plan says of them is the least that they may take."""
+        ...
+
+
+@runtime_checkable
 class Worded(Protocol):
     """The part of a detector whose scores may be made of how sentences are worded."""
 

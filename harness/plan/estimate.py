@@ -11,7 +11,7 @@ from scipy import stats
 
 from harness.cli.assumptions import Assumptions
 from harness.cli.settings import Settings
-from harness.core import Trace, UserError
+from harness.core import Adaptive, Detector, Trace, UserError
 from harness.engines.stopping import Stops
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import Recorder
@@ -36,11 +36,15 @@ def show(job: Settings, console: Console) -> None:
     if not console.is_terminal:
         console.width = 200
     console.print(f"[bold]{job.folder}[/bold]: {described(found, work)}")
-    console.print(table(found.loads))
+    more = [name for name, made in job.run.detectors.items() if adapts(made)]
+    console.print(table(found.loads, ", at least" if more else ""))
     held = memory(work.recorder.subject)
     console.print(times(job, conf, held, found.whole))
     for name, value in [*lines(job, conf, held, found), *guessed(work.recorder.subject)]:
         console.print(f"{name:<12}{value}")
+    if more:
+        console.print(f"at least    {', '.join(more)}: what they draw after the first rollouts")
+        console.print("            hangs on what these say, and is not in it")
     if priced := validations(job, work, found):
         console.print("\n[bold]validations[/bold], beside the run")
         whole = {f"{one.name}, {kind}": load for one in priced for kind, load in one.loads.items()}
@@ -92,12 +96,12 @@ def _tokens(every: Sequence[Trace]) -> float:
     return float(np.mean([len(trace.token_ids) for trace in every]))
 
 
-def table(loads: Mapping[str, Load]) -> Table:
-    """A row a kind of work, and all together."""
+def table(loads: Mapping[str, Load], least: str = "") -> Table:
+    """A row a kind of work, and all together, which `least` says more of."""
     made = Table(*COLUMNS, box=None, pad_edge=False)
     for column in made.columns[1:]:
         column.justify = "right"
-    for name, load in [*loads.items(), ("together", sum(loads.values(), Load()))]:
+    for name, load in [*loads.items(), (f"together{least}", sum(loads.values(), Load()))]:
         made.add_row(name, *cells(load))
     return made
 
@@ -116,6 +120,11 @@ def lines(
     yield "cache", f"{held.cache / 1e6:,.3g} GB in memory for 1,000 tokens"
     yield "disk", f"{found.disk / 1e6:,.0f} MB, figures aside"
     yield "detectable", power(job, found, conf.power)
+
+
+def adapts(detector: Detector) -> bool:
+    """Whether what a plan says of a detector is the least that it may take."""
+    return isinstance(detector, Adaptive) and detector.adaptive
 
 
 def guessed(who: Subject) -> Iterator[tuple[str, str]]:

@@ -18,8 +18,9 @@ from hydra import compose, initialize_config_module
 
 import harness
 from harness import SentenceScores, Trace, UserError
-from harness.core import Detector, Draw, Evidence, Fittable, HasFacts, Want
+from harness.core import Adaptive, Detector, Draw, Evidence, Fittable, HasFacts, Want
 from harness.core.config import plain, target
+from harness.evidence.example import foreseen
 from harness.evidence.gather import SMALL
 from harness.run.scoring import checked, score
 from harness.store import schema
@@ -285,3 +286,15 @@ def test_what_is_not_fitted_yet_or_on_nothing_is_no_error_and_says_why(name: str
 def test_what_it_learnt_can_be_kept_as_json(name: str):
     if isinstance(ready(name), HasFacts):
         assert orjson.dumps(ready(name).facts)
+
+
+def test_what_a_plan_cannot_foresee_is_said(name: str):
+    """All draws are known before the first of them, or the detector says that they are not."""
+    own, have = detector(name), empty()
+    first = foreseen(lambda there: wanted(ORDINARY, there, own), ORDINARY, have)
+    later = wanted(ORDINARY, evidence(name, "ordinary"), own)
+    places = [
+        {(w.arm, w.boundary, bool(w.after)) for w in wants if isinstance(w, Draw)}
+        for wants in (first, later)
+    ]
+    assert bool(places[1] - places[0]) == (isinstance(own, Adaptive) and own.adaptive)

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
@@ -145,6 +147,15 @@ def test_a_plan_is_plain_in_a_pipe_and_writes_nothing(
     assert {"together", "h100", "cpu", "disk", "weights", "cache", "detectable"} <= rows.keys()
     assert out.count("organism-organism") == 1
     assert os.listdir() == []
+
+
+def test_what_hangs_on_rollouts_is_the_least_there_is(results: Path) -> None:
+    """The bisection goes on where its ends differ, which no plan knows."""
+    console = Console(file=StringIO(), width=200)
+    estimate.show(settings(results, ["pivotal"]), console)
+    text = console.file.getvalue()
+    assert "together, at least" in text
+    assert "at least    pivotal: what they draw" in text
 
 
 def test_a_mistake_is_one_line(
