@@ -205,7 +205,7 @@ def line(name: str, values: Mapping[str, Values], conf: Any) -> str:
         low, high = interval(each, conf)
         return f"{np.nanmean(each):+.3f} [{low:+.3f}, {high:+.3f}]"
 
-    return f"{name:34}" + "  ".join(f"{key} {said(each)}" for key, each in values.items())
+    return f"{name:42}" + "  ".join(f"{key} {said(each)}" for key, each in values.items())
 
 
 @pytest.mark.parametrize("correct", [True, False])
