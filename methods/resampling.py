@@ -18,6 +18,7 @@ from harness import (
     Trace,
     UserError,
 )
+from harness.statistics.allocation import arms, leaving
 from harness.statistics.distances import (
     Contrast,
     Counts,
@@ -30,10 +31,9 @@ from harness.statistics.distances import (
     padded,
     sweep,
 )
-from harness.statistics.mixtures import contrasted, joined, mixture, sample
+from harness.statistics.mixtures import averaged, contrasted, joined, mixture, sample
 
 ARM = "resample"
-LEAVE = "leave"
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class Resampling:
     of those that would write it token for token is known from the model, so that the answers at a
     boundary are p times those at the next, and 1 - p times those of the rollouts that leave. R_i
     and K_i are such mixtures; D_i is drawn as before, and larger, since every draw may be in it.
+    Where the run allots its rollouts (sampling.schedule) there are two halves of equal weight.
 
     Source: Bogdan et al., Thought Anchors, arXiv 2506.19143 (counterfactual importance).
     """
@@ -81,37 +82,24 @@ class Resampling:
         """Only a change of accuracy has a direction."""
         return self.distance == "accuracy"
 
-    @property
-    def arm(self) -> str:
-        """The kind of rollouts that it draws."""
-        return LEAVE if self.estimator == "exact" else ARM
-
     def wants(self, trace: Trace, have: Evidence) -> Sequence[Depart | Draw | Embed]:
         """Rollouts from every boundary, then embeddings of their first sentences.
 
         Before rollouts that leave the trace's sentences, how they leave them.
         """
-        asked = self.draws(trace, have)
-        drawn = [want for want in asked if isinstance(want, Draw)]
-        gathered = drawn and all((want.arm, want.boundary) in have.rollouts for want in drawn)
+        asked = leaving(trace, have) if self.estimator == "exact" else self.draws(trace, have)
+        places = [(want.arm, want.boundary) for want in asked if isinstance(want, Draw)]
+        gathered = places and all(place in have.rollouts for place in places)
         if self.importance == "resampling" or not gathered:
             return asked
         texts = {s.text.strip() for s in trace.sentences}
-        for rollouts in sweep(have, self.arm, len(trace.sentences)):
-            texts |= {text.strip() for text in rollouts.first_sentence}
+        begun = [have.rollouts[place] for place in places if place[1] < len(trace.sentences)]
+        texts |= {text.strip() for rollouts in begun for text in rollouts.first_sentence}
         return [*asked, Embed(tuple(sorted(texts - {""})), self.embedder)]
 
     def draws(self, trace: Trace, have: Evidence) -> list[Depart | Draw]:
-        """The rollouts, as far as it is known how they are to be drawn."""
-        last = len(trace.sentences)
-        if self.estimator == "plain":
-            return [Draw(k, have.draws, self.until, ARM) for k in range(last + 1)]
-        depart = Depart(LEAVE, have.draws)
-        if depart not in have.answers:
-            return [depart]
-        ways = enumerate(have.found(depart).ways)
-        leaving = [Draw(k, len(way), arm=LEAVE, leaving=way) for k, way in ways if way]
-        return [depart, *leaving, Draw(last, have.draws, arm=LEAVE)]
+        """As many rollouts at every boundary."""
+        return [Draw(k, have.draws, self.until, ARM) for k in range(len(trace.sentences) + 1)]
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
         """D of each sentence; NaN where rollouts are missing or too few of them are dissimilar.
@@ -151,27 +139,32 @@ class Resampling:
 
         Diagnostics have `repeat`, too, the share p of R_i that would write the sentence as it is.
         """
-        rollouts = sweep(evidence, LEAVE, len(trace.sentences) + 1)
-        logprob = evidence.found(Depart(LEAVE, evidence.draws)).logprob
+        kinds = arms(evidence)
+        rollouts = [r for arm in kinds for r in sweep(evidence, arm, len(trace.sentences) + 1)]
+        logprob = evidence.found(Depart(kinds[0], evidence.draws)).logprob
         found, stay = self.contrast.outcomes(rollouts), np.exp(logprob)
         drawn = apart = found.column >= 0
-        left, shared = found.count(drawn), stay
-        kept = mixture(left, logprob).behind()
+        shared = stay
         if self.importance == "counterfactual":
             apart, shared = drawn & self.differs(trace, rollouts, evidence), np.zeros(len(stay))
-        without = found.count(apart)[:-1]
-        share = self.share_left(without, left[:-1], stay)
+        left, without = (np.split(found.count(keep), len(kinds)) for keep in (drawn, apart))
+        own = averaged([sample(each[:-1]) for each in without])
+        kept = averaged([mixture(each, logprob).behind() for each in left])
+        share = self.share_left(without, left, stay)
         if self.pool_similar and self.importance == "counterfactual":
             alike = 1 - stay - share  # those that write the sentence as it stands mean it, too
-            similar = sample(left[:-1] - without)
+            pairs = zip(left, without, strict=True)
+            similar = averaged([sample((all_ - some)[:-1]) for all_, some in pairs])
             kept = joined(kept, similar, alike / (1 + stay + alike))
-        rng = generator(f"{trace.id} {LEAVE}", rollouts)
-        scored = contrasted(self.contrast, without, kept, shared, rng)
-        missing = np.isnan(kept.number) | ((left[:-1].sum(axis=-1) == 0) & (stay != 1))
+        rng = generator(f"{trace.id} {kinds[0]}", rollouts)
+        scored = contrasted(self.contrast, own, kept, shared, rng)
+        nobody = np.sum(left, axis=0)[:-1].sum(axis=-1) == 0
+        missing = np.isnan(kept.number) | (nobody & (stay != 1))
         every = answers(rollouts)
-        known = mixture(every.count(every.column >= 0), logprob).p[:-1]
+        counts = np.split(every.count(every.column >= 0), len(kinds))
+        known = averaged([mixture(each, logprob) for each in counts]).p[:-1]
         return SentenceScores(
-            np.where(missing, np.nan, self.judged(scored.score, without)),
+            np.where(missing, np.nan, self.judged(scored.score, np.sum(without, axis=0)[:-1])),
             {
                 **scored.diagnostics,
                 "headroom": entropy(known),
@@ -181,10 +174,16 @@ class Resampling:
         )
 
     def share_left(
-        self, without: Counts, left: Counts, stay: Values
+        self, without: Sequence[Counts], left: Sequence[Counts], stay: Values
     ) -> Float[np.ndarray, " sentences"]:
-        """The part of R_i that is dissimilar, of which a part `stay` is the sentence itself."""
-        share = self.share(without, left)
+        """The part of R_i that is dissimilar, of which a part `stay` is the sentence itself.
+
+        The mean over the halves that have draws.
+        """
+        each = np.array([self.share(a[:-1], b[:-1]) for a, b in zip(without, left, strict=True)])
+        known = np.isfinite(each)
+        n = known.sum(axis=0)
+        share = np.where(known, each, 0.0).sum(axis=0) / np.where(n > 0, n, np.nan)
         if self.importance == "resampling":
             return share
         return np.where(stay == 1, 0.0, (1 - stay) * share)
@@ -212,11 +211,13 @@ class Resampling:
     ) -> Bool[np.ndarray, "boundaries draws"]:
         """Which rollouts begin with another meaning than the sentence; empty beginnings do.
 
-        The last boundary has no sentence after it, all its rollouts pass for different.
+        The last boundary has no sentence after it, all its rollouts pass for different. Of several
+        arms the boundaries follow each other.
         """
-        pairs = zip((s.text for s in trace.sentences), rollouts[:-1], strict=True)
-        rows = [self.cosines(text.strip(), r, evidence) for text, r in pairs]
-        cosine = padded([*rows, np.full(len(rollouts[-1]), np.nan)], np.nan)
+        texts = [*(s.text.strip() for s in trace.sentences), ""]
+        texts *= len(rollouts) // len(texts)
+        rows = [self.cosines(*pair, evidence) for pair in zip(texts, rollouts, strict=True)]
+        cosine = padded(rows, np.nan)
         known = cosine[~np.isnan(cosine)]
         threshold = self.threshold
         if threshold == "median":

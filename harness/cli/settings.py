@@ -20,7 +20,7 @@ from harness.core.errors import in_words, meant
 from harness.engines.base import EngineConf
 from harness.evidence.asking.labelling import labelling
 from harness.evidence.example import REFERENCES, wanted
-from harness.evidence.sampling import Sampling
+from harness.evidence.sampling import Sampling, current
 from harness.evidence.wants import checkpoints
 from harness.interventions.validation.settings import Kind, interventions
 from harness.models.model import Model, declare
@@ -82,7 +82,7 @@ def settings(config: Any) -> Settings:
     """Typed settings of a composed config; raises UserError naming the first key that is wrong."""
     values = merged(config)
     _check_keys(values)
-    sampling = build(Sampling, values["sampling"], "sampling")
+    sampling = build(Sampling, current(values["sampling"]), "sampling")
     methods = _methods(values["method"])
     detectors = {n: serving(Detector, node, f"method.{n}") for n, node in methods.items()}
     model = build(Model, values["model"], "model")
@@ -203,7 +203,8 @@ def _identity(values: Mapping[str, Any], sampling: Sampling) -> dict[str, Any]:
     del found["model.device"]
     found.pop("problems.limit", None)  # problems only extend a run, as draws do
     # what a schedule does not use; a fixed one is as in runs made before there was another
-    idle = {"fixed": ("schedule", "stretch", "settled"), "coupled": ("settled",), "adaptive": ()}
+    idle = {"fixed": ("schedule", "stretch", "pilot"), "coupled": ("pilot",)}
+    idle |= {"allocated": ("stretch",)}
     for key in ("draws", "chunk", *idle[sampling.schedule]):
         del found[f"sampling.{key}"]
     return found

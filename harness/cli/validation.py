@@ -31,6 +31,7 @@ from harness.store.score_files import statuses
 
 KEPT = ("problems", "segmentation", "sampling", "calibration", "labels")  # as the run had them
 OWN = "harness."  # the problem sets that ship
+GONE = ("sampling.settled",)  # what older runs say and nothing asks for any more
 
 
 def validation(argv: Sequence[str]) -> ValidationSettings:
@@ -149,7 +150,9 @@ def _harmless(run: Path, group: str, node: Any, ours: Any, given: Collection[str
                 "on the line"
             )
     same = isinstance(ours, Mapping) and ours.get("_target_") == node.get("_target_")
-    return {**ours, **node} if same else node
+    return (
+        {**ours, **{k: v for k, v in node.items() if f"{group}.{k}" not in GONE}} if same else node
+    )
 
 
 def _readable(

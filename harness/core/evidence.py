@@ -39,10 +39,10 @@ class Evidence:
 
     `rollouts` are by arm and boundary, `continued` those of their continuations, `sentences` what
     both say; `readings` by condition. All else lies in `answers`, by the want that it answers.
-    `found` looks any want up. `donors` are traces of other problems. A boundary whose first
-    `settled` draws give one answer has enough of them; 0 = none has. Interventions alone are given
-    `scores`, what the run's methods say of each sentence, and `derived`, by name the traces that
-    they make of this one.
+    `found` looks any want up. `donors` are traces of other problems. Of rollouts that leave the
+    trace's sentences each boundary gets `pilot` before more are allotted; 0 = all get `draws`.
+    Interventions alone are given `scores`, what the run's methods say of each sentence, and
+    `derived`, by name the traces that they make of this one.
     """
 
     draws: int
@@ -55,7 +55,7 @@ class Evidence:
     embeddings: Mapping[tuple[str, str], Float[np.ndarray, " dims"]] = field(default_factory=dict)
     answers: Mapping[Want[Any], Any] = field(default_factory=dict)
     donors: tuple[Donor, ...] = ()
-    settled: int = 0
+    pilot: int = 0
     scores: Mapping[str, Float[np.ndarray, " sentences"]] = field(default_factory=dict)
     derived: Mapping[str, Derived] = field(default_factory=dict)
 

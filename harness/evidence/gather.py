@@ -68,7 +68,7 @@ class Gatherer:
             readings={} if small is None else {PLAIN: small},
             embeddings=self.vectors.get(trace.id, {}),
             donors=self.donors(trace),
-            settled=self.recorder.sampling.enough,
+            pilot=self.recorder.sampling.pilots,
             scores=self.scores.get(trace.id, {}),
         )
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from harness.core import Cut, Draw
@@ -10,8 +9,8 @@ from harness.core.seeds import derive
 from harness.engines.base import Finished, Request
 from harness.evidence.draws.prefixes import Prefix, prefix
 from harness.evidence.recorder import Recorder, Start
-from harness.evidence.schedule import Place, couples, needed, to_draw
-from harness.store.rollouts import AGAIN, First, Key, firsts, keys, load, written
+from harness.evidence.schedule import Place, couples, to_draw
+from harness.store.rollouts import AGAIN, First, Key, firsts, keys, written
 
 
 def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterator[Request]:
@@ -22,7 +21,7 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
     """
     folder, missing = recorder.folder(start.owner), list[tuple[Draw, list[Cut]]]()
     recorded, sampling = keys(folder), recorder.sampling
-    asked, most = set(recorded), _due(recorder, folder, wanted)
+    asked, most = set(recorded), _due(sampling.schedule, wanted)
     for want in wanted:
         cuts = want.after or [Cut(draw) for draw in range(want.n)]
         if couples(sampling.schedule, want):
@@ -114,15 +113,13 @@ def _kept(start: Start, want: Draw, cut: Cut) -> tuple[int, ...]:
     return start.token_ids[at : at + want.leaving[cut.draw].kept]
 
 
-def _due(recorder: Recorder, folder: Path, wanted: Sequence[Draw]) -> dict[Place, int]:
-    """How many draws each boundary of coupled ones is to have for now."""
-    sampling, found = recorder.sampling, dict[Place, int]()
-    there = load(folder) if sampling.enough else {}
+def _due(schedule: str, wanted: Sequence[Draw]) -> dict[Place, int]:
+    """How many draws each boundary of coupled ones is to have."""
+    found = dict[Place, int]()
     for want in wanted:
-        if couples(sampling.schedule, want):
+        if couples(schedule, want):
             place = (want.arm, want.boundary)
-            n = needed(want, there.get(place), sampling.enough)
-            found[place] = max(n, found.get(place, 0))
+            found[place] = max(want.n, found.get(place, 0))
     return found
 
 

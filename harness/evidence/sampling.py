@@ -1,7 +1,8 @@
 """What conf/sampling says."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.core import UserError
 
@@ -24,9 +25,9 @@ class Sampling:
     """What conf/sampling says; lengths in tokens."""
 
     draws: int
-    schedule: Literal["fixed", "coupled", "adaptive"]
+    schedule: Literal["fixed", "coupled", "allocated"]
     stretch: int
-    settled: int
+    pilot: int
     chunk: int
     temperature: float
     top_p: float
@@ -41,7 +42,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         least = dict.fromkeys(("draws", "stretch", "chunk", "answer_tokens", "traces"), 1)
-        least |= {"settled": 2, "max_tokens": 2, "attempts": self.traces, "splits": 0}
+        least |= {"pilot": 4, "max_tokens": 2, "attempts": self.traces, "splits": 0}
         for key, low in least.items():
             if getattr(self, key) < low:
                 raise UserError(f"sampling.{key}: must be at least {low}, got {getattr(self, key)}")
@@ -49,6 +50,16 @@ class Sampling:
             raise UserError("sampling: temperature must be at least 0 and top_p in (0, 1]")
 
     @property
-    def enough(self) -> int:
-        """Draws of one answer alone after which a boundary gets no more; 0 = it gets them all."""
-        return self.settled if self.schedule == "adaptive" else 0
+    def pilots(self) -> int:
+        """Draws that leave each sentence before more are allotted; 0 = all get the same number."""
+        return self.pilot if self.schedule == "allocated" else 0
+
+
+def current(node: Any) -> Any:
+    """What a config says of sampling; raises UserError for what was there once."""
+    if isinstance(node, Mapping) and node.get("schedule") == "adaptive":
+        raise UserError(
+            "sampling.schedule: adaptive is no more, for it was biased towards the likeliest "
+            "answer; choose allocated, with methods that draw only what leaves (estimator: exact)"
+        )
+    return node

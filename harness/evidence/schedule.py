@@ -3,16 +3,11 @@
 Given that it wrote the next sentence as the trace has it, a rollout is distributed like one drawn
 behind that sentence. So draw d of a boundary is made anew only where draw d of the boundary before
 left the trace, and every boundary has as many independent draws as it had without coupling.
-
-Where the first draws of a boundary all give one answer it may be settled, and gets no more: that
-costs next to no precision where the answer is decided, and some where it only seems to be.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-import numpy as np
-
-from harness.core import Cut, Draw, Rollouts
+from harness.core import Cut, Draw
 from harness.store.rollouts import Key
 
 Place = tuple[str, int]  # arm and boundary
@@ -26,19 +21,7 @@ def runs_to_end(want: Draw) -> bool:
 def couples(schedule: str, want: Draw) -> bool:
     """Whether draws of one boundary can stand for the next: nothing but the model's own words."""
     own = not (want.of or want.skip or want.condition.edits or want.condition.under)
-    return schedule != "fixed" and runs_to_end(want) and own
-
-
-def needed(want: Draw, drawn: Rollouts | None, settled: int) -> int:
-    """How many draws of a want are to be made, as far as those that are there can tell.
-
-    The first `settled`, and the others only where these do not all give one answer; 0 = all.
-    """
-    if not settled or settled >= want.n or not runs_to_end(want):
-        return want.n
-    first = np.flatnonzero(drawn.draw < settled) if drawn else ()
-    differ = drawn is not None and len({drawn.answer[i] for i in first}) > 1
-    return want.n if differ and len(first) == settled else settled
+    return schedule == "coupled" and runs_to_end(want) and own
 
 
 def to_draw(

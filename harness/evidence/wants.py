@@ -26,7 +26,6 @@ from harness.core import (
     Suppress,
     Want,
 )
-from harness.evidence.schedule import needed
 from harness.store.rollouts import Key
 
 
@@ -55,7 +54,7 @@ def _drawn(want: Draw, have: Evidence) -> bool:
         return False
     if want.after:
         return set(want.after) <= set(found.cuts)
-    return set(range(needed(want, found, have.settled))) <= set(found.draw.tolist())
+    return set(range(want.n)) <= set(found.draw.tolist())
 
 
 def _read_again(want: ReadRollouts, found: Rollouts) -> bool:

@@ -5,6 +5,7 @@ then one from boundary k + 1: P_k = p_k P_(k+1) + (1 - p_k) Q_k, Q_k of those th
 out, P_k is a mixture of the Q_j from k on with weights that are known, and exactly unbiased.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,11 @@ class Mixture:
 
     p: Probabilities
     number: Float[np.ndarray, " rows"]
+
+    def at(self, row: int) -> tuple[Float[np.ndarray, " answers"], float]:
+        """One of them, and its number; 0 where there is none."""
+        number = float(self.number[row])
+        return self.p[row], number if number > 0 else 0.0
 
     def behind(self) -> "Mixture":
         """Those behind each sentence: all but the first."""
@@ -81,6 +87,19 @@ def joined(a: Mixture, b: Mixture, share: Values) -> Mixture:
     return Mixture(p, 1 / (parts[0] + parts[1]))
 
 
+def averaged(halves: Sequence[Mixture]) -> Mixture:
+    """Independent mixtures made one, each of equal weight; one that is not known has none."""
+    known = np.array([np.isfinite(each.p).all(axis=-1) for each in halves])
+    total = known.sum(axis=0)
+    share = np.where(known, 1 / np.maximum(total, 1), 0.0)
+    p, number = (np.array([getattr(each, name) for each in halves]) for name in ("p", "number"))
+    mean = (share[..., None] * np.where(known[..., None], p, 0.0)).sum(axis=0)
+    spread = (share**2 / np.where(known, number, 1.0)).sum(axis=0)
+    return Mixture(
+        np.where(total[:, None] > 0, mean, np.nan), 1 / np.where(total > 0, spread, np.nan)
+    )
+
+
 def _number(p: Probabilities, variance: Values, equal: Values, most: Values) -> Values:
     """Draws of p that have a variance; as many as count equally where there is but one answer."""
     apart = 1 - (p**2).sum(axis=-1)
@@ -90,7 +109,7 @@ def _number(p: Probabilities, variance: Values, equal: Values, most: Values) -> 
 
 
 def contrasted(
-    contrast: Contrast, own: Draws, kept: Mixture, shared: Values, rng: np.random.Generator
+    contrast: Contrast, own: Mixture, kept: Mixture, shared: Values, rng: np.random.Generator
 ) -> SentenceScores:
     """How far the rollouts from before a sentence are from those behind it, `kept`.
 
@@ -99,17 +118,17 @@ def contrasted(
     as many draws as they are worth. Diagnostics are those of `Contrast.score`.
     """
     measure = divergence(contrast.distance, contrast.alpha)
-    worth = _worth(own.sum(axis=-1), kept.number, shared)
+    worth = _worth(own.number, kept.number, shared)
 
     def distance(q: Probabilities, p: Probabilities, rows: slice | int) -> Values:
         part, n, m = (each[rows, ..., None] for each in (shared, worth, kept.number))
         before = np.where(part < 1, (1 - part) * q, 0.0) + np.where(part > 0, part * p, 0.0)
         return measure(before * n, p * m)
 
-    raw = distance(probabilities(own), kept.p, slice(None))
-    mean, high = np.full((2, len(own)), np.nan)
+    raw = distance(own.p, kept.p, slice(None))
+    mean, high = np.full((2, len(raw)), np.nan)
     for i in np.flatnonzero(np.isfinite(raw)):
-        q, p = _equal(own[i], kept.p[i], float(kept.number[i]), contrast.floor_draws, rng)
+        q, p = _equal((own.at(i), kept.at(i)), contrast.floor_draws, rng)
         null = np.abs(distance(q, p, int(i)))
         mean[i], high[i] = null.mean(), np.quantile(null, 0.95)
     found = {"raw": raw, "floor_mean": mean, "floor_95": high}
@@ -118,27 +137,23 @@ def contrasted(
     return SentenceScores(score, found)
 
 
-def _worth(
-    own: Int[np.ndarray, " rows"], kept: Values, shared: Values
-) -> Float[np.ndarray, " rows"]:
+def _worth(own: Values, kept: Values, shared: Values) -> Float[np.ndarray, " rows"]:
     """Equal draws that the rollouts from before a sentence are worth; NaN where there are none."""
+    own = np.where(own > 0, own, 0.0)  # NaN is none, too
     left = np.where(shared < 1, (1 - shared) ** 2 / np.maximum(own, 1), 0.0)
     held = np.where(shared > 0, shared**2 / np.where(shared > 0, kept, 1.0), 0.0)
     return 1 / np.where((own > 0) | (shared == 1), left + held, np.nan)
 
 
 def _equal(
-    own: Int[np.ndarray, " answers"],
-    kept: Float[np.ndarray, " answers"],
-    number: float,
+    sides: Sequence[tuple[Float[np.ndarray, " answers"], float]],
     times: int,
     rng: np.random.Generator,
-) -> tuple[Probabilities, Probabilities]:
+) -> Iterator[Probabilities]:
     """Both sides drawn again from what they pool to, each as often as it counts."""
-    pooled, sizes = own + number * kept, (int(own.sum()), max(1, round(number)))
+    pooled = sum((number * p for p, number in sides if number > 0), np.zeros_like(sides[0][0]))
     some = np.flatnonzero(pooled > 0)
-    q, p = np.zeros((2, times, len(own)))
-    for found, size in zip((q, p), sizes, strict=True):
-        share = pooled[some] / pooled[some].sum()
-        found[:, some] = rng.multinomial(size, share, times) / max(size, 1)
-    return q, p
+    for _, number in sides:
+        size, found = max(number > 0, round(number)), np.zeros((times, len(pooled)))
+        found[:, some] = rng.multinomial(size, pooled[some] / pooled[some].sum(), times)
+        yield found / max(size, 1)

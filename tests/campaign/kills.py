@@ -22,7 +22,7 @@ import polars as pl
 from tests.conftest import random_model, tokenizer
 from tests.harness.forked import started
 
-METHODS = ("resampling_plain", "mi", "attention")
+METHODS = ("resampling_plain", "resampling_plain_exact", "mi", "attention")
 KILLS = 5  # in one folder at most, before its run may end
 GOOD = "as if never killed"
 LONGEST = 300.0  # seconds in which whatever is left alone must end
@@ -41,7 +41,7 @@ ALL = f"method=[{','.join(METHODS)}]"
 KINDS = {
     "fixed": Kind((ALL,)),
     "coupled": Kind((ALL, "sampling.schedule=coupled")),
-    "adaptive": Kind((ALL, "sampling.schedule=adaptive", "sampling.settled=4")),
+    "allocated": Kind((ALL, "sampling.schedule=allocated", "sampling.pilot=4")),
     "sweep": Kind((f"method={','.join(METHODS)}", "--multirun"), step="command"),
     "four processes": Kind((ALL,), processes=4),
     "report": Kind((ALL,), step="report"),

@@ -29,7 +29,17 @@ ORDER = (
     ("report",),
     ("cli",),
     # the commands
-    ("methods", "organism", "plan", "selftest", "convert", "compare", "validate", "dynamics"),
+    (
+        "methods",
+        "organism",
+        "plan",
+        "selftest",
+        "convert",
+        "compare",
+        "validate",
+        "dynamics",
+        "schedules",
+    ),
 )
 FLOOR = {name: floor for floor, name in enumerate(name for line in ORDER for name in line)}
 MOST_FILES = 12

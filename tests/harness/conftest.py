@@ -14,7 +14,7 @@ from harness.text.segmentation import Segmentation
 from tests.harness.together import line
 
 SAMPLING = Sampling(
-    draws=5, schedule="fixed", stretch=8, settled=4, chunk=2, temperature=1.0, top_p=1.0,
+    draws=5, schedule="fixed", stretch=8, pilot=4, chunk=2, temperature=1.0, top_p=1.0,
     max_tokens=60, answer_tokens=8, seed=3, traces=1, attempts=3, keep="all",
     screen=Screen(0, 0.0, 1.0), splits=4,
 )  # fmt: skip

@@ -28,14 +28,19 @@ def changed(config: Any, changes: Mapping[str, Any]) -> Settings:
 
 def test_another_schedule_is_another_run_and_the_default_is_that_of_older_ones(config: Any) -> None:
     before = settings(config).run.identity
-    assert not {"sampling.schedule", "sampling.stretch", "sampling.settled"} & set(before)
+    assert not {"sampling.schedule", "sampling.stretch", "sampling.pilot"} & set(before)
     assert changed(config, {"sampling.stretch": 4}).run.identity == before
     coupled = {"sampling.schedule": "coupled", "sampling.stretch": 8}
     assert changed(config, coupled).run.identity == {**before, **coupled}
-    adaptive = {"sampling.schedule": "adaptive", "sampling.stretch": 8, "sampling.settled": 25}
-    assert changed(config, adaptive).run.identity == {**before, **adaptive}
-    assert changed(config, adaptive).run.sampling.enough == 25
-    assert changed(config, coupled).run.sampling.enough == 0
+    allocated = {"sampling.schedule": "allocated", "sampling.pilot": 10}
+    assert changed(config, allocated).run.identity == {**before, **allocated}
+    assert changed(config, allocated).run.sampling.pilots == 10
+    assert changed(config, coupled).run.sampling.pilots == 0
+
+
+def test_the_schedule_that_was_biased_names_the_one_that_is_not(config: Any) -> None:
+    with pytest.raises(UserError, match=r"^sampling\.schedule: adaptive is no more.*allocated"):
+        changed(config, {"sampling.schedule": "adaptive"})
 
 
 def test_the_defaults_are_settings(config: Any) -> None:

@@ -39,7 +39,7 @@ from harness.run.sampling import gather
 from harness.store import rollouts as recorded
 from harness.store.files import add_part, parts
 from harness.store.schema import ROLLOUTS
-from harness.store.scores import score_file_of
+from harness.store.scores import ScoreFile, score_file_of
 from harness.text.answers import canonical, extract
 from tests.harness.run.test_job import Failing, engine, written
 
@@ -469,6 +469,39 @@ def test_a_job_reads_how_sentences_are_left_and_then_draws(recorder: Recorder) -
     score_files = {"exact": score_file_of(alike.run, "new", "x")}
     Job(Gatherer(alike, ()), again, made, {"exact": detector}, score_files, 2).run()
     assert again.rounds == []
+
+
+def test_allotted_draws_are_the_same_after_a_kill(recorder: Recorder, tmp_path: Path) -> None:
+    """Killed among the pilots, then among what these allot; two rounds where nobody kills."""
+    sampling = replace(recorder.sampling, schedule="allocated", pilot=4, draws=8)
+    whole = replace(recorder, sampling=sampling)
+    made, detector = written(whole), target(plain_exact(), "resampling_plain_exact")
+
+    def job(here: Recorder, tally: object) -> ScoreFile:
+        score_file = score_file_of(here.run, "exact", "x")
+        Job(Gatherer(here, ()), tally, made, {"exact": detector}, {"exact": score_file}, 2).run()
+        return score_file
+
+    tally = PairSums(engine(whole))
+    expected = job(whole, tally)
+    assert len(tally.rounds) == 2
+    assert expected.status["arms"] == ["leave", "leave_second"]
+    cut = replace(whole, run=tmp_path / "killed")
+    for after in (10, 80):
+        with pytest.raises(KeyboardInterrupt):
+            job(cut, PairSums(Failing(engine(cut), after)))
+    found, numbers = job(cut, PairSums(engine(cut))), set()
+    for trace in made:
+        rows = [told(each, trace) for each in (whole, cut)]
+        assert rows[0].keys() == rows[1].keys()
+        assert all(rows[1][key]["token_ids"] == row["token_ids"] for key, row in rows[0].items())
+        there = recorded.load(whole.folder(trace.id))
+        assert {arm for arm, _ in there} == {"leave", "leave_second"}
+        numbers |= {len(r) for r in there.values()}
+        assert expected.frames[trace.id].equals(found.frames[trace.id], null_equal=True)
+    assert min(numbers) >= 2
+    assert len(numbers) > 2
+    assert max(numbers) <= 8
 
 
 def plain_exact() -> dict[str, object]:

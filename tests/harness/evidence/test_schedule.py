@@ -12,7 +12,7 @@ from harness.core import Cut, Draw, Evidence, Rollouts, SentenceScores, Trace, W
 from harness.evidence.gather import Gatherer
 from harness.evidence.recorder import start_of
 from harness.evidence.requests import Recorder
-from harness.evidence.schedule import boundaries_reached, couples, needed, to_draw
+from harness.evidence.schedule import boundaries_reached, couples, to_draw
 from harness.evidence.wants import answered
 from harness.run.progress import Meter
 from harness.run.rounds import Job
@@ -55,7 +55,7 @@ def test_only_draws_that_go_on_are_coupled():
     for want in (Draw(0, 1, "sentence"), Draw(0, 1, append="x"), Draw(0, 1, after=(Cut(0, (1,)),))):
         assert not couples("coupled", want)
     assert not couples("fixed", Draw(0, 1))
-    assert couples("adaptive", Draw(0, 1))
+    assert not couples("allocated", Draw(0, 1))
 
 
 def test_a_draw_is_due_once_the_one_before_it_is_there():
@@ -67,43 +67,6 @@ def test_a_draw_is_due_once_the_one_before_it_is_there():
     assert to_draw(Draw(2, 2), most, there, 2) == [Cut(0), Cut(1)]
     del most["resample", 2]
     assert to_draw(Draw(3, 2), most, there, 8) == [Cut(0), Cut(1)]
-
-
-def test_behind_a_settled_boundary_what_it_will_not_have_is_drawn_at_once():
-    most = {("resample", 0): 2, ("resample", 1): 4}
-    there = {("resample", 0, Cut(0))}
-    assert to_draw(Draw(1, 4), most, there, 8) == [Cut(0), Cut(2), Cut(3)]
-
-
-def drawn(*answers: str, first: int = 0) -> Rollouts:
-    n = len(answers)
-    return Rollouts(np.arange(first, first + n), answers, np.zeros(n, bool), ("",) * n)
-
-
-@pytest.mark.parametrize(
-    ("there", "n"),
-    [
-        (None, 3),
-        (drawn("a", "a"), 3),
-        (drawn("a", "b"), 3),  # the others wait for the first three
-        (drawn("a", "a", "a"), 3),
-        (drawn("a", "a", "b"), 8),
-        (drawn("a", "a", "a", "b"), 3),  # one that only passes through tells nothing
-        (drawn("b", "b", "a", "b", first=2), 3),
-    ],
-)
-def test_a_boundary_of_one_answer_is_settled(there: Rollouts | None, n: int):
-    assert needed(Draw(0, 8), there, 3) == n
-    have = Evidence(8, "", (), {("resample", 0): there} if there else {}, settled=3)
-    assert answered(Draw(0, 8), have) == (there is not None and set(range(n)) <= {*there.draw})
-
-
-def test_nothing_is_settled_that_is_not_drawn_on_from_its_boundary():
-    same = drawn("a", "a", "a")
-    assert needed(Draw(0, 8), same, 0) == 8
-    assert needed(Draw(0, 2), same, 3) == 2
-    for want in (Draw(0, 8, "sentence"), Draw(0, 8, append="x"), Draw(0, 8, after=(Cut(0, (1,)),))):
-        assert needed(want, same, 3) == 8
 
 
 # A chain whose exact answers are known: every sentence is one of two tokens, the answer the last.
@@ -204,11 +167,7 @@ def test_every_boundary_has_all_its_draws_and_says_where_they_are_from(coupled: 
     assert score_files["sweep"].frames[made[0].id]["score"].unique().to_list() == [n]
 
 
-@pytest.mark.parametrize("schedule", ["coupled", "adaptive"])
-def test_what_was_cut_off_goes_on_as_if_it_had_not_been(
-    schedule: str, coupled: Recorder, tmp_path: Path
-) -> None:
-    coupled = replace(coupled, sampling=replace(coupled.sampling, schedule=schedule))
+def test_what_was_cut_off_goes_on_as_if_it_had_not_been(coupled: Recorder, tmp_path: Path) -> None:
     trace = written(coupled)[0]
     wanted = [Draw(k, 6) for k in range(len(trace.sentences) + 1)]
     start = start_of(trace)
@@ -227,34 +186,6 @@ def test_what_was_cut_off_goes_on_as_if_it_had_not_been(
     other = replace(coupled, run=tmp_path / "other")
     some = [Draw(k, 2) for k in range(len(trace.sentences) + 1)]
     assert rounds(other, some, wanted) == whole
-
-
-def test_settled_boundaries_get_no_more_and_the_others_all(
-    coupled: Recorder, tmp_path: Path
-) -> None:
-    sampling = replace(coupled.sampling, schedule="adaptive")
-    adaptive = replace(coupled, sampling=sampling, run=tmp_path / "adaptive")
-    made, tokens = written(coupled), dict[str, int]()
-    for recorder in (coupled, adaptive):
-        score_files = {"sweep": score_file_of(recorder.run, "sweep", "x")}
-        Job(
-            Gatherer(recorder, ()), engine(recorder, 64), made, {"sweep": Sweep()}, score_files, 2
-        ).run()
-        tokens[recorder.sampling.schedule] = score_files["sweep"].status["tokens"]
-    few = 0
-    for trace in made:
-        there = recorded.load(adaptive.folder(trace.id))
-        every = recorded.load(coupled.folder(trace.id))
-        for place, found in there.items():
-            first = found.take(found.draw < sampling.settled)
-            assert first.draw.tolist() == list(range(sampling.settled))
-            assert first.answer == every[place].answer[: sampling.settled]
-            if len(found) < sampling.draws:
-                assert len(set(first.answer)) == 1
-                few += 1
-        assert there.keys() == every.keys()
-    assert few > 0
-    assert tokens["adaptive"] < tokens["coupled"]
 
 
 def test_a_shared_rollout_is_in_one_half_at_both_boundaries() -> None:

@@ -85,7 +85,8 @@ def test_contrasted_by_hand():
     """Half of those before write it again: half of the distance of those that leave."""
     own, kept = np.array([[3, 1], [4, 0], [0, 0]]), np.array([[0.25, 0.75]] * 3)
     shared = np.array([0.5, 0.0, 1.0])
-    found = contrasted(TV, own, Mixture(kept, np.full(3, 8.0)), shared, np.random.default_rng(0))
+    behind = Mixture(kept, np.full(3, 8.0))
+    found = contrasted(TV, sample(own), behind, shared, np.random.default_rng(0))
     np.testing.assert_allclose(found.diagnostics["raw"], [0.25, 0.75, 0])
     np.testing.assert_allclose(found.diagnostics["n_without"], [1 / (0.25 / 4 + 0.25 / 8), 4, 8])
     assert found.diagnostics["floor_mean"][2] == 0
@@ -97,14 +98,18 @@ def test_contrasted_by_hand():
 def test_nothing_drawn_or_not_known_is_undefined():
     own, kept = np.array([[0, 0], [2, 2]]), np.array([[0.5, 0.5], [np.nan, np.nan]])
     found = contrasted(
-        TV, own, Mixture(kept, np.array([8.0, np.nan])), np.zeros(2), np.random.default_rng(0)
+        TV,
+        sample(own),
+        Mixture(kept, np.array([8.0, np.nan])),
+        np.zeros(2),
+        np.random.default_rng(0),
     )
     assert np.isnan(found.score).all()
 
 
 def test_without_repeats_the_floor_is_that_of_plain_draws():
     own, after = np.array([[6, 3, 1]]), np.array([[2, 4, 4]])
-    found = contrasted(TV, own, sample(after), np.zeros(1), np.random.default_rng(0))
+    found = contrasted(TV, sample(own), sample(after), np.zeros(1), np.random.default_rng(0))
     mean, high = floor(own, after, total_variation, 4000, np.random.default_rng(1))
     assert found.diagnostics["floor_mean"] == pytest.approx(mean, rel=0.1)
     assert found.diagnostics["floor_95"] == pytest.approx(high, abs=0.1)
@@ -118,7 +123,7 @@ def test_where_nothing_differs_the_score_is_zero_on_average(name):
     shared = np.full(rows, 0.6)
     kept = mixture(left, np.log(shared)).behind()
     contrast = Contrast(name, 1.0, subtract_floor=True, floor_draws=100)
-    found = contrasted(contrast, left[:-1], kept, shared, rng)
+    found = contrasted(contrast, sample(left[:-1]), kept, shared, rng)
     raw = np.abs(found.diagnostics["raw"])
     assert abs(found.score.mean()) < raw.mean() / 5
     assert 0.02 < (raw > found.diagnostics["floor_95"]).mean() < 0.09
