@@ -16,6 +16,7 @@ from harness.store.rollouts import AGAIN, First, Key, firsts, keys, written
 def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterator[Request]:
     """Requests for the draws of a trace that are not recorded, boundary by boundary.
 
+    Those of all arms behind one prefix follow each other, while an engine that shares it has it.
     Draws of one chunk share a request; a continuation has one of its own, and so has what leaves
     the next sentence, and what goes on behind a rollout of another arm, once that one is there.
     """
@@ -30,7 +31,7 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
         asked.update((want.arm, want.boundary, c) for c in cuts)
     tokens = written(folder, {key for want, cuts in missing for key in _ancestors(want, cuts)})
     begun = firsts(folder, {want.of for want, cuts in missing if want.of and cuts})
-    for want, cuts in missing:
+    for want, cuts in sorted(missing, key=lambda pair: pair[0].boundary):
         if not cuts:
             continue
         place = prefix(recorder.subject, start, want)
@@ -88,7 +89,7 @@ def _leaving(
 ) -> Iterator[Request]:
     """A request for each draw that leaves the next sentence by a token that does not end it."""
     eos = recorder.subject.eos
-    for cut in cuts:
+    for cut in sorted(cuts, key=lambda cut: want.leaving[cut.draw].kept):
         token = want.leaving[cut.draw].token
         if token not in eos:
             extra = (*_kept(start, want, cut), token)

@@ -12,7 +12,7 @@ from harness.engines.auto import Auto
 from harness.engines.base import EngineConf
 from harness.engines.hf import HF
 from harness.engines.server import Server
-from harness.engines.vllm import VLLM
+from harness.engines.vllm import MOST, VLLM
 from harness.models.memory import Memory
 from harness.plan.load import Load
 
@@ -65,7 +65,7 @@ def serving(engine: EngineConf, card: Card, conf: Assumptions) -> Serving:
     if isinstance(engine, VLLM):
         share = engine.memory if card.gpu else conf.memory
         parts = (engine.tensor_parallel, engine.data_parallel)
-        return Serving(engine.slots, share, *parts, vllm)
+        return Serving(engine.slots or MOST, share, *parts, vllm)
     if isinstance(engine, HF):
         return Serving(engine.slots, conf.memory, 1, 1, hf)
     slots = engine.slots if isinstance(engine, Server) else sys.maxsize

@@ -91,6 +91,7 @@ def worth(pilot: Counts, logprob: Values, cost: Boundaries) -> Boundaries:
     share = _near(pilot)
     q = (pilot + PRIOR * share) / (pilot.sum(axis=-1, keepdims=True) + PRIOR)
     spread = np.where(share.sum(axis=-1) > 0, 1 - (q**2).sum(axis=-1), 0.5)
+    spread = np.maximum(spread, 0.0)  # below by rounding where there is one answer
     mean = np.nanmean(cost) if np.isfinite(cost).any() else 1.0
     price = np.where(np.isnan(cost), 1.0, cost / mean)
     return np.sqrt(matters(logprob) * spread / price)

@@ -38,7 +38,23 @@ class Case:
     generate: Callable[[], int]
 
     def vllm(self) -> CompletionEngine:
-        conf = VLLM((installed() or "",), self.slots, None, 0.9, 2, 1, 1, None, {})
+        conf = VLLM(
+            (installed() or "",),
+            self.slots,
+            None,
+            0.9,
+            2,
+            1,
+            1,
+            None,
+            None,
+            False,
+            False,
+            None,
+            None,
+            None,
+            {},
+        )
         return conf.start(self.subject, self.stops, "")
 
     def ours(self) -> int:

@@ -13,7 +13,7 @@ from harness.analysis.replay.world import World
 from harness.store.files import write_frame
 
 FILE = "schedules.parquet"
-SIZES = (0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3)  # draws, as shares of those compared with
+SIZES = (0.15, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7, 2.2)  # of the draws compared with
 MEASURES = ("error", "error_of_the_changed", "error_of_accuracy", "top_tenth")
 CHANGED = 0.02  # total variation from which a sentence counts as changing anything
 Measured = Float[np.ndarray, " measures"]

@@ -52,7 +52,8 @@ class World:
     @cached_property
     def behind(self) -> Float[np.ndarray, "boundaries answers"]:
         """The answers at every boundary."""
-        return self.reaching @ self.apart
+        found = self.reaching @ self.apart
+        return found / found.sum(axis=1, keepdims=True)
 
     @cached_property
     def tokens(self) -> Float[np.ndarray, " boundaries"]:

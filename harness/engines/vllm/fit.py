@@ -48,14 +48,17 @@ def check_fits(conf: "VLLM", subject: Subject, devices: Sequence[GPU]) -> None:
         return  # what the weights then take is vLLM's to know
     memory = min(gpu.memory for gpu in devices[:wanted])
     weights = weight_bytes(subject)
-    room = tokens(memory * conf.memory, weights, conf.tensor_parallel, token_bytes(subject.config))
+    each = token_bytes(subject.config) // (
+        2 if (conf.kv_cache_dtype or "").startswith("fp8") else 1
+    )
+    room = tokens(memory * conf.memory, weights, conf.tensor_parallel, each)
     needed = conf.max_length or min(LEAST, subject.context)
     if room >= needed:
         return
     raise UserError(
         f"engine=vllm: {subject.conf.path} takes {weights / GIB:.1f} GiB, which leaves "
         f"{conf.tensor_parallel} GPU of {memory / GIB:.1f} GiB room for {max(room, 0)} tokens of "
-        f"{needed}; try engine.quantization=fp8, engine.tensor_parallel="
+        f"{needed}; try engine.quantization=fp8, engine.kv_cache_dtype=fp8, engine.tensor_parallel="
         f"{2 * conf.tensor_parallel}, engine.memory above {conf.memory} or a smaller model"
     )
 

@@ -181,7 +181,11 @@ def test_prefixes_are_read_once_or_by_each_request():
 
 
 def auto(*parts: int) -> Auto:
-    return Auto(64, 4096, VLLM(("0.32",), 256, None, 0.85, 4, *parts, None, {}))
+    return Auto(
+        64,
+        4096,
+        VLLM(("0.32",), 256, None, 0.85, 4, *parts, None, None, False, False, None, None, None, {}),
+    )
 
 
 def test_an_engine_says_how_many_rollouts_run_at_once_and_where():

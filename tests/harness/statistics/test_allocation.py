@@ -44,6 +44,11 @@ def test_a_pilot_of_one_answer_leaves_room_for_others_nearby():
     np.testing.assert_allclose(none, np.sqrt([0.5, 1, 0.5]))
 
 
+def test_one_answer_alone_is_worth_nothing_but_a_pilot():
+    found = worth(np.full((3, 1), 7), np.full(2, -np.inf), np.array([3.0, 2, 1]))
+    assert found.tolist() == [0, 0, 0]
+
+
 def rollouts(n: int, answers: str = "ab", tokens: int = 10) -> Rollouts:
     given = tuple(answers[i % len(answers)] for i in range(n))
     return Rollouts(np.arange(n), given, np.zeros(n, bool), ("",) * n, n_tokens=np.full(n, tokens))

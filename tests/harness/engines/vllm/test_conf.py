@@ -17,7 +17,9 @@ from harness.models.model import Subject
 
 CONF = VLLM(
     versions=("0.32", "0.33"), slots=4, max_length=None, memory=0.5, cpu_memory=1,
-    tensor_parallel=1, data_parallel=1, quantization=None, extra={},
+    tensor_parallel=1, data_parallel=1, quantization=None, kv_cache_dtype=None,
+    batch_invariant=False, cascade=False, max_num_batched_tokens=None, async_scheduling=None,
+    speculative=None, extra={},
 )  # fmt: skip
 
 
@@ -121,3 +123,29 @@ def test_here_are_as_many_gpus_as_torch_sees() -> None:
     import torch
 
     assert len(gpus()) == torch.cuda.device_count()
+
+
+def test_what_is_left_to_vllm_is_not_said(subject: Subject) -> None:
+    """Names of EngineArgs in vLLM 0.32 and 0.33."""
+    plain = CONF._arguments(subject)
+    assert plain["max_num_seqs"] == 4
+    assert plain["disable_cascade_attn"] is True
+    named = {"kv_cache_dtype", "max_num_batched_tokens", "async_scheduling", "speculative_config"}
+    assert not named & set(plain)
+    guess = {"model": "small", "num_speculative_tokens": 4}
+    said = replace(
+        CONF, slots=None, kv_cache_dtype="fp8", cascade=True, max_num_batched_tokens=9,
+        async_scheduling=False, speculative=guess,
+    )._arguments(subject)  # fmt: skip
+    assert "max_num_seqs" not in said
+    assert said["disable_cascade_attn"] is False
+    found = [said[key] for key in sorted(named)]
+    assert found == [False, "fp8", 9, guess]
+
+
+def test_options_that_make_no_sense(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match=r"engine\.max_num_batched_tokens: must be at least 1"):
+        replace(CONF, max_num_batched_tokens=0)
+    monkeypatch.setattr(vllm, "installed", lambda: "0.32")
+    with pytest.raises(UserError, match=r"engine\.batch_invariant: needs a GPU"):
+        replace(CONF, batch_invariant=True).check(subject)

@@ -30,7 +30,9 @@ pytestmark = [
 EAGER = {"enforce_eager": True}  # starts sooner, as nothing is compiled
 CONF = VLLM(
     versions=(installed() or "",), slots=512, max_length=None, memory=0.9, cpu_memory=1,
-    tensor_parallel=1, data_parallel=1, quantization=None, extra=EAGER,
+    tensor_parallel=1, data_parallel=1, quantization=None, kv_cache_dtype=None,
+    batch_invariant=False, cascade=False, max_num_batched_tokens=None, async_scheduling=None,
+    speculative=None, extra=EAGER,
 )  # fmt: skip
 
 
