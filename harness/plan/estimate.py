@@ -61,7 +61,7 @@ def worked(job: Settings) -> tuple[Work, Assumptions]:
     who = subject(run.model) if conf.calibrate else seen(run.model, conf.configs)
     of, sampling = roles(run), run.sampling
     segmenter = run.segmentation.segmenter
-    # What coupled boundaries save shows only as they are drawn: a plan is the most that it can be.
+    # What coupled boundaries and allotment save shows as they are drawn: a plan is the most.
     plain = replace(sampling, schedule="fixed")
     recorder = Recorder(run.folder, who, run.problems, segmenter, plain)
     if conf.calibrate:

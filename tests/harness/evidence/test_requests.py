@@ -156,6 +156,14 @@ def test_draws_wanted_by_two_detectors_are_asked_for_once(recorder: Recorder, tr
     assert sorted(found) == [("0", d) for d in range(5)] + [("1", 0), ("1", 1)]
 
 
+def test_what_several_arms_draw_behind_one_prefix_follows_each_other(
+    recorder: Recorder, trace: Trace
+) -> None:
+    wants = [Draw(0, 2), Draw(1, 2), Draw(0, 2, arm="b"), Draw(1, 2, arm="b")]
+    asked = [r.key[1:3] for r in requests(recorder, start_of(trace), wants)]
+    assert asked == [("resample", "0"), ("b", "0"), ("resample", "1"), ("b", "1")]
+
+
 def test_rollouts_of_older_runs_are_read(recorder: Recorder, trace: Trace) -> None:
     """Their files know no cuts; they can be cut all the same."""
     sampled(recorder, trace, Draw(0, 3))
@@ -410,7 +418,9 @@ def test_what_leaves_a_sentence_is_recorded_from_the_boundary(
 ) -> None:
     (want,), start = leaving(recorder, trace), start_of(trace)
     asked = list(requests(recorder, start, [want]))
-    assert [r.draws for r in asked] == [(0,), (1,), (2,)]
+    assert sorted(r.draws for r in asked) == [(0,), (1,), (2,)]
+    kept = [want.leaving[r.draws[0]].kept for r in asked]
+    assert kept == sorted(kept)  # so that what they keep is there for those that keep more
     assert len({r.seed for r in asked}) == 3
     prefix_of = trace.token_ids[: start.stops[1]]
     sampled(recorder, trace, want)
