@@ -54,9 +54,6 @@ class Failing:
     def __init__(self, inner: object, after: int) -> None:
         self.inner, self.after = inner, after
 
-    def close(self) -> None:
-        self.inner.close()
-
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         for n, done in enumerate(self.inner.sample(requests)):
             if n == self.after:
