@@ -122,13 +122,15 @@ def world(trace: Trace, frame: pl.DataFrame) -> World | None:
 def followed(trace: Trace, stops: Sequence[int], row: dict[str, Any]) -> Iterator[Step]:
     """What a rollout does at each boundary that it comes by.
 
-    Without tokens nobody knows what it does behind a sentence that it writes as it stands.
+    Without tokens nobody knows what it does behind a sentence that it writes as it stands, nor how
+    long it is where that was not kept: as long as the trace goes on.
     """
     at, rest = int(row["boundary"]), tuple(row["token_ids"])
     outcome = (str(row["answer"]), bool(row["correct"]))
-    if not rest and row["n_tokens"]:
+    if not rest and row["n_tokens"] != 0:
         again = at + 1 < len(stops) and row["first_sentence"] == trace.sentences[at].text.strip()
-        yield Step(at) if again else Step(at, outcome, row["n_tokens"])
+        length = row["n_tokens"] or stops[-1] - stops[at] + 1
+        yield Step(at) if again else Step(at, outcome, length)
         return
     for k, behind in boundaries_reached(stops, trace.token_ids, at, rest, len(stops)):
         yield Step(k - 1)

@@ -61,11 +61,11 @@ def test_a_world_by_hand():
 def test_without_tokens_the_text_says_who_writes_the_sentence_again():
     text = TRACE.sentences[0].text.strip()
     rows = [row(0, (), "2", n_tokens=9, first_sentence=text), row(0, (), "3", n_tokens=5)]
-    rows += [row(k, (), "2", n_tokens=4, first_sentence="no") for k in (1, 2)]
+    rows += [row(k, (), "2", n_tokens=None, first_sentence="no") for k in (1, 2)]
     made = world(TRACE, frame(*rows))
     assert made is not None
     np.testing.assert_allclose(np.exp(made.logprob), [0.5, 0])
-    np.testing.assert_allclose(made.written, [5, 4, 4])
+    np.testing.assert_allclose(made.written, [5, 7, 1])
     assert world(TRACE, frame(*rows[:3])) is None  # one sentence alone
 
 
