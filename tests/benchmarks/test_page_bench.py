@@ -17,7 +17,7 @@ from harness.report.page import render
 from harness.report.settings import Report
 from harness.store import schema
 from harness.store.files import slug, write_frame
-from tests.browser.conftest import OPTIONS
+from tests.browser.opening import OPTIONS
 from tests.harness.evident import matrix, rollouts, with_tokens
 from tests.harness.synthetic import TEXTS, frame, write_provenance
 
