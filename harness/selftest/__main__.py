@@ -13,6 +13,7 @@ from harness.core import UserError
 from harness.report.format import decimal
 from harness.run.progress import console
 from harness.selftest.result import caption, table, tested
+from harness.selftest.running import run_all
 from harness.selftest.worlds import found_in, tell, worlds
 from harness.selftest.worlds import table as worlds_table
 from harness.store.files import write_frame
@@ -67,30 +68,17 @@ def claims_in_worlds(argv: Sequence[str]) -> int:
         models = loader.get_group_options("model")
     (asked,) = preflight.composed_jobs(argv).jobs
     each = worlds(asked.claims, models, asked.selftest.seeds)
-    jobs = [preflight.plan([*argv, *world.line(asked.folder.name)]).jobs[0] for world in each]
-    found: list[pl.DataFrame] = []
-    for world, todo in zip(each, jobs, strict=True):
+    lines = [[*argv, *world.line(asked.folder.name)] for world in each]
+    folders = [preflight.plan(line).jobs[0].folder for line in lines]
+    for world in each:
         console.print(f"{world.name}, seed {world.seed}: {', '.join(world.claims)}")
-        _tested(todo)
-        found.append(found_in(world, todo.folder))
-    whole = pl.concat(found)
+    run_all(lines)
+    whole = pl.concat(found_in(*pair) for pair in zip(each, folders, strict=True))
     console.print(worlds_table(whole, f"all parts in {_kept(whole, asked)}"))
     return tell(whole)
 
 
 FIXED = ("model", "method", "validate", "+validate", "run", "problems")
-
-
-def _tested(todo: Settings) -> None:
-    """A run of one world with all that its claims need, and its report."""
-    from harness.cli import jobs as launch  # imports torch: not needed to show help
-    from harness.report.build import report
-    from harness.run.job import job
-
-    launch.prepare([todo])
-    job(todo.run)
-    launch.behind(todo)
-    report(todo.folder, todo.agreement, todo.report, todo.claims)
 
 
 def _kept(found: pl.DataFrame, asked: Settings) -> Path:
