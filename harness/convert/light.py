@@ -12,7 +12,7 @@ from harness.store.reading import FIELD, read_yaml, run_id
 
 
 def light(run: Path, out: Path) -> list[str]:
-    """Copy a run that was reported on but for `BULK`; what was left out.
+    """Copy a run that was reported on but for `BULK`, wherever that lies; what was left out.
 
     Files stay as they are, digests and the run's id with them. Raises UserError for a folder that
     is no run, has no page, holds links or is light, and for a place that is taken.
@@ -23,13 +23,13 @@ def light(run: Path, out: Path) -> list[str]:
         raise UserError(f"{out}: is there already; choose another folder")
     check_whole(run)
     unchecked(run)
-    gone = [name for name in BULK if (run / name).is_dir()]
+    gone = [name for name in BULK if any(path.is_dir() for path in run.rglob(name))]
     content = {key: value for key, value in read_yaml(run / "run.yaml").items() if key != FIELD}
     with writing(out):
         for path in sorted(run.rglob("*")):
             place = path.relative_to(run)
             hidden = any(part.startswith(".") for part in place.parts)
-            if path.is_file() and place.parts[0] not in gone and not hidden:
+            if path.is_file() and not {*place.parts[:-1]} & {*gone} and not hidden:
                 (out / place.parent).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, out / place)
     write_yaml(out / "run.yaml", {**content, KEY: gone}, run_id(run / "run.yaml"))

@@ -7,7 +7,8 @@ from typing import Any
 from harness.core import UserError
 from harness.store.reading import read_json, read_yaml
 
-BULK = ("rollouts", "tokens", "matrices", "asked", "fits")  # folders of a run
+# Folders of a run, of a validation and of a series.
+BULK = ("rollouts", "tokens", "matrices", "asked", "fits")
 KEY = "left_out"  # of run.yaml
 DRAWN = "drawn.json"  # tokens by arm, which the rollouts said
 
