@@ -31,7 +31,7 @@ from harness.statistics.distances import (
     padded,
     sweep,
 )
-from harness.statistics.mixtures import averaged, contrasted, joined, mixture, sample
+from harness.statistics.mixtures import Draws, averaged, contrasted, joined, mixture, sample
 
 ARM = "resample"
 
@@ -174,7 +174,7 @@ class Resampling:
         )
 
     def share_left(
-        self, without: Sequence[Counts], left: Sequence[Counts], stay: Values
+        self, without: Sequence[Draws], left: Sequence[Draws], stay: Values
     ) -> Float[np.ndarray, " sentences"]:
         """The part of R_i that is dissimilar, of which a part `stay` is the sentence itself.
 

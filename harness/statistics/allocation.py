@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from harness.core import Depart, Departures, Draw, Evidence, Rollouts, Trace
-from harness.statistics.distances import Counts, Values, answers, sweep
+from harness.statistics.distances import Values, answers, sweep
 from harness.statistics.mixtures import weights
 
 LEAVE, SECOND = "leave", "leave_second"
@@ -24,6 +24,7 @@ PRIOR = 2.0  # rollouts that the mean of the neighbours counts as
 
 Numbers = Int[np.ndarray, " boundaries"]
 Boundaries = Float[np.ndarray, " boundaries"]
+Drawn = Int[np.ndarray, "boundaries answers"]
 
 
 def arms(have: Evidence) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def _allotted(
     """The draws of each half: its pilot, or once all are there what the other half's says."""
     pilots = [np.minimum(each, -(-have.pilot // 2)) for each in most]
     every = [sweep(have, arm, len(trace.sentences) + 1) for arm in arms(have)]
-    seen = [[_first(r, n) for r, n in zip(*each, strict=True)] for each in zip(every, pilots)]  # noqa: B905
+    seen = [[_first(r, int(n)) for r, n in zip(*each, strict=True)] for each in zip(every, pilots)]  # noqa: B905
     if any([*map(len, s)] != pilot.tolist() for s, pilot in zip(seen, pilots, strict=True)):
         return pilots
     found = []
@@ -81,7 +82,7 @@ def lengths(seen: Sequence[Rollouts], known: Departures) -> Boundaries:
     return found
 
 
-def worth(pilot: Counts, logprob: Values, cost: Boundaries) -> Boundaries:
+def worth(pilot: Drawn, logprob: Values, cost: Boundaries) -> Boundaries:
     """Draws that each boundary is to have, in multiples of those where two answers are even.
 
     The summed variance of differences of neighbouring boundaries is least for its cost if they are
@@ -108,7 +109,7 @@ def matters(logprob: Values) -> Boundaries:
     return own + after.sum(axis=0)
 
 
-def _near(counts: Counts) -> Float[np.ndarray, "boundaries answers"]:
+def _near(counts: Drawn) -> Float[np.ndarray, "boundaries answers"]:
     """The answers at each boundary and around it; rows of 0 where there are none at all."""
     n, place = counts.sum(axis=-1), np.arange(len(counts))
     share = counts / np.maximum(n, 1)[:, None]

@@ -128,7 +128,7 @@ def contrasted(
     raw = distance(own.p, kept.p, slice(None))
     mean, high = np.full((2, len(raw)), np.nan)
     for i in np.flatnonzero(np.isfinite(raw)):
-        q, p = _equal((own.at(i), kept.at(i)), contrast.floor_draws, rng)
+        q, p = _equal((own.at(int(i)), kept.at(int(i))), contrast.floor_draws, rng)
         null = np.abs(distance(q, p, int(i)))
         mean[i], high[i] = null.mean(), np.quantile(null, 0.95)
     found = {"raw": raw, "floor_mean": mean, "floor_95": high}

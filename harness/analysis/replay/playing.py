@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
 
 from harness.analysis.replay.world import World
 from harness.statistics.allocation import worth
@@ -12,6 +12,7 @@ from harness.statistics.mixtures import averaged, mixture, sample
 
 TIMES = 60  # draws of a noise floor
 Values = Float[np.ndarray, " sentences"]
+Sizes = Num[np.ndarray, " sentences"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ def _plain(
     rng: np.random.Generator,
 ) -> Played:
     p = counts / counts.sum(axis=1, keepdims=True)
-    pooled, n = counts[:-1] + counts[1:] - both, counts[0].sum()
+    pooled, n = counts[:-1] + counts[1:] - both, int(counts[0].sum())
     apart = np.full(len(both), n) - both.sum(axis=1)
     low = floors(pooled, (apart, apart), (n, n), 1.0, rng)
     score = np.abs(np.diff(p, axis=0)).sum(axis=1) / 2 - low
@@ -127,9 +128,9 @@ def _mixed(
 
 
 def floors(
-    pooled: Float[np.ndarray, "sentences answers"],
-    drawn: tuple[Values, Values],
-    of: tuple[Values | int, Values | int],
+    pooled: Num[np.ndarray, "sentences answers"],
+    drawn: tuple[Sizes, Sizes],
+    of: tuple[Sizes | int, Sizes | int],
     share: Values | float,
     rng: np.random.Generator,
 ) -> Values:

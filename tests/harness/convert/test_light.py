@@ -22,7 +22,7 @@ REFERENCE = Path(__file__).parents[3] / "results" / "reference"
 METHODS = ("resampling_plain", "routing", "truth")
 FRAMES = ("agreement", "methods", "claims", "families", "enrichment", "reliability")
 CONF = replace(load(), statistics=("topdown",), controls=("none", "structure"), draws=20, flips=20)
-PAGE = Report(trace=None, dpi=50, example_traces=1)
+PAGE = Report(trace=None, dpi=50, example_traces=1, tracker=None)
 
 
 @pytest.fixture(scope="module")
