@@ -17,7 +17,7 @@ from harness.statistics.distances import Values, answers, sweep
 from harness.statistics.mixtures import weights
 
 LEAVE, SECOND = "leave", "leave_second"
-# Tried in simulation (tests/benchmarks/test_exact_bench.py): five rollouts alone miss rare answers,
+# Tried in simulation (tests/benchmarks/test_schedules_bench.py): five rollouts alone miss rare answers,
 # and where they give one answer there would be no more.
 NEAR = 2.0  # boundaries by which neighbours count a part 1/e
 PRIOR = 2.0  # rollouts that the mean of the neighbours counts as
@@ -56,7 +56,10 @@ def _allotted(
     """The draws of each half: its pilot, or once all are there what the other half's says."""
     pilots = [np.minimum(each, -(-have.pilot // 2)) for each in most]
     every = [sweep(have, arm, len(trace.sentences) + 1) for arm in arms(have)]
-    seen = [[_first(r, int(n)) for r, n in zip(*each, strict=True)] for each in zip(every, pilots)]  # noqa: B905
+    seen = [
+        [_first(rollouts, int(n)) for rollouts, n in zip(half, pilot, strict=True)]
+        for half, pilot in zip(every, pilots, strict=True)
+    ]
     if any([*map(len, s)] != pilot.tolist() for s, pilot in zip(seen, pilots, strict=True)):
         return pilots
     found = []
