@@ -17,8 +17,8 @@ from harness.statistics.distances import Values, answers, sweep
 from harness.statistics.mixtures import weights
 
 LEAVE, SECOND = "leave", "leave_second"
-# Tried in simulation (tests/benchmarks/test_schedules_bench.py): five rollouts alone miss rare answers,
-# and where they give one answer there would be no more.
+# Tried in simulation (tests/benchmarks/test_schedules_bench.py): five rollouts alone miss rare
+# answers, and where they give one answer there would be no more.
 NEAR = 2.0  # boundaries by which neighbours count a part 1/e
 PRIOR = 2.0  # rollouts that the mean of the neighbours counts as
 
