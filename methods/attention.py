@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from harness import Attend, Evidence, SentenceScores, Trace, UserError
 
 Heads = tuple[tuple[NonNegativeInt, NonNegativeInt], ...]  # of (layer, head)
 Facts = dict[str, float | list[float] | list[list[int]]]
+Depth = bool | Literal["published"]
 
 _RESOLUTION = 1e-6  # a relative spread below this is the rounding of float32: no spread at all
 
@@ -24,11 +25,12 @@ class Vertical:
     v(j) = mean over i >= j + gap of A(i, j), for each head; NaN for the last `gap` sentences. The
     gap is at most a quarter of the sentences and at least 1: no sentence counts its own attention.
     With `depth_control` A(i, j) is (rank - 1/2) / k among the k columns j <= i - gap of row i, so
-    that late rows, whose attention is spread thinner, count like early ones.
+    that late rows, whose attention is spread thinner, count like early ones. "published" takes
+    rank / k, as the authors' code does: on average (k + 1) / (2 k), more in early rows.
     """
 
     gap: int
-    depth_control: bool
+    depth_control: Depth
 
     def __call__(
         self, weights: Float[np.ndarray, "heads sentences sentences"]
@@ -37,7 +39,9 @@ class Vertical:
         n = weights.shape[-1]
         gap = max(1, min(self.gap, n // 4))
         later = np.where(np.tri(n, k=-gap, dtype=bool), weights.astype(np.float64), np.nan)
-        return _mean(_ranks(later) if self.depth_control else later, axis=1)
+        if self.depth_control:
+            later = _ranks(later, less=0.0 if self.depth_control == "published" else 0.5)
+        return _mean(later, axis=1)
 
 
 def kurtosis(v: Float[np.ndarray, "*heads sentences"]) -> Float[np.ndarray, "*heads"]:
@@ -68,8 +72,8 @@ class Attention:
 
     heads           how many are chosen; at most half of those there are, the rest being the control
     gap             sentences between a sentence and the first that counts
-    depth_control   ranks within a row instead of weights: a correction of our own, which leaves no
-                    bias of the row; not the published number
+    depth_control   ranks within a row instead of weights: true leaves no bias of the row, a
+                    correction of our own; "published" is the option of the authors' code
     skip_layers     first layers that are never chosen from
     min_traces      fewer calibration traces: no heads are chosen
     min_sentences   calibration traces with fewer defined v are left out: of three values the
@@ -79,12 +83,13 @@ class Attention:
 
     Diagnostics: random_heads, the same score from as many random heads that were not chosen.
 
-    Source: Bogdan et al., Thought Anchors, arXiv 2506.19143 (receiver heads).
+    Source: Bogdan et al., Thought Anchors, arXiv 2506.19143 (receiver heads), and their code,
+    interp-reasoning/thought-anchors (`get_vertical_scores`; their scripts leave the option off).
     """
 
     heads: PositiveInt
     gap: PositiveInt
-    depth_control: bool
+    depth_control: Depth
     skip_layers: NonNegativeInt
     min_traces: Annotated[int, Field(ge=2)]
     min_sentences: Annotated[int, Field(ge=4)]
@@ -207,13 +212,13 @@ def _mean(values: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _ranks(
-    rows: Float[np.ndarray, "heads sentences sentences"],
+    rows: Float[np.ndarray, "heads sentences sentences"], less: float
 ) -> Float[np.ndarray, "heads sentences sentences"]:
-    """(rank - 1/2) / k of each of the k defined values of a row; 1/2 on average in every row."""
+    """(rank - less) / k of each of the k defined values of a row; 1/2 on average for less = 1/2."""
     defined = np.isfinite(rows)
     ranks = rankdata(np.where(defined, rows, np.inf), axis=-1)
     count = np.maximum(defined.sum(-1, keepdims=True), 1)
-    return np.where(defined, (ranks - 0.5) / count, np.nan)
+    return np.where(defined, (ranks - less) / count, np.nan)
 
 
 def _correlation(

@@ -92,6 +92,13 @@ def test_depth_control_ranks_the_columns_that_count_in_a_row():
     )
 
 
+def test_published_depth_control_is_rank_by_count():
+    # The same rows: (1/1), (2/2, 1/2), (2/3, 3/3, 1/3), by scipy.stats.rankdata / their number.
+    assert Vertical(1, "published")(FOUR[None])[0] == pytest.approx(
+        [(1 + 1 + 2 / 3) / 3, (1 / 2 + 1) / 2, 1 / 3, np.nan], nan_ok=True
+    )
+
+
 def test_depth_control_shares_the_rank_of_equal_weights():
     assert Vertical(1, True)(np.full((1, 5, 5), 0.2))[0] == pytest.approx(
         [0.5, 0.5, 0.5, 0.5, np.nan], nan_ok=True
