@@ -42,8 +42,10 @@ class Batch:
         base = row.work.base
         if len(self.slots) == self.limit and None not in self.slots:
             return False
-        used = sum(b.size for b in self.bases)
-        return base in self.bases or not self.bases or used + base.size <= self.pool
+        if base in self.bases or not self.bases:
+            return True
+        size = max(b.size for b in [*self.bases, base])  # all take as many columns
+        return size * (len(self.bases) + 1) <= self.pool
 
     def start(self, row: Row) -> tuple[int, Float[Tensor, " vocab"]]:
         """Give a rollout a slot; returns it and the logits of the rollout's first token."""
@@ -103,14 +105,13 @@ class Batch:
 
     def retire(self) -> None:
         """Forget the prefixes that no rollout reads any more."""
-        if all(b.rows for b in self.bases):
+        live = [i for i, base in enumerate(self.bases) if base.rows]
+        if len(live) == len(self.bases):
             return
-        live = torch.tensor(
-            [b.rows > 0 for b in self.bases for _ in range(b.size)], device=self.device
-        )
+        self.bases = [self.bases[i] for i in live]
+        keep = torch.tensor(live, dtype=torch.long, device=self.device)
         for layer in self.layers:
-            layer.retire(live)
-        self.bases = [b for b in self.bases if b.rows]
+            layer.retire(keep, self._size)
 
     @torch.inference_mode()
     def _admit(self, base: Base) -> None:
@@ -173,13 +174,31 @@ class Batch:
         def tensor(values: Any) -> Tensor:
             return torch.as_tensor(np.array(values), device=self.device, dtype=torch.long)
 
+        base, place = self._places()
         return View(
-            owner=tensor(self.owner[:n]),
+            base=tensor(base),
+            place=tensor(place),
+            most=int(place.max()) + 1,
             cut=tensor(self.cut[:n]),
             length=tensor(self.length[:n]),
-            pool_owner=tensor([b.number for b in self.bases for _ in range(b.size)]),
-            pool_position=tensor([i for b in self.bases for i in range(b.size)]),
+            size=self._size,
             # In steps, so that the matrix products meet few shapes.
             width=-(-int(self.length[:n].max()) // STEP) * STEP,
             dtype=self.model.dtype,
         )
+
+    @property
+    def _size(self) -> int:
+        """Columns of the pool that each base takes."""
+        return max((base.size for base in self.bases), default=0)
+
+    def _places(self) -> tuple[Int[np.ndarray, " slots"], Int[np.ndarray, " slots"]]:
+        """Of each slot its base in the pool, and its place among the slots of that base."""
+        at = {base.number: i for i, base in enumerate(self.bases)}
+        # What an empty slot sees is not read.
+        base = np.array([at.get(int(o), 0) for o in self.owner[: len(self.slots)]])
+        order = np.argsort(base, kind="stable")
+        first = np.searchsorted(base[order], base)
+        place = np.empty_like(base)
+        place[order] = np.arange(len(base)) - first[order]
+        return base, place

@@ -1,7 +1,7 @@
 """The key-value store of the sampler: shared prefixes once, and one slot a running rollout.
 
 Every rollout of a trace continues a cut of the same tokens, so their keys and values are kept once,
-in a pool that all rows read with one matrix product; only what a rollout adds lies in its own slot.
+in a pool that all its rows read with one matrix product; only what a rollout adds lies in its slot.
 Keys are stored transposed, which makes both products of a decode step read memory in order.
 """
 
@@ -26,24 +26,25 @@ STEP = 16  # columns by which the part in use does; GROW is a multiple of it
 class View:
     """Which keys each row may see in one decode step."""
 
-    owner: Int[Tensor, " rows"]  # the base whose prefix a row continues
-    cut: Int[Tensor, " rows"]  # tokens of that base it sees
+    base: Int[Tensor, " rows"]  # in the pool, the one whose prefix a row continues
+    place: Int[Tensor, " rows"]  # of the row among those of its base
+    most: int  # rows of one base
+    cut: Int[Tensor, " rows"]  # tokens of its base that a row sees
     length: Int[Tensor, " rows"]  # tokens in its slot, this step's included
-    pool_owner: Int[Tensor, " pool"]
-    pool_position: Int[Tensor, " pool"]
+    size: int  # columns of the pool
     width: int  # columns of the slots in use
     dtype: torch.dtype
     masks: dict[int | None, Float[Tensor, "rows 1 1 keys"]] = field(default_factory=dict)
 
     def visible(self, window: int | None) -> Bool[Tensor, "rows keys"]:
         """True where a row may attend: pool columns first, then its slot."""
+        shared = torch.arange(self.size, device=self.cut.device)
         column = torch.arange(self.width, device=self.cut.device)
-        pool = (self.pool_owner == self.owner[:, None]) & (self.pool_position < self.cut[:, None])
-        slot = column < self.length[:, None]
+        pool, slot = shared < self.cut[:, None], column < self.length[:, None]
         if window is None:
             return torch.cat([pool, slot], dim=1)
         now = (self.cut + self.length - 1)[:, None]
-        near_pool = now - self.pool_position < window
+        near_pool = now - shared < window
         near_slot = now - (self.cut[:, None] + column) < window
         return torch.cat([pool & near_pool, slot & near_slot], dim=1)
 
@@ -57,7 +58,7 @@ class View:
 
 
 class SlotLayer(CacheLayerMixin):
-    """One layer's pool and slots: keys (…, dims, tokens), values (…, tokens, dims)."""
+    """One layer's pool, by base, and slots: keys (…, dims, tokens), values (…, tokens, dims)."""
 
     is_sliding = False
 
@@ -73,8 +74,8 @@ class SlotLayer(CacheLayerMixin):
         assert keys is not None
         assert values is not None
         groups, width, out = keys.shape[1], keys.shape[3], values.shape[3]
-        self.pool_keys = keys.new_empty(groups, width, 0)
-        self.pool_values = values.new_empty(groups, 0, out)
+        self.pool_keys = keys.new_empty(0, groups, width, 0)
+        self.pool_values = values.new_empty(0, groups, 0, out)
         self.keys = keys.new_zeros(0, groups, width, 0)
         self.values = values.new_zeros(0, groups, 0, out)
         self.is_initialized = True
@@ -113,31 +114,35 @@ class SlotLayer(CacheLayerMixin):
         """Append a prefilled base to the pool."""
         assert prefill.keys is not None
         assert prefill.values is not None
-        keys, values = prefill.keys[0].transpose(1, 2), prefill.values[0]
-        self.pool_keys = torch.cat([self.pool_keys, keys], dim=2)
-        self.pool_values = torch.cat([self.pool_values, values], dim=1)
+        keys, values = prefill.keys.transpose(2, 3), prefill.values
+        more = keys.shape[3] - self.pool_keys.shape[3]
+        old, new = max(0, more), max(0, -more)
+        self.pool_keys = torch.cat([pad(self.pool_keys, (0, old)), pad(keys, (0, new))])
+        self.pool_values = torch.cat(
+            [pad(self.pool_values, (0, 0, 0, old)), pad(values, (0, 0, 0, new))]
+        )
 
-    def retire(self, keep: Bool[Tensor, " pool"]) -> None:
-        """Keep only some of the pool's columns."""
-        self.pool_keys, self.pool_values = self.pool_keys[:, :, keep], self.pool_values[:, keep]
+    def retire(self, keep: Int[Tensor, " bases"], size: int) -> None:
+        """Keep only some bases of the pool, and so many columns of each."""
+        self.pool_keys = self.pool_keys[keep, :, :, :size]
+        self.pool_values = self.pool_values[keep, :, :size]
 
     def products(
-        self, q: Float[Tensor, "rows groups share dims"], width: int
+        self, q: Float[Tensor, "rows groups share dims"], view: View
     ) -> Float[Tensor, "rows groups share keys"]:
-        """Queries times keys, of the pool and then of each row's slot."""
+        """Queries times keys, of each row's base and then of its slot."""
         assert self.keys is not None
-        pooled = _together(q, self.pool_keys)
-        return torch.cat([pooled, torch.matmul(q, self.keys[: len(q), ..., :width])], dim=-1)
+        own = torch.matmul(q, self.keys[: len(q), ..., : view.width])
+        return torch.cat([_together(q, self.pool_keys, view), own], dim=-1)
 
     def mix(
-        self, weights: Float[Tensor, "rows groups share keys"], width: int
+        self, weights: Float[Tensor, "rows groups share keys"], view: View
     ) -> Float[Tensor, "rows groups share dims"]:
-        """Values weighted by the attention to pool and slot."""
+        """Values weighted by the attention to base and slot."""
         assert self.values is not None
-        split = self.pool_keys.shape[2]
-        pooled = _together(weights[..., :split], self.pool_values)
-        own = torch.matmul(weights[..., split:], self.values[: len(weights), :, :width])
-        return pooled + own
+        pooled = _together(weights[..., : view.size], self.pool_values, view)
+        own = weights[..., view.size :]
+        return pooled + torch.matmul(own, self.values[: len(weights), :, : view.width])
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """No mask is built outside of `attend`."""
@@ -153,12 +158,20 @@ class SlotLayer(CacheLayerMixin):
 
 
 def _together(
-    left: Float[Tensor, "rows groups share inner"], right: Float[Tensor, "groups inner outer"]
+    left: Float[Tensor, "rows groups share inner"],
+    right: Float[Tensor, "bases groups inner outer"],
+    view: View,
 ) -> Float[Tensor, "rows groups share outer"]:
-    """A product with what all rows share: one matrix product a group instead of one a row."""
-    rows, groups, share, inner = left.shape
-    flat = left.transpose(0, 1).reshape(groups, rows * share, inner)
-    return torch.matmul(flat, right).view(groups, rows, share, -1).transpose(0, 1)
+    """A product with what the rows of a base share: one a base and group instead of one a row."""
+    _, groups, share, inner = left.shape
+    bases, most = len(right), view.most
+    by_base = left[None]
+    if bases > 1:
+        by_base = left.new_zeros(bases, most, groups, share, inner)
+        by_base[view.base, view.place] = left
+    flat = by_base.transpose(1, 2).reshape(bases, groups, most * share, inner)
+    product = torch.matmul(flat, right).view(bases, groups, most, share, -1)
+    return product[view.base, :, view.place] if bases > 1 else product[0].transpose(0, 1)
 
 
 def attend(
@@ -178,11 +191,11 @@ def attend(
     layer: SlotLayer = given["layers"][module.layer_idx]
     rows, heads, _one, dims = query.shape
     q = query.view(rows, key.shape[1], -1, dims) * given["scaling"]
-    scores = capped(layer.products(q, view.width), given.get("softcap"))
+    scores = capped(layer.products(q, view), given.get("softcap"))
     scores = scores + view.mask(given.get("sliding_window"))
     sinks = given.get("s_aux")
     weights = softmax(scores[..., None, :], sinks)[..., 0, :]
-    return layer.mix(weights, view.width).reshape(rows, 1, heads, -1), None
+    return layer.mix(weights, view).reshape(rows, 1, heads, -1), None
 
 
 def _no_mask(*args: object, **kwargs: object) -> None:
