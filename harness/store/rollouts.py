@@ -96,23 +96,27 @@ def _load(folder: Path, *, again: bool) -> dict[tuple[str, int], Rollouts]:
     columns = [*PLACE, "origin", "answer", "correct", "first_sentence", "n_tokens", "routed"]
     frame = parts(folder, schema.ROLLOUTS, columns)
     frame = frame.filter(pl.col("arm").str.ends_with(AGAIN) == again).sort(PLACE)
-    if len(set(_keys(frame))) < len(frame):
+    if len(frame.unique(PLACE)) < len(frame):
         raise UserError(f"{folder}: holds rollouts twice; remove the folder and run again")
-    return {
-        (str(arm).removesuffix(AGAIN), int(boundary)): _rollouts(group, again=again)  # pyright: ignore[reportArgumentType]
-        for (arm, boundary), group in frame.group_by("arm", "boundary", maintain_order=True)
-    }
+    found: dict[tuple[str, int], Rollouts] = {}
+    first = 0
+    counts = frame.group_by("arm", "boundary", maintain_order=True).len()
+    for arm, boundary, n in counts.iter_rows():
+        group = frame.slice(first, n)
+        found[arm.removesuffix(AGAIN), boundary] = _rollouts(boundary, group, again=again)
+        first += n
+    return found
 
 
-def _rollouts(group: pl.DataFrame, *, again: bool) -> Rollouts:
-    passing = group.filter(pl.col("origin") < pl.col("boundary"))
+def _rollouts(boundary: int, group: pl.DataFrame, *, again: bool) -> Rollouts:
+    draws = group["draw"].to_numpy().astype(np.int64)
     return Rollouts(
-        group["draw"].to_numpy().astype(np.int64),
+        draws,
         tuple(group["answer"]),
         group["correct"].to_numpy().astype(bool),
         tuple(group["first_sentence"]),
         cuts=tuple(cut for _, _, cut in _keys(group)) if again else (),
-        passing=frozenset(passing["draw"]),
+        passing=frozenset(draws[group["origin"].to_numpy() < boundary].tolist()),
         n_tokens=_counts(group["n_tokens"]),
         routed=_counts(group["routed"]),
     )
