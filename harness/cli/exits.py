@@ -1,5 +1,6 @@
 """How a command ends: 0, 1 where it says so, 2 for a user's mistake, 130 for an interrupt."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -11,6 +12,10 @@ def ended(command: Callable[[], int | None], interrupted: str = "interrupted") -
     """Run a command to its exit code; a user's mistake and an interrupt are one line each."""
     try:
         code = command()
+        sys.stdout.flush()
+    except BrokenPipeError:  # who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)  # as a shell says of a process that writes to nobody
     except UserError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)

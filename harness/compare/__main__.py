@@ -23,19 +23,16 @@ USAGE = """usage: python -m harness.compare RUN RUN … [out=FOLDER]
 
 def main() -> None:
     """`python -m harness.compare RUN RUN …`."""
-    arguments = sys.argv[1:]
-    if "-h" in arguments or "--help" in arguments:
-        print(USAGE)
-        sys.exit(0)
-    if len([one for one in arguments if not one.startswith("out=")]) < 2:
-        print(USAGE, file=sys.stderr)
-        sys.exit(2)
-    ended(lambda: command(arguments))
+    ended(lambda: command(sys.argv[1:]))
 
 
-def command(arguments: Sequence[str]) -> None:
+def command(arguments: Sequence[str]) -> int:
     """Do what a command line says; raises UserError for one that makes no sense."""
     names = [one for one in arguments if not one.startswith("out=")]
+    wanted = bool({"-h", "--help"} & set(arguments))
+    if wanted or len(names) < 2:
+        print(USAGE, file=sys.stdout if wanted else sys.stderr)
+        return 0 if wanted else 2
     for name in names:
         if name.startswith("-") or ("=" in name and not Path(name).exists()):
             raise UserError(f"{name}: is neither a run nor out=FOLDER; see -h")
@@ -43,6 +40,7 @@ def command(arguments: Sequence[str]) -> None:
     if not out and names[-1].startswith(SCHEME):
         raise UserError(f"{names[-1]}: lies on the hub; say where pages belong, out=FOLDER")
     compare([load(name) for name in names], Path(out or names[-1]))
+    return 0
 
 
 def compare(runs: Sequence[Run], out: Path) -> None:

@@ -30,15 +30,14 @@ from harness.evidence.asking.labelling import labelling
 
 def main() -> None:
     """The command; a user's mistake is one line and exit code 2."""
-    arguments = sys.argv[1:]
+    ended(lambda: command(sys.argv[1:]))
+
+
+def command(arguments: Sequence[str]) -> int:
+    """Do what a command line says; raises UserError for one that makes no sense."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE, file=sys.stdout if arguments else sys.stderr)
-        sys.exit(0 if arguments else 2)
-    ended(lambda: command(arguments))
-
-
-def command(arguments: Sequence[str]) -> None:
-    """Do what a command line says; raises UserError for one that makes no sense."""
+        return 0 if arguments else 2
     commands: dict[str, tuple[Callable[[list[str], dict[str, str]], None], int]] = {
         "thought_anchors": (_thought_anchors, 2),
         "math_rollouts": (_math_rollouts, 2),
@@ -62,6 +61,7 @@ def command(arguments: Sequence[str]) -> None:
     if len(places) != n:
         raise UserError(f"{name}: takes {n} path{'s' * (n > 1)}, got {len(places)}; see -h")
     run(places, options)
+    return 0
 
 
 def _thought_anchors(places: list[str], options: dict[str, str]) -> None:

@@ -23,15 +23,14 @@ LEAST = {"draws": 4, "times": 1, "stretch": 1, "pilot": 4}
 
 def main() -> None:
     """`python -m harness.schedules RUN …`."""
-    arguments = sys.argv[1:]
-    if "-h" in arguments or "--help" in arguments:
-        print(USAGE)
-        sys.exit(0)
-    ended(lambda: command(arguments))
+    ended(lambda: command(sys.argv[1:]))
 
 
 def command(arguments: Sequence[str]) -> None:
     """Play a run again, show and keep what it would cost; raises UserError for a bad line."""
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE)
+        return
     run, options = parsed(arguments)
     traces = load(run, stored(run))
     draws = options["draws"] or recorded(run)

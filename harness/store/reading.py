@@ -8,7 +8,7 @@ of another run.
 """
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import lru_cache
@@ -22,6 +22,7 @@ import yaml
 from polars.exceptions import PanicException, PolarsError
 
 from harness.core import UserError
+from harness.store.schema.fitting import fitting
 
 FIELD = "digest"
 _MARK = b"anchor-harness:blake2b:"
@@ -33,7 +34,6 @@ _FIRST = 64  # bytes of JSON or YAML in which its first field begins
 _PARQUET = b"PAR1"
 _FOLDERS = {"scores", "status", "rollouts", "tokens", "matrices", "validate", "asked"}
 
-LATER = {"origin", "cut", "routed", "value", "peak"}  # columns that older runs, or some files, lack
 REMEDY = "the command that made the run makes it again"
 KEPT = "restore it from a copy, or remove its line `digest` to use it as it stands"
 
@@ -159,30 +159,6 @@ def _looked_over(
     whole = content(path)
     with reading(path):
         fitting(path, pl.read_parquet_schema(BytesIO(whole)), dict(needs), exact=exact)
-
-
-def fitting(
-    path: Path, there: Mapping[str, Any], needs: Mapping[str, Any], *, exact: bool = False
-) -> None:
-    """Raise UserError unless columns are those wanted; any numbers do for numbers."""
-    for wrong in _wrong(there, needs, exact=exact):
-        raise UserError(f"{path}: {wrong}")
-
-
-def _wrong(there: Mapping[str, Any], needs: Mapping[str, Any], *, exact: bool) -> Iterator[str]:
-    for name, kind in pl.Schema(needs).items():
-        found = there.get(name)
-        if found is None:
-            if name not in LATER:
-                yield f"has no column {name}; such a table has {', '.join(needs)}"
-        elif found != kind and (exact or not _alike(found, kind)):
-            yield f"column {name} is {found}, not {kind}"
-
-
-def _alike(found: Any, kind: Any) -> bool:
-    if isinstance(found, pl.List) and isinstance(kind, pl.List):
-        return _alike(found.inner, kind.inner)
-    return found in (kind, pl.Null) or (found.is_numeric() and kind.is_numeric())
 
 
 def run_id(path: Path) -> str:

@@ -15,15 +15,14 @@ What is found lies in RUN_DIR/validate, and the page is made again."""
 
 def main() -> None:
     """`python -m harness.validate RUN_DIR …`; exit code 2 for a user's mistake."""
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(USAGE, file=sys.stdout if arguments else sys.stderr)
-        sys.exit(0 if arguments else 2)
-    ended(lambda: run(arguments), "interrupted; the same command goes on")
+    ended(lambda: run(sys.argv[1:]), "interrupted; the same command goes on")
 
 
 def run(argv: Sequence[str]) -> int:
     """Validate, report, print what was found; returns the exit code."""
+    if not argv or {"-h", "--help"} & set(argv):
+        print(USAGE, file=sys.stdout if argv else sys.stderr)
+        return 0 if argv else 2
     from harness.cli.validation import validation  # takes a second: not needed to show help
 
     settings = validation(argv)

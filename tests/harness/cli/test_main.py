@@ -247,3 +247,15 @@ def test_fewer_draws_than_are_recorded_are_said(
     assert harness("method=forced_answer", "run=a", "sampling.draws=2") == 0
     said = "sampling.draws: 2 rollouts of arm forced are asked for and 4 are recorded"
     assert said in capfd.readouterr().err
+
+
+def test_who_has_read_enough_gets_no_traceback() -> None:
+    code = "from harness.cli.exits import ended; ended(lambda: print('word ' * 10**6))"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        assert run.stdout.read(1) == b"w"
+        run.stdout.close()
+        assert run.stderr.read() == b""
+    assert run.returncode == 141
