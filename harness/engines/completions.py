@@ -1,6 +1,7 @@
 """Rollouts from engines that only complete token ids: order, pieces and ends are kept here."""
 
 import asyncio
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,14 +51,17 @@ class Completer(Protocol):
 class CompletionEngine:
     """An engine over completers, each of which is asked for at most `limit` rollouts at once.
 
-    Requests of one base go to one completer, in their order, so that it has their prefix at hand.
-    One rollout is asked for where all would be the same.
+    Requests of one base go to one completer, in their order, so that it has their prefix at hand;
+    one that has nothing left to do takes some of another's. One rollout is asked for where all
+    would be the same. Where they are `independent`, the others do the work of one that fails.
     """
 
     completers: Sequence[Completer]
     stops: Stops
     limit: int
+    independent: bool = False
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
+    failed: list[Completer] = field(default_factory=list[Completer])
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -75,18 +79,25 @@ class CompletionEngine:
 
     def sample(self, requests: Iterable[Request]) -> Iterator[Finished]:
         """Each request as soon as all its rollouts are complete; what fails comes last."""
-        queues, running = self._dealt(requests), dict[asyncio.Task[Finished], Queue]()
+        queues, running = self._dealt(requests), Begun()
         loop, first = self.runner.get_loop(), asyncio.FIRST_COMPLETED
         try:
             while True:
                 for queue in queues:
-                    for request in queue.next(self.limit):
-                        running[loop.create_task(queue.finish(request))] = queue
+                    for request in queue.next(self.limit, queues):
+                        running[loop.create_task(queue.finish(request))] = queue, request
                 if not running:
                     return
                 done, _ = self.runner.run(asyncio.wait(running, return_when=first))
                 for task in sorted(done, key=lambda task: task.exception() is not None):
-                    queue, finished = running.pop(task), task.result()
+                    if task not in running:  # of a completer that has failed
+                        continue
+                    queue, error = running[task][0], task.exception()
+                    if isinstance(error, UserError) and self.independent and len(queues) > 1:
+                        self._leave(queue, queues, running, error)
+                        continue
+                    del running[task]
+                    finished = task.result()
                     queue.asked -= len(finished.request.draws)
                     yield finished
         finally:
@@ -94,7 +105,8 @@ class CompletionEngine:
 
     def _dealt(self, requests: Iterable[Request]) -> list["Queue"]:
         """The requests of each base with the completer that has the least to do."""
-        queues = [Queue(each, self.stops) for each in self.completers]
+        there = [each for each in self.completers if each not in self.failed]
+        queues = [Queue(each, self.stops) for each in there]
         given = [0] * len(queues)
         for _, group in groupby(requests, key=lambda request: request.base):
             least = given.index(min(given))
@@ -102,6 +114,20 @@ class CompletionEngine:
             queues[least].waiting.extend(members)
             given[least] += sum(len(request.draws) for request in members)
         return queues
+
+    def _leave(
+        self, queue: "Queue", queues: list["Queue"], running: "Begun", error: UserError
+    ) -> None:
+        """Give the others what a completer that has failed was to do."""
+        print(f"{error}; meanwhile the others do its share", file=sys.stderr)
+        mine = {task: request for task, (owner, request) in running.items() if owner is queue}
+        for task in mine:
+            del running[task]
+        self._abandon(mine)
+        queues.remove(queue)
+        self.failed.append(queue.completer)
+        least = min(queues, key=lambda each: len(each.waiting))
+        least.waiting.extend([*mine.values(), *queue.waiting])
 
     def _abandon(self, tasks: Iterable[asyncio.Task[Finished]]) -> None:
         """Cancel what still runs, so that what it holds is let go of."""
@@ -124,14 +150,17 @@ class Queue:
     waiting: deque[Request] = field(default_factory=deque[Request])
     asked: int = 0
 
-    def next(self, limit: int) -> Iterator[Request]:
-        """Requests to begin now; one alone may exceed the limit."""
-        while self.waiting:
-            more = len(self.waiting[0].draws)
-            if self.asked and self.asked + more > limit:
+    def next(self, limit: int, every: Sequence["Queue"]) -> Iterator[Request]:
+        """Requests to begin now, at last those of the fullest queue; one may exceed the limit."""
+        while True:
+            fullest = max(every, key=lambda queue: len(queue.waiting))
+            if not fullest.waiting:
                 return
-            self.asked += more
-            yield self.waiting.popleft()
+            request = self.waiting[0] if self.waiting else fullest.waiting[-1]
+            if self.asked and self.asked + len(request.draws) > limit:
+                return
+            self.asked += len(request.draws)
+            yield self.waiting.popleft() if self.waiting else fullest.waiting.pop()
 
     async def finish(self, request: Request) -> Finished:
         """All rollouts of a request."""
@@ -180,6 +209,10 @@ class Queue:
             if len(tokens) >= room:
                 return "length"
         return "stop" if piece.ended else None
+
+
+class Begun(dict[asyncio.Task[Finished], tuple[Queue, Request]]):
+    """What has begun: whose it is, and what was asked for."""
 
 
 def _neighbours(draws: Sequence[int]) -> Iterator[list[int]]:

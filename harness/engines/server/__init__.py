@@ -17,15 +17,16 @@ from harness.text.masking import masked, printable
 class Server:
     """What conf/engine/server.yaml says; times in seconds.
 
-    `model` is the name it is served under, null where the server tells that it is model.path; `key`
-    names the environment variable with the API key. Without `tokens` prompts and replies are text,
-    tokenized at each end; without `seeds` the server draws its own noise. `extra` goes into every
-    request as it stands. `checkpoints` are the URLs of servers of the model's checkpoints by name.
-    A request ends after `timeout`, whatever comes meanwhile; one that fails is sent again until
-    `patience` has passed since its first failure.
+    Several `url` are one queue: the work of one that fails the others do. `model` is the name it is
+    served under, null where the server tells that it is model.path; `key` names the environment
+    variable with the API key. Without `tokens` prompts and replies are text, tokenized at each end;
+    without `seeds` the server draws its own noise. `extra` goes into every request as it stands.
+    `checkpoints` are the URLs of servers of the model's checkpoints by name. A request ends after
+    `timeout`, whatever comes meanwhile; one that fails is sent again until `patience` has passed
+    since its first failure.
     """
 
-    url: str
+    url: str | tuple[str, ...]
     model: str | None
     key: str | None
     slots: int
@@ -34,14 +35,12 @@ class Server:
     timeout: float
     patience: float
     extra: Mapping[str, Any] = field(hash=False)
-    checkpoints: Mapping[str, str] = field(hash=False)
+    checkpoints: Mapping[str, str | tuple[str, ...]] = field(hash=False)
 
     def __post_init__(self) -> None:
         urls = {f"checkpoints.{name}": url for name, url in self.checkpoints.items()}
         for key, url in {"url": self.url, **urls}.items():
-            if not url.startswith(("http://", "https://")):
-                given = masked(url)
-                raise UserError(f"engine.{key}: must begin with http:// or https://, got {given!r}")
+            _check(key, _several(url))
         if self.slots < 1:
             raise UserError(f"engine.slots: must be at least 1, got {self.slots}")
         if self.timeout <= 0 or self.patience < 0:
@@ -51,8 +50,13 @@ class Server:
 
     @property
     def base(self) -> str:
-        """The URL without a slash at its end."""
-        return self.url.rstrip("/")
+        """The URL without a slash at its end; of several the first."""
+        return _several(self.url)[0].rstrip("/")
+
+    @property
+    def each(self) -> "list[Server]":
+        """The same of each URL alone."""
+        return [replace(self, url=url) for url in _several(self.url)]
 
     @property
     def secrets(self) -> list[str]:
@@ -65,8 +69,8 @@ class Server:
 
     @property
     def place(self) -> str:
-        """The URL as messages name it."""
-        return self.shown(self.url)
+        """The URL as messages name it; of several the first."""
+        return self.shown(_several(self.url)[0])
 
     @property
     def headers(self) -> dict[str, str]:
@@ -89,20 +93,39 @@ class Server:
         """Ask the server what it serves; raises UserError if that is not the subject."""
         from harness.engines.server.client import found  # httpx2 is not needed by other engines
 
-        found(self, subject, subject.conf.name)
+        for conf in self.each:
+            found(conf, subject, subject.conf.name)
 
     def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
         """Raise UserError where no server serves the checkpoint, or it cannot do one of these."""
         from harness.engines.server.client import found
 
         check_under("server", under)
-        conf, other = self.of(subject, checkpoint)
-        found(conf, other, checkpoint or subject.conf.name)
+        several, other = self.of(subject, checkpoint)
+        for conf in several.each:
+            found(conf, other, checkpoint or subject.conf.name)
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine, once the server is known to serve the checkpoint."""
         from harness.engines.server.client import Client, found
 
-        conf, other = self.of(subject, checkpoint)
-        client = Client(conf, other, found(conf, other, checkpoint or subject.conf.name))
-        return CompletionEngine([client], stops, self.slots)
+        several, other = self.of(subject, checkpoint)
+        name = checkpoint or subject.conf.name
+        clients = [Client(conf, other, found(conf, other, name)) for conf in several.each]
+        return CompletionEngine(clients, stops, self.slots, independent=True)
+
+
+def _several(url: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (url,) if isinstance(url, str) else url
+
+
+def _check(key: str, urls: tuple[str, ...]) -> None:
+    """Raise UserError unless each is a URL, and another than the others."""
+    if not urls:
+        raise UserError(f"engine.{key}: names no server")
+    for url in urls:
+        given = masked(url)
+        if not url.startswith(("http://", "https://")):
+            raise UserError(f"engine.{key}: must begin with http:// or https://, got {given!r}")
+        if urls.count(url) > 1:
+            raise UserError(f"engine.{key}: names {given} twice")

@@ -69,6 +69,12 @@ def engine(service: Service, **changes: Any) -> CompletionEngine:
     return conf.start(service.subject, stops(service.subject), "")
 
 
+def shared(services: Sequence[Service], **changes: Any) -> CompletionEngine:
+    first = services[0]
+    conf = replace(CONF, url=tuple(service.url for service in services), **changes)
+    return conf.start(first.subject, stops(first.subject), "")
+
+
 def request(cut: int, n: int, **changes: Any) -> Request:
     base = tuple(3 + i % 17 for i in range(24))
     fields = {"extra": (), "seed": 10**6 * cut, "until": "end", "max_length": cut + 12} | changes
@@ -100,6 +106,42 @@ def test_greedy_rollouts_are_those_of_the_hf_engine(
     ours = sampled(HF(8, 400).start(subject, stops(subject), ""), GREEDY)
     assert found == ours
     assert {reason for f in found for reason in f.finish_reason} >= {"length", "answer"}
+
+
+def test_several_servers_share_the_requests_of_one_base(serve: Serve) -> None:
+    alone = sampled(engine(serve()), TODO)
+    services = [serve(), serve()]
+    assert sampled(shared(services, slots=4), TODO) == alone
+    assert all(service.bodies for service in services)
+
+
+def test_what_a_server_that_fails_was_to_do_the_others_do(
+    serve: Serve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alone = sampled(engine(serve()), TODO)
+    broken, sound = serve(*["error"] * 100), serve()
+    both = shared([broken, sound], slots=4, patience=0.0)
+    done = sorted(both.sample(TODO), key=lambda f: TODO.index(f.request))
+    assert done == alone
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith(f"engine.url: {broken.url} fails (it answers 500")
+    assert err.endswith("; meanwhile the others do its share\n")
+    asked = len(broken.bodies)
+    assert len(sampled(both, TODO)) == len(TODO)
+    assert len(broken.bodies) == asked
+    failing = [serve(*["error"] * 100), serve(*["error"] * 100)]
+    with pytest.raises(UserError, match=r"fails .*; what is finished is kept"):
+        sampled(shared(failing, patience=0.0), TODO)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [((), "names no server"), (("http://a", "http://a"), "names http://a twice"), (("a",), "must")],
+)
+def test_urls_that_are_none_are_refused(url: tuple[str, ...], words: str) -> None:
+    with pytest.raises(UserError, match=f"^engine.url: {words}"):
+        replace(CONF, url=url)
 
 
 def test_rollouts_are_what_the_server_wrote(serve: Serve, subject: Subject) -> None:
