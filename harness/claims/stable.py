@@ -33,7 +33,7 @@ class Stable:
         """A part a detector, and one beside it."""
         effects = frames.effects.filter(pl.col("validation") == "stability")
         if effects.is_empty():
-            return [Part("", missing=f"add python -m harness.validate {frames.run}")]
+            return [Part("", missing=f"run python -m harness.validate {frames.run}")]
         rows = effects.filter(pl.col("measure") == self.measure)
         if rows.is_empty():
             return [Part("", missing=f"add {self.measure} to validate.stability.statistics")]

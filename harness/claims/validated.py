@@ -33,7 +33,7 @@ class Validated:
         if len(every) and effects.is_empty():
             return [Part("", missing=f"add method=[{self.method}], then {self._command(frames)}")]
         if effects.filter(pl.col("part").is_in(list(self.decides))).is_empty():
-            return [Part("", missing=f"add {self._command(frames)}")]
+            return [Part("", missing=f"run {self._command(frames)}")]
         names = (*self.decides, *self.beside)
         found = [part for name in names for part in self._part(name, effects)]
         return found if len(self.decides) + len(self.beside) > 1 else [_alone(found[0])]

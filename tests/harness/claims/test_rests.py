@@ -61,7 +61,7 @@ def test_the_area_of_what_decides_beside_matched_sentences(ends: Any, verdict: s
 
 def test_what_to_run_is_said():
     for claim, name in (("answer_rests_on_trace", "sceptic"), ("read_is_decided", "deletion")):
-        said = f"add python -m harness.validate results/r validate=[{name}]"
+        said = f"run python -m harness.validate results/r validate=[{name}]"
         assert judged(claim) == ("not tested", said)
     other = judged("read_is_decided", deleted(0.1, 0.4, method="mi"))
     command = "python -m harness.validate results/r validate=[deletion]"

@@ -81,7 +81,7 @@ def test_detectors_that_were_told_and_other_measures_stand_beside():
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "add python -m harness.validate results/r"),
+        ([], "run python -m harness.validate results/r"),
         ([row("x", 0.8, 0.9, measure="spearman")], "add topdown to validate.stability.statistics"),
     ],
 )
