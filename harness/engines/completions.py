@@ -16,6 +16,8 @@ from harness.models.conditions import Forbidden, Recycled, Steered
 
 PIECE = 64  # tokens asked for first where a rollout may end before the model ends it
 
+Begun = dict[asyncio.Task[Finished], "tuple[Queue, Request]"]  # by task whose it is
+
 
 class Completion(NamedTuple):
     """Token ids as written, and whether the model ended them; if not, all asked for are there."""
@@ -116,7 +118,7 @@ class CompletionEngine:
         return queues
 
     def _leave(
-        self, queue: "Queue", queues: list["Queue"], running: "Begun", error: UserError
+        self, queue: "Queue", queues: list["Queue"], running: Begun, error: UserError
     ) -> None:
         """Give the others what a completer that has failed was to do."""
         print(f"{error}; meanwhile the others do its share", file=sys.stderr)
@@ -209,10 +211,6 @@ class Queue:
             if len(tokens) >= room:
                 return "length"
         return "stop" if piece.ended else None
-
-
-class Begun(dict[asyncio.Task[Finished], tuple[Queue, Request]]):
-    """What has begun: whose it is, and what was asked for."""
 
 
 def _neighbours(draws: Sequence[int]) -> Iterator[list[int]]:
