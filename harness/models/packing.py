@@ -70,12 +70,12 @@ class Pack:
 
     @contextmanager
     def written(
-        self, stretch: Stretch, own: Sequence[Tensor], layer: int
+        self, stretch: Stretch, rows: slice, own: Sequence[Tensor], layer: int
     ) -> Generator[tuple[Tensor, Tensor]]:
         """The cached keys and values of a layer with a stretch's own among them."""
         cached: Any = self.cache.layers[layer]
         both = (cached.keys[0], cached.values[0])
-        at = positions_read(stretch).to(both[0].device)
+        at = self.positions[rows].to(both[0].device)
         before = [] if self.kept else [x[:, stretch.start : stretch.stop].clone() for x in both]
         for x, new in zip(both, own, strict=True):
             x.index_copy_(1, at, new)
@@ -208,7 +208,7 @@ def attend(
     out = query.new_empty(1, query.shape[2], query.shape[1], value.shape[3])
     for stretch, rows in pack.placed():
         own = (key[0, :, rows], value[0, :, rows])
-        with pack.written(stretch, own, module.layer_idx) as (keys, values):
+        with pack.written(stretch, rows, own, module.layer_idx) as (keys, values):
             for at, seen, mask in pack.tiles(stretch, rows, given.get("sliding_window")):
                 out[0, at] = _mixed(query[0, :, at], keys[:, seen], values[:, seen], mask, given)
     return out, None
