@@ -113,18 +113,21 @@ def wrong(found: pl.DataFrame) -> Iterator[str]:
 
 def table(found: pl.DataFrame, caption: str) -> Table:
     """A row a verdict that is known, with the part that it turned on."""
-    made = Table(title="Claims where the answer is known", caption=caption, box=SIMPLE_HEAD)
+    made = Table(caption=caption, box=SIMPLE_HEAD, pad_edge=False)
+    made.title = "Claims where the answer is known"
     made.title_justify = made.caption_justify = "left"
-    for heading in ("claim", "world", "seed", "effect", "interval", "verdict", "true there", ""):
-        made.add_column(heading, no_wrap=heading == "claim")
+    made.add_column("claim", overflow="fold", min_width=21)
+    for heading in ("world, seed", "effect", "verdict", ""):
+        made.add_column(heading, no_wrap=True)
     for row in found.filter(pl.col("expected") != "").iter_rows(named=True):
         part = turned_on(row, found)
         name = row["claim"] + (f": {row['part']}" if row["part"] else "")
-        ends = "" if part["low"] is None else f"{decimal(part['low'])} to {decimal(part['high'])}"
         effect = "" if part["effect"] is None else decimal(part["effect"])
+        if part["low"] is not None:
+            effect += f" [{decimal(part['low'])}, {decimal(part['high'])}]"
         mark = "right" if row["right"] else "WRONG"
-        cells = (name, row["world"], str(row["seed"]), effect, ends)
-        made.add_row(*map(Text, (*cells, row["verdict"], row["expected"], mark)))
+        cells = (name, f"{row['world']}, {row['seed']}", effect, row["verdict"], mark)
+        made.add_row(*map(Text, cells))
     return made
 
 
