@@ -118,7 +118,7 @@ def test_a_run_without_anything_says_what_to_add(path: Path):
     found = claims_frame(claims(node(path)), frames({}))
     head = found.row(0, named=True)
     assert (head["claim"], head["part"], head["verdict"]) == (path.stem, "", "not tested")
-    assert re.search(r"add method=\[|^add .*python -m harness\.\w+", head["missing"])
+    assert re.search(r"add method=\[|^(add .*|run )python -m harness\.\w+", head["missing"])
     assert head["effect"] is None
 
 
