@@ -12,9 +12,10 @@ def ended(command: Callable[[], int | None], interrupted: str = "interrupted") -
     """Run a command to its exit code; a user's mistake and an interrupt are one line each."""
     try:
         code = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by who called
+            sys.stdout.flush()
     except BrokenPipeError:  # who read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(141)  # as a shell says of a process that writes to nobody
     except UserError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)

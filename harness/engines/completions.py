@@ -19,6 +19,10 @@ PIECE = 64  # tokens asked for first where a rollout may end before the model en
 Begun = dict[asyncio.Task[Finished], "tuple[Queue, Request]"]  # by task whose it is
 
 
+class FailedError(UserError):
+    """A completer that fails for good, whatever it is asked."""
+
+
 class Completion(NamedTuple):
     """Token ids as written, and whether the model ended them; if not, all asked for are there."""
 
@@ -85,9 +89,8 @@ class CompletionEngine:
         loop, first = self.runner.get_loop(), asyncio.FIRST_COMPLETED
         try:
             while True:
-                for queue in queues:
-                    for request in queue.next(self.limit, queues):
-                        running[loop.create_task(queue.finish(request))] = queue, request
+                for queue, request in self._next(queues):
+                    running[loop.create_task(queue.finish(request))] = queue, request
                 if not running:
                     return
                 done, _ = self.runner.run(asyncio.wait(running, return_when=first))
@@ -95,7 +98,7 @@ class CompletionEngine:
                     if task not in running:  # of a completer that has failed
                         continue
                     queue, error = running[task][0], task.exception()
-                    if isinstance(error, UserError) and self.independent and len(queues) > 1:
+                    if isinstance(error, FailedError) and self.independent and len(queues) > 1:
                         self._leave(queue, queues, running, error)
                         continue
                     del running[task]
@@ -104,6 +107,13 @@ class CompletionEngine:
                     yield finished
         finally:
             self._abandon(running)
+
+    def _next(self, queues: Sequence["Queue"]) -> Iterator[tuple["Queue", Request]]:
+        """What each begins of its own, then what those with room take from those without."""
+        for queue in queues:
+            yield from ((queue, request) for request in queue.next(self.limit, [queue]))
+        for queue in queues:
+            yield from ((queue, request) for request in queue.next(self.limit, queues))
 
     def _dealt(self, requests: Iterable[Request]) -> list["Queue"]:
         """The requests of each base with the completer that has the least to do."""
@@ -118,7 +128,7 @@ class CompletionEngine:
         return queues
 
     def _leave(
-        self, queue: "Queue", queues: list["Queue"], running: Begun, error: UserError
+        self, queue: "Queue", queues: list["Queue"], running: Begun, error: FailedError
     ) -> None:
         """Give the others what a completer that has failed was to do."""
         print(f"{error}; meanwhile the others do its share", file=sys.stderr)
@@ -153,7 +163,7 @@ class Queue:
     asked: int = 0
 
     def next(self, limit: int, every: Sequence["Queue"]) -> Iterator[Request]:
-        """Requests to begin now, at last those of the fullest queue; one may exceed the limit."""
+        """Requests to begin now, then those of the fullest queue; one may exceed the limit."""
         while True:
             fullest = max(every, key=lambda queue: len(queue.waiting))
             if not fullest.waiting:

@@ -96,7 +96,7 @@ def _load(folder: Path, *, again: bool) -> dict[tuple[str, int], Rollouts]:
     columns = [*PLACE, "origin", "answer", "correct", "first_sentence", "n_tokens", "routed"]
     frame = parts(folder, schema.ROLLOUTS, columns)
     frame = frame.filter(pl.col("arm").str.ends_with(AGAIN) == again).sort(PLACE)
-    if len(frame.unique(PLACE)) < len(frame):
+    if len(frame.with_columns(pl.col("cut").fill_null([])).unique(PLACE)) < len(frame):
         raise UserError(f"{folder}: holds rollouts twice; remove the folder and run again")
     found: dict[tuple[str, int], Rollouts] = {}
     first = 0

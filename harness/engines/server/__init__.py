@@ -1,6 +1,7 @@
 """`engine=server`: sampling from a server that speaks OpenAI's completions."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -91,27 +92,26 @@ class Server:
 
     def check(self, subject: Subject) -> None:
         """Ask the server what it serves; raises UserError if that is not the subject."""
-        from harness.engines.server.client import found  # httpx2 is not needed by other engines
+        from harness.engines.server.client import serving  # httpx2 is not needed by other engines
 
-        for conf in self.each:
-            found(conf, subject, subject.conf.name)
+        for error in serving(self, subject, subject.conf.name)[1]:
+            print(f"left out: {error}", file=sys.stderr)
 
     def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
         """Raise UserError where no server serves the checkpoint, or it cannot do one of these."""
-        from harness.engines.server.client import found
+        from harness.engines.server.client import serving
 
         check_under("server", under)
         several, other = self.of(subject, checkpoint)
-        for conf in several.each:
-            found(conf, other, checkpoint or subject.conf.name)
+        serving(several, other, checkpoint or subject.conf.name)
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine, once the server is known to serve the checkpoint."""
-        from harness.engines.server.client import Client, found
+        from harness.engines.server.client import Client, serving
 
         several, other = self.of(subject, checkpoint)
-        name = checkpoint or subject.conf.name
-        clients = [Client(conf, other, found(conf, other, name)) for conf in several.each]
+        there, _ = serving(several, other, checkpoint or subject.conf.name)
+        clients = [Client(conf, other, served) for conf, served in there]
         return CompletionEngine(clients, stops, self.slots, independent=True)
 
 
@@ -127,5 +127,5 @@ def _check(key: str, urls: tuple[str, ...]) -> None:
         given = masked(url)
         if not url.startswith(("http://", "https://")):
             raise UserError(f"engine.{key}: must begin with http:// or https://, got {given!r}")
-        if urls.count(url) > 1:
+        if [other.rstrip("/") for other in urls].count(url.rstrip("/")) > 1:
             raise UserError(f"engine.{key}: names {given} twice")

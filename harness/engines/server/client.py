@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from harness.core import UserError
 from harness.engines.base import Request
-from harness.engines.completions import Completion
+from harness.engines.completions import Completion, FailedError
 from harness.engines.server import Server
 from harness.engines.server.replies import (
     SMALLEST,
@@ -60,6 +60,24 @@ def found(conf: Server, subject: Subject, name: str) -> Served:
     )
 
 
+def serving(
+    several: Server, subject: Subject, name: str
+) -> tuple[list[tuple[Server, Served]], list[FailedError]]:
+    """The servers that answer, and why others do not.
+
+    Raises UserError if none does, or if one serves another model.
+    """
+    there, gone = list[tuple[Server, Served]](), list[FailedError]()
+    for conf in several.each:
+        try:
+            there.append((conf, found(conf, subject, name)))
+        except FailedError as error:
+            gone.append(error)
+    if not there:
+        raise gone[0]
+    return there, gone
+
+
 def _offered(conf: Server) -> list[Card]:
     """What a server offers; raises UserError if nothing there can be asked for it."""
 
@@ -72,7 +90,7 @@ def _offered(conf: Server) -> list[Card]:
             answer = runner.run(asked())
     except (httpx2.RequestError, httpx2.InvalidURL, RefusedError, TimeoutError) as error:
         reason = conf.shown(str(error)) or type(error).__name__
-        raise UserError(f"engine.url: no server at {conf.place} ({reason}); start it") from None
+        raise FailedError(f"engine.url: no server at {conf.place} ({reason}); start it") from None
     try:
         return Cards.model_validate_json(body_of(conf, answer)).data
     except (RefusedError, ValidationError):
@@ -155,7 +173,8 @@ class Client:
                 reason = str(error) or type(error).__name__
             since = since or time.monotonic()
             if time.monotonic() - since > self.conf.patience:
-                raise self._wrong(f"fails ({reason}); {KEPT}")
+                failed = f"{self.conf.place} {self.conf.shown(f'fails ({reason}); {KEPT}')}"
+                raise FailedError(f"engine.url: {failed}")
             self.counts["retries"] += 1
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, LONGEST)

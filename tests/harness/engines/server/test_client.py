@@ -112,6 +112,10 @@ def test_several_servers_share_the_requests_of_one_base(serve: Serve) -> None:
     alone = sampled(engine(serve()), TODO)
     services = [serve(), serve()]
     assert sampled(shared(services, slots=4), TODO) == alone
+    idle = [serve(), serve()]
+    dealt = [replace(r, base=(*r.base[:-1], i)) for i, r in enumerate([TODO[0]] * 4)]
+    sampled(shared(idle, slots=100), dealt)  # nobody takes what another is about to begin
+    assert [len(service.bodies) for service in idle] == [2, 2]
     assert all(service.bodies for service in services)
 
 
@@ -130,6 +134,14 @@ def test_what_a_server_that_fails_was_to_do_the_others_do(
     asked = len(broken.bodies)
     assert len(sampled(both, TODO)) == len(TODO)
     assert len(broken.bodies) == asked
+    left = shared([broken, sound])
+    broken.kill()
+    again = replace(CONF, url=(broken.url, sound.url))
+    again.check(sound.subject)
+    assert capsys.readouterr().err.startswith(f"left out: engine.url: no server at {broken.url} (")
+    again.able(sound.subject, "", ())
+    assert sampled(again.start(sound.subject, stops(sound.subject), ""), TODO) == alone
+    left.close()
     failing = [serve(*["error"] * 100), serve(*["error"] * 100)]
     with pytest.raises(UserError, match=r"fails .*; what is finished is kept"):
         sampled(shared(failing, patience=0.0), TODO)
