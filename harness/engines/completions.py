@@ -14,6 +14,7 @@ from harness.engines.base import Finish, Finished, Interventions, Request
 from harness.engines.stopping import Stops
 from harness.models.conditions import Forbidden, Recycled, Steered
 
+KEPT = "what is finished is kept, and the same command goes on"
 PIECE = 64  # tokens asked for first where a rollout may end before the model ends it
 
 Begun = dict[asyncio.Task[Finished], "tuple[Queue, Request]"]  # by task whose it is
@@ -59,13 +60,12 @@ class CompletionEngine:
 
     Requests of one base go to one completer, in their order, so that it has their prefix at hand;
     one that has nothing left to do takes some of another's. One rollout is asked for where all
-    would be the same. Where they are `independent`, the others do the work of one that fails.
+    would be the same. Where one fails for good, as a FailedError says, the others do its work.
     """
 
     completers: Sequence[Completer]
     stops: Stops
     limit: int
-    independent: bool = False
     runner: asyncio.Runner = field(default_factory=asyncio.Runner)
     failed: list[Completer] = field(default_factory=list[Completer])
 
@@ -98,7 +98,7 @@ class CompletionEngine:
                     if task not in running:  # of a completer that has failed
                         continue
                     queue, error = running[task][0], task.exception()
-                    if isinstance(error, FailedError) and self.independent and len(queues) > 1:
+                    if isinstance(error, FailedError):
                         self._leave(queue, queues, running, error)
                         continue
                     del running[task]
@@ -130,8 +130,10 @@ class CompletionEngine:
     def _leave(
         self, queue: "Queue", queues: list["Queue"], running: Begun, error: FailedError
     ) -> None:
-        """Give the others what a completer that has failed was to do."""
-        print(f"{error}; meanwhile the others do its share", file=sys.stderr)
+        """Give the others what a completer that has failed was to do; raises if there are none."""
+        if len(queues) == 1:
+            raise UserError(f"{error}; {KEPT}") from None
+        print(f"{error}; the others do its share", file=sys.stderr)
         mine = {task: request for task, (owner, request) in running.items() if owner is queue}
         for task in mine:
             del running[task]

@@ -112,7 +112,7 @@ class Server:
         several, other = self.of(subject, checkpoint)
         there, _ = serving(several, other, checkpoint or subject.conf.name)
         clients = [Client(conf, other, served) for conf, served in there]
-        return CompletionEngine(clients, stops, self.slots, independent=True)
+        return CompletionEngine(clients, stops, self.slots)
 
 
 def _several(url: str | tuple[str, ...]) -> tuple[str, ...]:

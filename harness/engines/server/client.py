@@ -33,7 +33,6 @@ OFFER = 10.0  # seconds for the list of what a server offers
 PER_TOKEN = 512  # bytes of a reply for each token that is asked for
 ALIKE, LONG = 4, 64  # from so many continuations of so many tokens up, all the same are no chance
 LEAST = -100  # what servers take as the bias of a token that is never to be drawn
-KEPT = "what is finished is kept, and the same command goes on"
 
 
 class Served(NamedTuple):
@@ -173,8 +172,7 @@ class Client:
                 reason = str(error) or type(error).__name__
             since = since or time.monotonic()
             if time.monotonic() - since > self.conf.patience:
-                failed = f"{self.conf.place} {self.conf.shown(f'fails ({reason}); {KEPT}')}"
-                raise FailedError(f"engine.url: {failed}")
+                raise FailedError(f"{self._wrong(f'fails ({reason})')}")
             self.counts["retries"] += 1
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(2 * wait, LONGEST)

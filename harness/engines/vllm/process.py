@@ -18,9 +18,8 @@ from typing import Any
 
 from harness.core import UserError
 from harness.engines.base import Request
-from harness.engines.completions import Completion
+from harness.engines.completions import KEPT, Completion
 
-KEPT = "what is finished is kept, and the same command goes on"
 GRACE = 30.0  # seconds it has to end by itself
 FIXED = {
     "VLLM_LOGGING_LEVEL": "ERROR",

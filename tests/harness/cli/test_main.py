@@ -259,3 +259,9 @@ def test_who_has_read_enough_gets_no_traceback() -> None:
         run.stdout.close()
         assert run.stderr.read() == b""
     assert run.returncode == 141
+
+
+def test_a_closed_output_is_no_traceback() -> None:
+    code = "from harness.cli.exits import ended; ended(lambda: print('word'))"
+    done = subprocess.run(["sh", "-c", '"$0" -c "$1" >&-', sys.executable, code], check=False)
+    assert done.returncode == 0

@@ -130,7 +130,7 @@ def test_what_a_server_that_fails_was_to_do_the_others_do(
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith(f"engine.url: {broken.url} fails (it answers 500")
-    assert err.endswith("; meanwhile the others do its share\n")
+    assert err.endswith("); the others do its share\n")
     asked = len(broken.bodies)
     assert len(sampled(both, TODO)) == len(TODO)
     assert len(broken.bodies) == asked
