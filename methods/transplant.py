@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import Field
 
 from harness import (
     PLAIN,
     Condition,
+    Depart,
     Draw,
     Evidence,
     Read,
@@ -22,12 +23,16 @@ from harness import (
     Want,
     pool,
 )
-from harness.statistics.importance import effective_share, mean
+from harness.statistics.allocation import arms, leaving
+from harness.statistics.distances import sweep
+from harness.statistics.importance import Choices, choices
+from harness.statistics.mixtures import averaged, mixture
 
 ARM = "resample"  # the rollouts of `resampling`, drawn for both
 FIRST, BEHIND = "transplant_first", "transplant"
 Share = Annotated[float, Field(gt=0, lt=1)]
 Sentences = Float[np.ndarray, " sentences"]
+Boundaries = Float[np.ndarray, " boundaries"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class Transplant:
     rollouts that draw sentence i anew, T their first sentences, w = p_other(T) / p_own(T) under the
     temperature and top-p they were drawn with. With RL as other V_i = mean of (w - 1)(correct -
     mean correct) over R_i; with base as other its sign is turned. So positive = RL's choice helps,
-    whoever wrote the trace; no rollout is drawn for it that `resampling` does not draw.
+    whoever wrote the trace; no rollout is drawn for it that `resampling` does not draw. With
+    estimator `exact` these leave the trace's own sentence, whose share of R_i, whose w and what
+    follows it are known.
 
     mode sentence  what stands there: (p_rl - p_base)(s_i) · (Q - P), P and Q the shares of right
                    answers of R_i and of the rollouts that keep s_i
@@ -61,11 +68,14 @@ class Transplant:
     base: str
     min_ess: Share
     until: Literal["end", "answer"]
+    estimator: Literal["plain", "exact"]
 
     family = "rl"
     signed = True
 
     def __post_init__(self) -> None:
+        if self.estimator == "exact" and self.until != "end":
+            raise UserError("until: must be end where the estimator is exact")
         if (self.rl == "") == (self.base == ""):
             raise UserError(
                 'transplant: one of rl and base must be "", the model that wrote the trace and '
@@ -86,24 +96,29 @@ class Transplant:
 
         In the mode `drawn`, then the rollouts where weights fail.
         """
-        n = len(trace.sentences)
-        drawn = [Draw(k, have.draws, self.until, ARM) for k in range(n + 1)]
-        own = [Read(sampled=True, condition=c) for c in (PLAIN, self._other)]
-        if not all((ARM, k) in have.rollouts for k in range(n + 1)):
+        drawn = self._draws(trace, have)
+        if not _gathered(drawn, have):
             return drawn
+        both = (PLAIN, self._other)
+        own = [Read(sampled=True, condition=c) for c in both]
+        places = [(want.arm, want.boundary) for want in drawn if isinstance(want, Draw)]
         weighed = [
-            ReadRollouts(ARM, k, layer=None, sampled=True, condition=c)
-            for k in range(n)
-            for c in (PLAIN, self._other)
+            ReadRollouts(arm, k, layer=None, sampled=True, condition=c)
+            for arm, k in places
+            if k < len(trace.sentences)
+            for c in both
         ]
         every: list[Want[Any]] = [*drawn, *own, *weighed]
-        if self.mode == "drawn" and all(
-            self._other in have.rollouts[ARM, k].sampled for k in range(n)
-        ):
-            share = [effective_share(self._weights(have.rollouts[ARM, k])) for k in range(n)]
-            failed = [k for k in range(n) if not share[k] >= self.min_ess]
+        if self.mode == "drawn" and _read(weighed, have) and set(both) <= set(have.readings):
+            found = enumerate(self._choices(trace, have)[0])
+            failed = [k for k, each in found if not each.effective_share >= self.min_ess]
             every += [draw for k in failed for draw in self._arms(k, have.draws)]
         return every
+
+    def _draws(self, trace: Trace, have: Evidence) -> Sequence[Depart | Draw]:
+        if self.estimator == "exact":
+            return leaving(trace, have)
+        return [Draw(k, have.draws, self.until, ARM) for k in range(len(trace.sentences) + 1)]
 
     def _arms(self, boundary: int, n: int) -> tuple[Draw, Draw]:
         """The other checkpoint writes a sentence, the own goes on."""
@@ -112,15 +127,13 @@ class Transplant:
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
         """A difference of probabilities; NaN without rollouts or where weights fail."""
-        n = len(trace.sentences)
-        sweep = [evidence.rollouts[ARM, k] for k in range(n + 1)]
-        weights = [self._weights(rollouts) for rollouts in sweep[:-1]]
-        share = np.array([effective_share(w) for w in weights])
+        every, right = self._choices(trace, evidence)
+        share = np.array([each.effective_share for each in every])
         boundary = np.array(
-            [self._of_boundary(evidence, k, w) for k, w in enumerate(weights)], dtype=np.float64
+            [self._of_boundary(evidence, k, each, right[k]) for k, each in enumerate(every)],
+            dtype=np.float64,
         )
         p_own, p_other = (self._of_trace(trace, evidence, c) for c in (PLAIN, self._other))
-        right = np.array([r.correct.mean() if len(r) else np.nan for r in sweep])
         sentence = self._sign * (p_other - p_own) * (right[1:] - right[:-1])
         p_rl, p_base = (p_other, p_own) if self.rl else (p_own, p_other)
         return SentenceScores(
@@ -128,25 +141,58 @@ class Transplant:
             {
                 "at_boundary": boundary,
                 "at_sentence": sentence,
-                "mean_weight": np.array([mean(w) for w in weights]),
+                "mean_weight": np.array([each.mean_weight for each in every]),
                 "effective_share": share,
                 "p_rl": p_rl,
                 "p_base": p_base,
+                **({"repeat": p_own} if self.estimator == "exact" else {}),
             },
             reason=self._reason(share),
         )
 
-    def _of_boundary(self, evidence: Evidence, k: int, weights: Sentences) -> float:
+    def _of_boundary(self, evidence: Evidence, k: int, every: Choices, right: float) -> float:
         """V_i by weights, by rollouts of its own where there are any, or undefined."""
-        rollouts = evidence.rollouts[ARM, k]
         if self.mode == "drawn" and (BEHIND, k) in evidence.rollouts:
             behind = evidence.rollouts[BEHIND, k]
-            if not len(behind) or not len(rollouts):
-                return np.nan
-            return self._sign * float(behind.correct.mean() - rollouts.correct.mean())
-        if not effective_share(weights) >= self.min_ess:
-            return np.nan
-        return self._sign * reweighted(weights, rollouts.correct)
+            return self._sign * float(behind.correct.mean() - right) if len(behind) else np.nan
+        return self._sign * every.gain if every.effective_share >= self.min_ess else np.nan
+
+    def _choices(self, trace: Trace, evidence: Evidence) -> tuple[list[Choices], Boundaries]:
+        """The sentences that may stand at each boundary, and P(correct) at all of them."""
+        n = len(trace.sentences)
+        if self.estimator == "plain":
+            rollouts = [evidence.rollouts[ARM, k] for k in range(n + 1)]
+            right = [r.correct.mean() if len(r) else np.nan for r in rollouts]
+            return [self._drawn(None, [r]) for r in rollouts[:-1]], np.array(right)
+        halves = [sweep(evidence, arm, n + 1) for arm in arms(evidence)]
+        logprob = evidence.found(Depart(arms(evidence)[0], evidence.draws)).logprob
+        counts = [np.array([np.bincount(r.correct, minlength=2) for r in half]) for half in halves]
+        right = averaged([mixture(each, logprob) for each in counts]).p[:, 1]
+        own, other = (self._of_trace(trace, evidence, c) for c in (PLAIN, self._other))
+        weight = np.divide(other, own, out=np.full(n, np.nan), where=own > 0)
+        itself = zip(np.exp(logprob), weight, right[1:], strict=True)
+        left = zip(*(half[:-1] for half in halves), strict=True)
+        return [self._drawn(*pair) for pair in zip(itself, left, strict=True)], right
+
+    def _drawn(
+        self, itself: tuple[float, float, float] | None, halves: Sequence[Rollouts]
+    ) -> Choices:
+        """What rollouts from a boundary write; each half that has some counts alike.
+
+        `itself` is the share, weight and P(correct) of the trace's own sentence where they leave
+        it; all is unknown where none does and some would.
+        """
+        there = [rollouts for rollouts in halves if len(rollouts)]
+        stay, weight, behind = itself or (0.0, np.nan, np.nan)
+        if not there and stay < 1:
+            return choices(*np.empty((3, 0)))
+        part = (1 - stay) / max(len(there), 1)
+        share = [np.full(len(r), part / len(r)) for r in there]
+        return choices(
+            np.concatenate([[stay], *share]),
+            np.concatenate([[weight], *map(self._weights, there)]),
+            np.concatenate([[behind], *(r.correct.astype(np.float64) for r in there)]),
+        )
 
     def _weights(self, rollouts: Rollouts) -> Float[np.ndarray, " draws"]:
         """p_other / p_own of each rollout's first sentence; NaN where the own gives it none.
@@ -171,8 +217,15 @@ class Transplant:
         return "the weights of all sentences fail (min_ess)" if failed else ""
 
 
-def reweighted(weights: Float[np.ndarray, " draws"], correct: Bool[np.ndarray, " draws"]) -> float:
-    """Mean of (w - 1)(correct - mean correct) over the draws that have a weight."""
-    there = ~np.isnan(weights)
-    right = correct[there].astype(np.float64)
-    return float(((weights[there] - 1) * (right - right.mean())).mean())
+def _gathered(drawn: Sequence[Depart | Draw], have: Evidence) -> bool:
+    """Whether all rollouts are there that are known to be wanted, and some are."""
+    wanted = [want for want in drawn if isinstance(want, Draw)]
+    found = [have.rollouts.get((want.arm, want.boundary), ()) for want in wanted]
+    # Of those allotted only the pilot is there at first; of others there may be fewer for good.
+    least = [want.n if want.leaving else 0 for want in wanted]
+    there = all((want.arm, want.boundary) in have.rollouts for want in wanted)
+    return bool(wanted) and there and all(map(int.__ge__, map(len, found), least))
+
+
+def _read(wanted: Sequence[ReadRollouts], have: Evidence) -> bool:
+    return all(want.condition in have.rollouts[want.arm, want.boundary].sampled for want in wanted)

@@ -8,21 +8,25 @@ import numpy as np
 import polars as pl
 
 from harness.agreement import Agreement
+from harness.analysis.mixed import HALVES, mixed
 
 SENTENCE = ["trace_id", "sentence"]
+PLAIN = "resample"  # the arm of rollouts that are drawn as they come
 
 
 def baselines(
     sentences: pl.DataFrame,
     tokens: Iterable[pl.DataFrame],
     rollouts: pl.LazyFrame | None,
+    repeats: pl.DataFrame | None,
     conf: Agreement,
 ) -> pl.DataFrame:
     """All baselines, long: trace_id, sentence, method, score; NaN = undefined.
 
     `sentences` as schema.SENTENCES, `tokens` as schema.TOKENS in pieces that hold whole traces,
     `rollouts` with trace_id, boundary, arm and answer, which are never in memory at once; further
-    columns are left alone.
+    columns are left alone. `repeats` (trace_id, sentence, repeat) says how probable sentences are
+    where rollouts leave them.
     """
     scores = {
         "position": position(sentences),
@@ -31,7 +35,7 @@ def baselines(
         "chance": chance(sentences),
         "lexicon": lexicon(sentences, conf.lexicon),
         "surprisal": surprisal(sentences, tokens),
-        "headroom": headroom(sentences, rollouts),
+        "headroom": headroom(sentences, rollouts, repeats),
     }
     return pl.concat(
         sentences.select(
@@ -107,24 +111,37 @@ def _surprisal(spans: pl.DataFrame, tokens: pl.DataFrame) -> pl.DataFrame:
     return inside.group_by(SENTENCE).agg(pl.when(complete).then(-mean).alias("score"))
 
 
-def headroom(sentences: pl.DataFrame, rollouts: pl.LazyFrame | None) -> pl.Series:
+def headroom(
+    sentences: pl.DataFrame, rollouts: pl.LazyFrame | None, repeats: pl.DataFrame | None = None
+) -> pl.Series:
     """Entropy of the resampled answers at the boundary before the sentence, in nats.
 
-    Rollouts without an answer are one outcome more; null where no rollouts were drawn. Where the
-    sentences of published traces come with a headroom, that is it.
+    Rollouts without an answer are one outcome more. Where all that were drawn leave the trace's
+    sentences, that of their mixture; null where none were. Where the sentences of published traces
+    come with a headroom, that is it.
     """
     if "headroom" in sentences.columns:
         return sentences["headroom"]
     if rollouts is None:
         return _nothing(sentences)
-    drawn = rollouts.filter(pl.col("arm") == "resample")
-    boundary = pl.col("boundary").alias("sentence")
-    counts = drawn.group_by("trace_id", boundary, "answer").len().collect(engine="streaming")
-    share = pl.col("len") / pl.col("len").sum()
+    keys = ("trace_id", "boundary", "arm", "answer")
+    kinds = rollouts.filter(pl.col("arm").is_in([PLAIN, *HALVES]))
+    counts = kinds.group_by(keys).len("n").collect(engine="streaming")
+    plain = _entropy(counts.filter(arm=PLAIN).with_columns(share=pl.col("n").cast(pl.Float64)))
+    found = _aligned(sentences, plain)
+    if repeats is None:
+        return found
+    return found.fill_null(_aligned(sentences, _entropy(mixed(counts, repeats))))
+
+
+def _entropy(shares: pl.DataFrame) -> pl.DataFrame:
+    """trace_id, sentence, score in nats, of the `share` of each answer at a boundary."""
+    share = pl.col("share") / pl.col("share").sum()
     # the absolute value and not the negative: the entropy of one answer is 0.0, not −0.0;
     # sorted, since answers come in any order and equal entropies must be equal to the last bit
     entropy = (share * share.log()).sort().sum().abs()
-    return _aligned(sentences, counts.group_by(SENTENCE).agg(entropy.alias("score")))
+    boundary = pl.col("boundary").alias("sentence")
+    return shares.group_by("trace_id", boundary).agg(entropy.alias("score"))
 
 
 def _aligned(sentences: pl.DataFrame, found: pl.DataFrame) -> pl.Series:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.cli.exits import ended
 from harness.cli.hydra import composed, hydra_session
-from harness.convert import lm_eval, pts
+from harness.convert import inspect_logs, lm_eval, pts, thought_branches
 from harness.convert.exporting import export
 from harness.convert.light import light
 from harness.convert.math_rollouts import importing, scoring
@@ -43,7 +43,10 @@ def command(arguments: Sequence[str]) -> int:
         "math_rollouts": (_math_rollouts, 2),
         "prm800k": (partial(_steps, "prm800k"), 2),
         "processbench": (partial(_steps, "processbench"), 2),
+        "math_shepherd": (partial(_steps, "math_shepherd"), 2),
+        "thought_branches": (_thought_branches, 2),
         "lm_eval": (_lm_eval, 2),
+        "inspect": (_inspect, 2),
         "published": (_published, 1),
         "labels": (_labels, 1),
         "trelawney": (_trelawney, 2),
@@ -115,8 +118,30 @@ def _lm_eval(places: list[str], options: dict[str, str]) -> None:
     _none_left("lm_eval", options)
     n, documents = lm_eval.convert(Path(places[0]), Path(places[1]), question, gold)
     print(f"{n} traces of {documents} documents")
+    _read_next(places[1])
+
+
+def _inspect(places: list[str], options: dict[str, str]) -> None:
+    _none_left("inspect", options)
+    n, samples, skipped = inspect_logs.convert(Path(places[0]), Path(places[1]))
+    print(f"{n} traces of {samples} samples")
+    for reason, count in skipped.items():
+        print(f"left out: {count:,} {reason}")
+    _read_next(places[1])
+
+
+def _read_next(rows: str) -> None:
     columns = "problems.id=id problems.by=by"
-    print(f"now: python -m harness problems=traces problems.path={places[1]} {columns} model=…")
+    print(f"now: python -m harness problems=traces problems.path={rows} {columns} model=…")
+
+
+def _thought_branches(places: list[str], options: dict[str, str]) -> None:
+    path, run = map(Path, places)
+    traces, skipped = thought_branches.convert(path, run, _config(options))
+    print(f"{len(traces)} traces: {sum(len(trace.sentences) for trace in traces)} sentences")
+    for reason, count in skipped.items():
+        print(f"left out: {count:,} {reason}")
+    print(f"now: python -m harness.report {run}")
 
 
 def rollouts_summary(told: Sequence[Mapping[str, Any]]) -> Iterator[str]:

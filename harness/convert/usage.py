@@ -15,11 +15,17 @@ USAGE = """usage:
       numbers, parts of model names and outcomes; the same line goes on where it stopped, another
       subset adds to the run. answers: the last box of a rollout, as here, or the first, as
       published. method=[NAME,…] chooses detectors.
-  python -m harness.convert prm800k|processbench FILE RUN_DIR [limit=N] [KEY=VALUE …]
+  python -m harness.convert prm800k|processbench|math_shepherd FILE RUN_DIR [limit=N] [KEY=VALUE …]
       solutions with labelled steps as a run: a sentence a step, its label the category and the
       scores of labelled_error; detectors that read the text alone are scored beside
   python -m harness.convert lm_eval SAMPLES OUT.jsonl [question=KEY] [gold=target|KEY]
       responses that lm-evaluation-harness logged, as rows for problems=traces
+  python -m harness.convert inspect LOG OUT.jsonl
+      what a model wrote in an evaluation of Inspect (a log, or a folder of them), as such rows;
+      needs inspect_ai
+  python -m harness.convert thought_branches FILE.csv RUN_DIR [KEY=VALUE …]
+      faithfulness/dfs/faith_counterfactual_MODEL.csv of Thought Branches (arXiv 2510.27484) as a
+      run: how each sentence moves the answer towards the one that a cue named
   python -m harness.convert published RUN_DIR
       the figures of the published data, from a converted run that was reported on
   python -m harness.convert labels RUN_DIR [labels=endpoint labels.url=URL …]

@@ -1,9 +1,10 @@
 """Problems with traces that were made elsewhere, to be read by the model of the run."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -17,6 +18,9 @@ from harness.text.answers import same
 @dataclass(frozen=True)
 class Traces:
     """Rows of a question, what was written for it and its gold answer, one row a trace.
+
+    Or several: the text may be a list of texts, or of messages, of which the last of the model's
+    is taken.
 
     From `path`, a file of JSON lines or of parquet, or from the hub's `dataset`. `question`, `text`
     and `gold` name the columns, as do those that may be null: `answer` (null: it is looked for in
@@ -84,7 +88,7 @@ class Traces:
                     f"{row.where}: problem {problem.id} has another question or gold answer there "
                     "than in a row before; name the column of its id, problems.id=COLUMN"
                 )
-            texts.append(self._written(row))
+            texts += self._written(row)
         return found
 
     def _rows(self) -> list[Row]:
@@ -115,14 +119,41 @@ class Traces:
             role="evaluate",
         )
 
-    def _written(self, row: Row) -> Written:
-        row.text(self.text)  # that it is text; its spaces are kept
+    def _written(self, row: Row) -> list[Written]:
+        """The texts of a row, their spaces kept; an answer is told of the only one."""
+        texts = _texts(row, self.text)
         answered = self.answer is not None and row.has(self.answer)
-        return Written(
-            text=str(row.values[self.text]),
-            answer=row.text(self.answer) if answered and self.answer else None,
-            by=row.text(self.by) if self.by else Path(self.path or str(self.dataset)).name,
-        )
+        if answered and len(texts) > 1:
+            raise UserError(
+                f"{row.where}: {self.text} holds {len(texts)} texts and {self.answer} one answer; "
+                "leave problems.answer out, and it is looked for in each text"
+            )
+        answer = row.text(self.answer) if answered and self.answer else None
+        by = row.text(self.by) if self.by else Path(self.path or str(self.dataset)).name
+        return [Written(text=text, answer=answer, by=by) for text in texts]
+
+
+def _texts(row: Row, column: str) -> list[str]:
+    """The text of a column, those of a list, or of a list of messages the last of the model's.
+
+    Raises UserError where there is none.
+    """
+    value: Any = row.values.get(column)
+    every: list[Any] = value if isinstance(value, list) else [value]
+    if all(isinstance(each, dict) for each in every):
+        every = [text for each in every if (text := _said(each)) is not None][-1:]
+    if not every:
+        raise UserError(f"{row.where}: {column} holds no text of the model's")
+    for each in every:
+        Row(row.where, {column: each}).text(column)  # that it is text; its spaces are kept
+    return list(map(str, every))
+
+
+def _said(message: Mapping[str, Any]) -> str | None:
+    """What the model says in a message, as {role, content} or as {from, value}."""
+    who = message.get("role", message.get("from"))
+    text = message.get("content", message.get("value"))
+    return text if who in ("assistant", "gpt") and isinstance(text, str) else None
 
 
 def _parquet(path: str, columns: Iterable[str]) -> list[Row]:

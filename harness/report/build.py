@@ -15,6 +15,7 @@ from harness.agreement.panel.panel import BASELINE
 from harness.analysis.baselines import baselines
 from harness.analysis.by_category import by_category
 from harness.analysis.enrichment import enrichment
+from harness.analysis.mixed import repeats
 from harness.analysis.planted import auroc_planted, unsigned
 from harness.claims import Claim, claims_frame
 from harness.core import UserError
@@ -175,6 +176,7 @@ def _baselines(run: Path, conf: Agreement) -> pl.DataFrame:
         sentences,
         _read(tokens),
         rollouts if drawn else None,
+        repeats(run),
         conf,
     )
     for (name,), part in base.group_by("method", maintain_order=True):

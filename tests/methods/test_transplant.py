@@ -8,6 +8,9 @@ import pytest
 from harness import (
     PLAIN,
     Condition,
+    Depart,
+    Departure,
+    Departures,
     Draw,
     Evidence,
     Problem,
@@ -19,7 +22,8 @@ from harness import (
     Trace,
     UserError,
 )
-from methods.transplant import BEHIND, FIRST, Transplant, reweighted
+from harness.statistics.importance import choices
+from methods.transplant import BEHIND, FIRST, Transplant
 
 PROBLEM = Problem("p", "q", "a", None, "s", "evaluate")
 TRACE = Trace(
@@ -27,7 +31,7 @@ TRACE = Trace(
     (Sentence("", 0, 2, None), Sentence("", 2, 3, None)), "a", True, "", "",
 )  # fmt: skip
 OTHER = Condition("rl")
-OWN = Transplant("boundary", "rl", "", 0.2, "end")
+OWN = Transplant("boundary", "rl", "", 0.2, "end", "plain")
 LOG2 = float(np.log(2))
 
 
@@ -105,7 +109,8 @@ def test_what_the_other_never_writes_has_no_weight_and_the_own_misses_nothing():
 
 def test_it_draws_nothing_of_its_own_but_where_weights_fail():
     start = evidence()
-    assert {w.arm for w in OWN.wants(TRACE, replace(start, rollouts={}))} == {"resample"}
+    first = OWN.wants(TRACE, replace(start, rollouts={}))
+    assert {w.arm for w in first if isinstance(w, Draw)} == {"resample"}
     heavy = drawn([1, 0, 0, 0], [0.25] * 4, [1, 1e-9, 1e-9, 1e-9])
     have = evidence(heavy, *SWEEP[1:])
     strict = replace(OWN, mode="drawn", min_ess=0.3)
@@ -126,11 +131,65 @@ def test_reweighting_has_the_mean_of_the_exact_difference():
     right = np.array([0.9, 0.2, 0.6, 0.1])
     picks = rng.choice(4, 200_000, p=own)
     correct = rng.random(len(picks)) < right[picks]
-    found = reweighted((other / own)[picks], correct)
+    each = np.full(len(picks), 1 / len(picks))
+    found = choices(each, (other / own)[picks], correct.astype(float)).gain
     assert found == pytest.approx(float((other - own) @ right), abs=0.01)
 
 
 @pytest.mark.parametrize("pair", [("", ""), ("rl", "base")])
 def test_one_of_the_two_wrote_the_trace(pair: tuple[str, str]):
     with pytest.raises(UserError, match="one of rl and base must be"):
-        Transplant("sentence", *pair, 0.2, "end")
+        Transplant("sentence", *pair, 0.2, "end", "plain")
+
+
+ARMS = ("leave", "leave_second")
+
+
+def left(seconds: tuple[str, ...] = ()) -> Evidence:
+    """Both sentences are written as they stand half of the time; RL writes the first always."""
+    wants = {Depart(arm, 4): Departures(np.array([-LOG2, -LOG2]), ((), (), ())) for arm in ARMS}
+    sweep = (
+        drawn([1, 0], [0.25] * 2, [0, 0]),
+        drawn([1, 0], [0.25] * 2, [0.375] * 2),
+        drawn([1, 1], [1] * 2, [1] * 2),
+    )
+    rollouts = {(arm, k): r for arm in ("leave", *seconds) for k, r in enumerate(sweep)}
+    return replace(evidence(), rollouts=rollouts, answers=wants, pilot=len(seconds))
+
+
+@pytest.mark.parametrize("seconds", [(), ARMS[1:]])
+def test_the_sentence_itself_counts_by_its_probability(seconds: tuple[str, ...]):
+    # Right behind the second sentence: 1, before it .5 · 1 + .5 · .5, RL .25 · 1 + .75 · .5. Before
+    # the first .5 · .75 + .5 · .5, and RL, which writes nothing else, .75.
+    exact = replace(OWN, estimator="exact")
+    found = exact.score(TRACE, left(seconds))
+    assert found.score.tolist() == pytest.approx([0.75 - 0.625, 0.625 - 0.75])
+    assert found.diagnostics["mean_weight"].tolist() == pytest.approx([1, 1])
+    assert found.diagnostics["effective_share"].tolist() == pytest.approx([1 / 2, 1 / 1.25])
+    sentence = replace(exact, mode="sentence").score(TRACE, left(seconds)).score
+    assert sentence.tolist() == pytest.approx([0.5 * 0.125, -0.25 * 0.25])
+
+
+def test_one_half_without_draws_leaves_the_other_and_none_nothing():
+    exact, have = replace(OWN, estimator="exact"), left(ARMS[1:])
+    fewer = {key: r for key, r in have.rollouts.items() if key != ("leave_second", 0)}
+    again = exact.score(TRACE, replace(have, rollouts=fewer))
+    assert again.score.tolist() == pytest.approx([0.125, -0.125])
+    del fewer["leave", 0]
+    assert np.isnan(exact.score(TRACE, replace(have, rollouts=fewer)).score).tolist() == [1, 0]
+
+
+def test_what_is_allotted_is_read_once_all_is_there():
+    exact, have = replace(OWN, estimator="exact"), replace(left(), rollouts={})
+    way = (Departure(0, 7),) * 4
+    known = {Depart("leave", 4): Departures(np.array([-LOG2, -LOG2]), (way, way, ()))}
+    assert exact.wants(TRACE, replace(have, answers={})) == [Depart("leave", 4)]
+    asked = exact.wants(TRACE, replace(have, answers=known))
+    assert [(w.arm, w.n) for w in asked if isinstance(w, Draw)] == [("leave", 4)] * 3
+    four = drawn([1] * 4, [0.5] * 4, [0.5] * 4)
+    some = {("leave", k): four for k in range(2)} | {("leave", 2): left().rollouts["leave", 2]}
+    both = exact.wants(TRACE, replace(have, answers=known, rollouts=some))
+    assert [w.boundary for w in both if isinstance(w, ReadRollouts)] == [0, 0, 1, 1]
+    two = {**some, ("leave", 0): left().rollouts["leave", 0]}
+    few = exact.wants(TRACE, replace(have, answers=known, rollouts=two))
+    assert not any(isinstance(w, ReadRollouts) for w in few)

@@ -114,7 +114,7 @@ _GIVEN = {  # what a baseline is given: in words, and what that takes
 
 def _baselines(conf: Agreement) -> list[Entry]:
     """The baselines by what they compute and need."""
-    computed = baselines.baselines(rows([_SENTENCE], schema.SENTENCES), [], None, conf)
+    computed = baselines.baselines(rows([_SENTENCE], schema.SENTENCES), [], None, None, conf)
     found: list[Entry] = []
     for name in computed["method"].unique(maintain_order=True):
         function = getattr(baselines, name)

@@ -14,7 +14,7 @@ from harness.convert.published import Told, trace_of
 from harness.convert.steps.layout import NEUTRAL, RIGHT, WRONG, Kind, Solution, solutions
 from harness.convert.thought_anchors.importing import new_folder
 from harness.convert.thought_anchors.text_detectors import score_traces, text_detectors
-from harness.core import Evidence, Problem, SentenceScores, Trace, UserError
+from harness.core import Detector, Evidence, Problem, SentenceScores, Trace, UserError
 from harness.core.config import build
 from harness.report.settings import Report
 from harness.store import folder
@@ -25,7 +25,8 @@ from harness.text.answers import canonical, extract
 from harness.text.segmentation import Segmentation, Segmenter
 
 NAME = "labelled_error"
-ANSWER = r"# Answer\s+(\S.*)"  # how the last step of a PRM800K solution ends
+# How the last step of a solution ends, of PRM800K and of Math-Shepherd
+ANSWER = r"(?:# Answer|The answer is:)\s+(\S.*)"
 VALUES = {WRONG: 1.0, RIGHT: 0.0, NEUTRAL: 0.0}
 
 
@@ -52,23 +53,38 @@ def convert(
     """
     segmenter = build(Segmentation, config["segmentation"], "segmentation").segmenter
     build(Agreement, config["agreement"], "agreement")
-    build(Report, config["report"], "report")
-    detectors = text_detectors(config["method"])
-    folder.check_place(run)
-    if (run / folder.FILE).exists():
-        raise UserError(f"{run}: holds a run already; name another folder")
+    detectors = {NAME: LabelledError(), **text_detectors(config["method"])}
     skipped = Counter[str]()
     every = list(islice(solutions(path, kind, skipped), limit))
     traces = traces_of(every, kind, segmenter, skipped)
     if not traces:
         raise UserError(f"{path}: holds no solution that can be taken")
-    with new_folder(run) as place:
-        _write(place, traces, _described(config, kind, list(detectors)))
-        for name, detector in {NAME: LabelledError(), **detectors}.items():
-            node = config["method"][name] if name in detectors else {}
-            kept = ScoreFile(place, name, "", {}, {})
-            score_traces(kept, detector, traces, config["calibration"]["folds"], node)
+    written_run(run, kind, traces, detectors, config)
     return traces, skipped
+
+
+def written_run(
+    run: Path,
+    kind: str,
+    traces: Sequence[Trace],
+    detectors: Mapping[str, Detector],
+    config: Mapping[str, Any],
+) -> None:
+    """Make `run` of traces, scored by detectors; those of the config are described as it says.
+
+    Raises UserError for a folder that holds something.
+    """
+    build(Report, config["report"], "report")
+    folder.check_place(run)
+    if (run / folder.FILE).exists():
+        raise UserError(f"{run}: holds a run already; name another folder")
+    nodes = {name: config["method"][name] for name in detectors if name in config["method"]}
+    with new_folder(run) as place:
+        _write(place, traces, _described(config, kind, nodes))
+        for name, detector in detectors.items():
+            kept = ScoreFile(place, name, "", {}, {})
+            folds = config["calibration"]["folds"]
+            score_traces(kept, detector, traces, folds, nodes.get(name, {}))
 
 
 def traces_of(
@@ -95,11 +111,11 @@ def traces_of(
     return found
 
 
-def _described(config: Mapping[str, Any], kind: Kind, detectors: Sequence[str]) -> dict[str, Any]:
+def _described(config: Mapping[str, Any], kind: str, nodes: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: config[key] for key in ("segmentation", "calibration", "agreement", "report")}
     return {
         "convert": {"kind": kind},
-        "method": {name: config["method"][name] for name in detectors},
+        "method": dict(nodes),
         **kept,
         "identity": {"convert": kind},
         **folder.provenance(),

@@ -6,10 +6,14 @@ or 1), `human_completion` and `chosen_completion`, and `finish_reason`.
 
 ProcessBench (Qwen/ProcessBench, as code/run_eval_prm_rlhflow.py of github.com/QwenLM/ProcessBench
 reads it): `problem`, `steps`, and `label`, the first step that is wrong, counted from 0, or -1.
+
+Math-Shepherd (peiyi9979/Math-Shepherd, its card): `input`, a problem and its steps, each with ки
+behind it, and `label`, the same with + or - for each ки; a step is + if some rollout behind it came
+to the right answer.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -23,7 +27,8 @@ from harness.store.reading import read_frame
 
 RIGHT, NEUTRAL, WRONG, BEHIND = "right_step", "neutral_step", "wrong_step", "behind_wrong_step"
 RATED = {1: RIGHT, 0: NEUTRAL, -1: WRONG}
-Kind = Literal["prm800k", "processbench"]
+MARK, FIRST = "ки", "Step 1:"  # of Math-Shepherd: behind each step, and where the steps begin
+Kind = Literal["prm800k", "processbench", "math_shepherd"]
 T = TypeVar("T")
 
 
@@ -97,7 +102,16 @@ class Located:
     label: int
 
 
+@dataclass(frozen=True)
+class Marked:
+    """A row of Math-Shepherd."""
+
+    input: str
+    label: str
+
+
 RATED_ROW, LOCATED_ROW = TypeAdapter(Rated), TypeAdapter(Located)
+MARKED_ROW = TypeAdapter(Marked)
 
 
 def solutions(path: Path, kind: Kind, skipped: Counter[str]) -> Iterator[Solution]:
@@ -108,6 +122,7 @@ def solutions(path: Path, kind: Kind, skipped: Counter[str]) -> Iterator[Solutio
     taken: dict[str, Callable[[Row, Counter[str]], Solution | None]] = {
         "prm800k": _rated,
         "processbench": _located,
+        "math_shepherd": _marked,
     }
     for row in _rows(path):
         found = taken[kind](row, skipped)
@@ -169,6 +184,35 @@ def _located(row: Row, skipped: Counter[str]) -> Solution | None:
     first = n if found.label == -1 else found.label
     labels = [RIGHT if i < first else WRONG if i == first else BEHIND for i in range(n)]
     return Solution(found.problem, "", None, tuple(found.steps), tuple(labels), first == n)
+
+
+def _marked(row: Row, skipped: Counter[str]) -> Solution | None:
+    """The steps with the sign of each; of wrong ones in a row the first is the wrong step."""
+    found = _checked(MARKED_ROW.validate_python, row)
+    before, mark, after = found.input.partition(FIRST)
+    pieces = (mark + after).split(MARK)[:-1]
+    signs = _signs(found, before, pieces)
+    if not mark or not pieces or signs is None:
+        raise UserError(f"{row.where}: label is not input with + or - in the place of each {MARK}")
+    steps = tuple(piece.strip() for piece in pieces)
+    if not all(steps):
+        skipped["solutions with an empty step"] += 1
+        return None
+    named = {"++": RIGHT, "-+": RIGHT, "+-": WRONG, "--": BEHIND}
+    labels = tuple(named[a + b] for a, b in zip("+" + signs, signs, strict=False))
+    return Solution(before.strip(), "", None, steps, labels, signs[-1] == "+")
+
+
+def _signs(found: Marked, before: str, pieces: Sequence[str]) -> str | None:
+    """The sign of each step, None where the label says something else than the input."""
+    at, signs = 0, ""
+    for piece in [before + pieces[0], *pieces[1:]] if pieces else []:
+        behind = at + len(piece)
+        sign = found.label[behind : behind + 1]
+        if not found.label.startswith(piece, at) or sign not in ("+", "-"):
+            return None
+        at, signs = behind + 1, signs + sign
+    return signs
 
 
 def _checked(checked: Callable[[Any], T], row: Row) -> T:

@@ -165,9 +165,22 @@ def test_headroom_is_the_entropy_of_the_resampled_answers():
     assert not np.signbit(scores[1])
 
 
+def test_headroom_of_rollouts_that_leave_is_that_of_their_mixture():
+    # At 1 all say 5, before it half write the sentence again, a quarter each says 4 and 6.
+    drawn = [("t0", 0, "leave", "4"), ("t0", 0, "leave_second", "6"), ("t0", 1, "leave", "5")]
+    drawn += [("t0", 1, "leave_second", "5"), ("t0", 2, "leave", "5"), ("t1", 0, "leave", "4")]
+    repeats = pl.DataFrame({"trace_id": "t0", "sentence": [0, 1, 2], "repeat": [0.5, 0.0, 0.5]})
+    given = frame([[1, 1, 1], [1]])
+    scores = headroom(given, rollouts(drawn).lazy(), repeats).to_list()
+    assert scores == [pytest.approx(1.5 * np.log(2)), 0.0, None, None]  # at 3 none was drawn
+    assert headroom(given, rollouts(drawn).lazy()).to_list() == [None] * 4
+    plain = [("t0", 0, "resample", "4"), *drawn]
+    assert headroom(given, rollouts(plain).lazy(), repeats).to_list()[0] == 0.0
+
+
 def test_all_baselines_in_one_long_frame(conf):
     sentences = frame([[1, 1], [1]]).with_columns(problem_id=pl.lit("p"))
-    scores = baselines(sentences, [], None, conf)
+    scores = baselines(sentences, [], None, None, conf)
     types = {"trace_id": pl.String, "sentence": pl.Int32, "method": pl.String, "score": pl.Float64}
     assert dict(scores.schema) == types
     names = ["position", "recency", "length", "chance", "lexicon", "surprisal", "headroom"]
@@ -178,4 +191,4 @@ def test_all_baselines_in_one_long_frame(conf):
 
 
 def test_no_sentences_no_scores(conf):
-    assert len(baselines(pl.DataFrame(schema=schema.SENTENCES), [], None, conf)) == 0
+    assert len(baselines(pl.DataFrame(schema=schema.SENTENCES), [], None, None, conf)) == 0

@@ -187,3 +187,35 @@ def test_what_is_no_parquet_is_named(tmp_path: Path) -> None:
         source(tmp_path / "t.parquet").load()
     with pytest.raises(UserError, match=r"cannot read .*there is no such file"):
         source(tmp_path / "u.parquet").load()
+
+
+def test_a_row_may_hold_several_texts_or_a_conversation(tmp_path: Path) -> None:
+    asked = {"question": " we add", "gold": "3"}
+    said = [{"role": "user", "content": "?"}, {"role": "assistant", "content": " a."}]
+    turns = [*said, {"from": "user", "value": "!"}, {"from": "assistant", "value": SAID}]
+    path = rows(tmp_path / "t.jsonl", {**asked, "text": [SAID, " b."]}, {**asked, "text": turns})
+    given = source(path)
+    (problem,) = given.load()
+    assert [one.text for one in given.written(problem)] == [SAID, " b.", SAID]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ([], "holds no text of the model's"),
+        ([{"role": "user", "content": "?"}], "holds no text of the model's"),
+        (["a.", ""], "text is empty"),
+        (["a.", {"role": "assistant"}], "must be text or a number"),
+        (None, "text is missing"),
+    ],
+)
+def test_a_row_without_a_text_is_named(tmp_path: Path, text: object, said: str) -> None:
+    path = rows(tmp_path / "t.jsonl", {"question": "q", "gold": "3", "text": text})
+    with pytest.raises(UserError, match=f"line 1: .*{said}"):
+        source(path).load()
+
+
+def test_one_answer_is_not_that_of_several_texts(tmp_path: Path) -> None:
+    row = {"question": "q", "gold": "3", "text": ["a.", "b."], "answer": "3"}
+    with pytest.raises(UserError, match="holds 2 texts and answer one answer"):
+        source(rows(tmp_path / "t.jsonl", row), answer="answer").load()

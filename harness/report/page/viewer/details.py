@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from harness.analysis.mixed import repeats
 from harness.report.page.viewer.along import Line, forced, redrawn
 from harness.report.page.viewer.edges import Outgoing, known, outgoing
 from harness.report.page.viewer.payload import short
@@ -52,6 +53,11 @@ class Gathered:
         """The share of right answers among rollouts as a validation kept it, by trace."""
         return redrawn(self.run)
 
+    @cached_property
+    def repeats(self) -> pl.DataFrame | None:
+        """How probable it is that a rollout writes a sentence as it stands, where that is known."""
+        return repeats(self.run)
+
     def of(self, trace: Mapping[str, Any]) -> dict[str, Any]:
         """The evidence of one trace; nothing where it has no sentences."""
         name = trace["trace_id"]
@@ -60,7 +66,7 @@ class Gathered:
         scores = self.scores[(name,)]
         return {
             "scores": scores.to_dict(as_series=False),
-            "rollouts": alternatives(self.run, name),
+            "rollouts": alternatives(self.run, name, self.repeats),
             "forced": self.forced.get(name),
             "redrawn": self.redrawn.get(name),
             "edges": outgoing(self.run, name),

@@ -2,13 +2,23 @@
 
 const ALONG = { width: 420, height: 132, left: 30, right: 390, top: 12, bottom: 108 };
 
+// The answers of all rollouts from a boundary with their shares. Of those that leave the sentence a
+// count is no share: it is said beside them, or nothing is known.
+function answerShares(rollouts, boundary) {
+  const groups = rollouts?.at[boundary] ?? [];
+  if (rollouts?.arm === "leave") return groups.filter((group) => group.share !== undefined);
+  const total = groups.reduce((sum, group) => sum + group.n, 0);
+  return groups.map((group) => ({ ...group, share: group.n / total }));
+}
+
 // The lines by class: what is known at each boundary, its share of the height, what it is called.
 function alongLines(evidence, total) {
   const [redrawn, spread] = [{}, {}];
-  for (const [i, groups] of Object.entries(evidence.rollouts?.at ?? {})) {
-    const n = groups.reduce((sum, group) => sum + group.n, 0);
-    redrawn[i] = groups.reduce((sum, group) => sum + (group.correct ? group.n : 0), 0) / n;
-    spread[i] = groups.reduce((sum, { n: k }) => sum - (k / n) * Math.log(k / n), 0);
+  for (const i of Object.keys(evidence.rollouts?.at ?? {})) {
+    const groups = answerShares(evidence.rollouts, i);
+    if (!groups.length) continue;
+    redrawn[i] = groups.reduce((sum, { correct, share }) => sum + (correct ? share : 0), 0);
+    spread[i] = groups.reduce((sum, { share }) => sum - (share ? share * Math.log(share) : 0), 0);
   }
   const kept = evidence.rollouts ? redrawn : evidence.redrawn ?? {};
   const arm = evidence.rollouts ? ` (${evidence.rollouts.arm})` : "";

@@ -83,12 +83,14 @@ function scoreWords(core, evidence, sentence) {
 function rolloutWords(rollouts, sentence) {
   const before = rollouts?.at[sentence];
   if (!before) return [];
-  const after = rollouts.at[sentence + 1] ?? [];
   const total = (groups) => groups.reduce((sum, group) => sum + group.n, 0);
-  const share = (groups, answer) => total(groups.filter((g) => g.answer === answer)) / (total(groups) || 1);
-  const answers = [...before, ...after.filter((g) => before.every((b) => b.answer !== g.answer))];
-  const rows = answers.slice(0, 8).map((group) => answerRow(group, share(before, group.answer), share(after, group.answer)));
-  const drawn = `${total(before)} rollouts written in its place, ${total(after)} that keep it (${rollouts.arm}); a sample below.`;
+  const [without, kept] = [sentence, sentence + 1].map((at) => answerShares(rollouts, at));
+  const share = (groups, answer) => groups.filter((g) => g.answer === answer).reduce((sum, g) => sum + g.share, 0);
+  const answers = [...without, ...kept.filter((g) => without.every((b) => b.answer !== g.answer))];
+  const rows = answers.slice(0, 8).map((group) => answerRow(group, share(without, group.answer), share(kept, group.answer)));
+  const drawn = rollouts.arm === "leave"
+    ? `${total(before)} rollouts that write something else in its place; the shares count those that would write it again, too. A sample below.`
+    : `${total(before)} rollouts written in its place, ${total(rollouts.at[sentence + 1] ?? [])} that keep it (${rollouts.arm}); a sample below.`;
   const head = ["answer", "without → with", ""].map((h) => make("th", { scope: "col" }, h));
   return [
     make("h4", {}, "What the model wrote instead"),

@@ -103,3 +103,46 @@ def test_a_run_has_a_sentence_a_step(tmp_path: Path, capsys: pytest.CaptureFixtu
         command(["processbench", str(path), str(run), "method=[resampling]"])
     with pytest.raises(UserError, match="limit: must be a whole number above 0, got x"):
         command(["processbench", str(path), str(tmp_path / "b"), "limit=x"])
+
+
+def marked(signs: str) -> dict[str, Any]:
+    """A row of Math-Shepherd."""
+    steps = [f"Step {k + 1}: {text} " for k, text in enumerate(["Add.", "Take two.", "Sum up."])]
+    steps[2] = "Step 3: Sum up. The answer is: 5 "
+    asked = "2 + 3? " + "ки\n".join(steps) + "ки"
+    return {"input": asked, "label": told(asked, signs), "task": "GSM8K"}
+
+
+def told(asked: str, signs: str) -> str:
+    for sign in signs:
+        asked = asked.replace("ки", sign, 1)
+    return asked
+
+
+def test_signs_become_labels_of_the_steps_before_them(tmp_path: Path):
+    rows = [marked("+++"), marked("+--"), marked("-+-")]
+    found, skipped = read(tmp_path / "a.jsonl", "math_shepherd", *rows)
+    assert found[0].question == "2 + 3?"
+    assert found[0].steps[::2] == ("Step 1: Add.", "Step 3: Sum up. The answer is: 5")
+    assert [one.correct for one in found] == [True, False, False]
+    assert [[label and label.split("_")[0] for label in one.labels] for one in found] == [
+        ["right", "right", "right"],
+        ["right", "wrong", "behind"],
+        ["wrong", "right", "wrong"],
+    ]
+    assert not skipped
+
+
+@pytest.mark.parametrize("label", ["", "2 + 3? Step 1: Add. +", told(marked("")["input"], "++?")])
+def test_a_label_of_other_steps_is_refused(tmp_path: Path, label: str):
+    row = marked("+++") | {"label": label}
+    with pytest.raises(UserError, match="label is not input with"):
+        read(tmp_path / "a.jsonl", "math_shepherd", row)
+
+
+def test_what_the_steps_come_to_is_the_answer(tmp_path: Path):
+    path = written(tmp_path / "a.jsonl", marked("+++"), marked("+--"))
+    command(["math_shepherd", str(path), str(tmp_path / "run"), "method=[resampling]"])
+    traces = pl.read_parquet(tmp_path / "run" / "traces.parquet")
+    assert traces["answer"].to_list() == ["5", "5"]
+    assert traces["problem_id"].n_unique() == 1

@@ -49,6 +49,23 @@ def test_without_the_shared_arm_the_one_with_most_answers_is_shown(tmp_path: Pat
     assert found["arm"] == "rl"
 
 
+def test_of_rollouts_that_leave_the_shares_of_all_are_told(tmp_path: Path):
+    rows = [(0, "a", "1", True, "leave"), (0, "b", "2", False, "leave_second")]
+    rows += [(1, "c", "3", False, "leave"), (1, "", "3", False, "leave_second")]
+    rows += [(0, "z", "9", False, "sentence")] * 5
+    add_part(tmp_path / "rollouts" / slug("t#0"), drawn(*rows))
+    repeats = pl.DataFrame({"trace_id": ["t#0"], "sentence": [0], "repeat": [0.6]})
+    found = alternatives(tmp_path, "t#0", repeats)
+    assert found is not None
+    assert found["arm"] == "leave"
+    shares = [[(g["answer"], g["n"], g["share"]) for g in at] for at in found["at"].values()]
+    assert shares == [[("3", 0, 0.6), ("1", 1, 0.2), ("2", 1, 0.2)], [("3", 2, 1.0)]]
+    assert [g["texts"] for g in found["at"]["0"]] == [[], [("a", 1)], [("b", 1)]]
+    unknown = alternatives(tmp_path, "t#0")
+    assert unknown is not None
+    assert all("share" not in g for at in unknown["at"].values() for g in at)
+
+
 @given(st.lists(st.lists(st.integers(1, 4), max_size=30), min_size=1, max_size=6))
 def test_the_sample_takes_turns_between_answers(sizes: list[list[int]]):
     rows = [
