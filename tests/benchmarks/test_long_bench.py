@@ -28,6 +28,7 @@ from harness.store.files import add_part, rows
 from harness.text.segmentation import offsets
 from tests.benchmarks import test_page_bench as pages
 from tests.conftest import tokenizer
+from tests.harness.forked import started
 from tests.harness.models import slow
 
 TOKENS, SENTENCES = (4096, 8192, 16384), (100, 200, 400)
@@ -39,15 +40,20 @@ MOST = 2.3
 def who(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subject:
     if request.config.getoption("benchmark_disable"):
         pytest.skip("measures only: make bench")
+    return model(tmp_path_factory.mktemp("long"))
+
+
+def model(folder: Path) -> Subject:
+    """The same weights wherever it is made."""
     torch.manual_seed(0)
-    words, folder = tokenizer(), tmp_path_factory.mktemp("long")
+    words = tokenizer()
     shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": len(words)}
     config = LlamaConfig(**shape, **heads, max_position_embeddings=20_000)
-    model = LlamaForCausalLM(config).eval()
-    model.save_pretrained(folder)
+    made = LlamaForCausalLM(config).eval()
+    made.save_pretrained(folder)
     words.save_pretrained(folder)
-    return slow.subject_of(slow.conf(folder), model)
+    return slow.subject_of(slow.conf(folder), made)
 
 
 def trace_of(tokens: int, sentences: int, vocabulary: int) -> Trace:
@@ -85,19 +91,34 @@ def grows(name: str, found: list[float]) -> None:
     assert (ratios < MOST).all()
 
 
-def test_memory_of_readings(who: Subject) -> None:
-    held, peaks = list[float](), list[float]()
-    for tokens, sentences in zip(TOKENS, SENTENCES, strict=True):
-        trace = trace_of(tokens, sentences, who.model.config.vocab_size)
+def read(folder: Path, tokens: int, sentences: int) -> None:
+    """Read a trace, after a short one: the MiB kept and held at the most, into a file."""
+    who = model(folder)
+    for n, parts in ((256, 8), (tokens, sentences)):
+        trace = trace_of(n, parts, who.model.config.vocab_size)
         peak = forget()
         wanted = [Read(entropy=True, logprob=True, states=(0,), sampled=True)]
         have = gathered(who, trace, Evidence(1, "", ()), wanted, (0.6, 0.95))
         left = departures(who, trace, Depart("leave", 4), (0.6, 0.95), 0)
-        peaks.append(peak.now())
+        most = peak.now()
         kept = [have.reading.entropy, have.reading.logprob, *have.reading.states.values()]
-        held.append((sum(a.nbytes for a in kept) + left.logprob.nbytes) / 2**20)
-    grows("MiB kept of a reading", held)
-    grows("MiB at the most while reading", peaks)
+        whole = (sum(a.nbytes for a in kept) + left.logprob.nbytes) / 2**20
+    (folder / "found").write_text(f"{whole} {most}")
+
+
+def test_memory_of_readings(who: Subject, tmp_path: Path) -> None:
+    """Each size in a process of its own: what one has freed is no room for another."""
+    found = list[list[float]]()
+    for tokens, sentences in zip(TOKENS, SENTENCES, strict=True):
+        folder = tmp_path / str(tokens)
+        folder.mkdir()
+        process = started(read, folder, tokens, sentences)
+        process.join()
+        assert process.exitcode == 0
+        found.append([*map(float, (folder / "found").read_text().split())])
+    held, peaks = zip(*found, strict=True)
+    grows("MiB kept of a reading", list(held))
+    grows("MiB at the most while reading", list(peaks))
 
 
 def test_the_file_of_short_rollouts(who: Subject, tmp_path: Path) -> None:
