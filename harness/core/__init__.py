@@ -3,6 +3,7 @@
 from harness.core.condition import PLAIN, Condition, Edit, Forbid, Mask, Recycle, Route, Steer
 from harness.core.detector import (
     Adaptive,
+    Biased,
     Detector,
     Fittable,
     HasFacts,
@@ -56,6 +57,7 @@ __all__ = [
     "Adaptive",
     "Ask",
     "Attend",
+    "Biased",
     "Compare",
     "Comparison",
     "Condition",

@@ -81,6 +81,16 @@ class Worded(Protocol):
 
 
 @runtime_checkable
+class Biased(Protocol):
+    """The part of a detector that may assume more than its draws say."""
+
+    @property
+    def biased(self) -> bool:
+        """Whether it does: then halves of its draws agree by that, and say nothing of its noise."""
+        ...
+
+
+@runtime_checkable
 class Fittable(Protocol):
     """The part of a detector that learns across traces."""
 

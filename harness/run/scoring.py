@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool
 
-from harness.core import Detector, Draw, Evidence, SentenceScores, Trace, Wants
+from harness.core import Biased, Detector, Draw, Evidence, SentenceScores, Trace, Wants
 from harness.core.seeds import derive
 from harness.store import schema
 from harness.store.scores import Scored
@@ -15,10 +15,10 @@ Half = Mapping[tuple[str, int], Bool[np.ndarray, " draws"]]
 
 
 def score(detector: Detector, trace: Trace, evidence: Evidence, splits: int) -> Scored:
-    """The scores of one trace; halves only where there are draws."""
+    """The scores of one trace; halves only where there are draws, and say something of noise."""
     whole = checked(detector.score(trace, evidence), trace)
     pairs: list[tuple[SentenceScores, SentenceScores]] = []
-    if _draws(detector, trace, evidence):
+    if _halved(detector, trace, evidence):
         for a, b in halves(trace.id, evidence, splits):
             pair = (evidence.subset(a), evidence.subset(b))
             first, second = (checked(detector.score(trace, half), trace) for half in pair)
@@ -52,7 +52,9 @@ def checked(scores: SentenceScores, trace: Trace) -> SentenceScores:
     return scores
 
 
-def _draws(detector: Detector, trace: Trace, evidence: Evidence) -> bool:
+def _halved(detector: Detector, trace: Trace, evidence: Evidence) -> bool:
+    if isinstance(detector, Biased) and detector.biased:
+        return False
     wants = detector.wants(trace, evidence) if isinstance(detector, Wants) else []
     return any(isinstance(want, Draw) for want in wants)
 

@@ -6,6 +6,7 @@ results/reference and behind fresh traces of the organism, whose exact answers a
 """
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,7 +36,8 @@ from harness.statistics.mixtures import averaged, mixture
 from harness.store.traces import load
 
 RUN = Path(__file__).parents[2] / "results" / "reference"
-PUBLISHED = Path(__file__).parents[2] / "shared" / "data" / "thought_anchors_20"
+DATA = Path(os.environ.get("ANCHOR_HARNESS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+PUBLISHED = DATA / "thought_anchors_20"
 DRAWS, PILOT, HOW = 40, 10, Settings(stretch=8, pilot=10)
 STEP = 30  # tokens of a simulated sentence
 
