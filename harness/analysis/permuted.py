@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import stats
+from scipy.special import ndtr
 
 from harness.agreement.panel.blocks import Block, blocks
 
@@ -39,7 +39,7 @@ class Chance:
         if len(self.sums) >= EXACT:
             return ((away >= reach - TIE).sum(0) + 1) / (len(self.sums) + 1)
         spread = self.sums.std(0, ddof=1)
-        return np.where(spread > 0, 2 * stats.norm.sf(reach / np.where(spread > 0, spread, 1)), 1.0)
+        return np.where(spread > 0, 2 * ndtr(-reach / np.where(spread > 0, spread, 1)), 1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float
 from pydantic import Field
-from scipy.stats import rankdata
 
 from harness.agreement import Agreement
 from harness.agreement.inference import interval
@@ -56,7 +55,12 @@ def auroc(score: Scores, anchor: Bool[np.ndarray, " sentences"]) -> float:
     n, m = int(anchor.sum()), int((~anchor).sum())
     if n == 0 or m == 0:
         return np.nan
-    return float((rankdata(score)[anchor].sum() - n * (n + 1) / 2) / (n * m))
+    return float((_ranks(score)[anchor].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def _ranks(values: Scores) -> Scores:
+    """From 1 on, the lowest first, ties sharing their mean rank."""
+    return pl.Series(values).rank("average").to_numpy()
 
 
 def of_trace(given: Scored, conf: Selftest, kinds: Sequence[str]) -> dict[str, float]:
@@ -95,7 +99,7 @@ def _judged(score: Scores, leads: Scores) -> float:
 def _spearman(x: Scores, y: Scores) -> float:
     """Rank correlation; NaN where either is constant."""
     flat = len(x) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0
-    return np.nan if flat else float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    return np.nan if flat else float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
 
 
 def measures(

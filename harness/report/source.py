@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -38,7 +39,7 @@ class Source:
     by_k: pl.DataFrame
     enrichment: pl.DataFrame
 
-    @property
+    @cached_property
     def detectors(self) -> list[str]:
         """Names of the methods that claims are made about, as the methods file orders them."""
         claimed = ~pl.col("family").is_in(NO_DETECTOR)

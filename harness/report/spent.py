@@ -37,6 +37,9 @@ def tokens_by_arm(run: Path) -> dict[str, int]:
 def _drawn(rows: pl.DataFrame, meanings: Mapping[str, Any]) -> dict[str, int]:
     rows = rows.filter(pl.col("origin").is_null() | (pl.col("origin") == pl.col("boundary")))
     behind = {arm: meant.get("of", "") for arm, meant in meanings.items() if meant.get("of")}
+    if not behind:  # as mostly: a join less for every trace
+        plain = rows.group_by("arm").agg(tokens=pl.col("n_tokens").sum())
+        return {str(arm): int(tokens or 0) for arm, tokens in plain.iter_rows()}
     of = rows["arm"].replace_strict(behind, default=None, return_dtype=pl.String)
     place = ["boundary", "draw"]
     first = rows.filter(~pl.col("arm").str.ends_with(AGAIN)).select(

@@ -1,7 +1,6 @@
 """Do families of detectors agree with each other as well as within themselves?"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations_with_replacement
 
 import numpy as np
 import polars as pl
@@ -41,12 +40,17 @@ def _each(part: pl.DataFrame) -> Iterator[tuple[str, np.ndarray, int]]:
     """Two families, or one, at a time."""
     there = set(part["first"]) | set(part["second"])
     order = [*(f for f in FAMILIES if f in there), *sorted(there.difference(FAMILIES))]
-    for one, other in combinations_with_replacement(order, 2):
-        both = {(one, other), (other, one)}
-        of = pl.struct("first", "second").is_in([{"first": a, "second": b} for a, b in both])
-        if len(chosen := part.filter(of)):
-            name = f"within {one}" if one == other else f"{one} ~ {other}"
-            yield name, _by_problem(chosen)["value"].to_numpy(), _pairs(chosen)
+    place = {family: i for i, family in enumerate(order)}
+    one, other = (pl.col(side).replace_strict(place) for side in ("first", "second"))
+    both = part.with_columns(low=pl.min_horizontal(one, other), high=pl.max_horizontal(one, other))
+    keys = ("low", "high")
+    means = both.group_by(*keys, "problem_id", maintain_order=True).agg(pl.col("value").mean())
+    values = means.partition_by(keys, as_dict=True, maintain_order=True)
+    pairs = both.group_by(keys).agg(n=pl.struct("a", "b").n_unique())
+    counted = {(a, b): n for a, b, n in pairs.iter_rows()}
+    for a, b in sorted(counted):
+        name = f"within {order[a]}" if a == b else f"{order[a]} ~ {order[b]}"
+        yield name, values[a, b]["value"].to_numpy(), counted[a, b]
 
 
 def _contrast(part: pl.DataFrame) -> Iterator[tuple[str, np.ndarray, int]]:
