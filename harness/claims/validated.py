@@ -39,7 +39,7 @@ class Validated:
         return found if len(self.decides) + len(self.beside) > 1 else [_alone(found[0])]
 
     def _command(self, frames: Frames) -> str:
-        return f"python -m harness.validate {frames.run} validate=[{self.validation}]"
+        return f"python -m harness.validate {frames.run} 'validate=[{self.validation}]'"
 
     def _part(self, name: str, effects: pl.DataFrame) -> list[Part]:
         rows = effects.filter(pl.col("part") == name).sort("at", nulls_last=False)

@@ -61,8 +61,8 @@ def test_the_area_of_what_decides_beside_matched_sentences(ends: Any, verdict: s
 
 def test_what_to_run_is_said():
     for claim, name in (("answer_rests_on_trace", "sceptic"), ("read_is_decided", "deletion")):
-        said = f"run python -m harness.validate results/r validate=[{name}]"
+        said = f"run python -m harness.validate results/r 'validate=[{name}]'"
         assert judged(claim) == ("not tested", said)
     other = judged("read_is_decided", deleted(0.1, 0.4, method="mi"))
-    command = "python -m harness.validate results/r validate=[deletion]"
+    command = "python -m harness.validate results/r 'validate=[deletion]'"
     assert other == ("not tested", f"add method=[resampling_plain], then {command}")

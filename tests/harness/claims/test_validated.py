@@ -52,7 +52,7 @@ def test_all_that_decide_must_hold():
 def test_what_is_missing_or_undefined_is_said():
     found = judged()
     assert found["verdict"][0] == "not tested"
-    assert found["missing"][0] == "run python -m harness.validate results/r validate=[tokens]"
+    assert found["missing"][0] == "run python -m harness.validate results/r 'validate=[tokens]'"
     none = judged(row("matched", None, None, reason="no problem has a value"))
     assert none["verdict"][0] == "undecided"
     assert "no problem has a value" in none["missing"][0]
