@@ -12,8 +12,8 @@ async function start() {
   startViewer(listed);
   changed();
   frame.started = true;
-  if (wanted) goTo(wanted);
   startFigures(await read([0, figures]));
+  if (wanted) await goTo(wanted); // the figures above it have their height by now
   openTarget();
   window.addEventListener("hashchange", () => {
     if (!location.hash.includes("=")) return openTarget();

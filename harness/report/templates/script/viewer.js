@@ -423,5 +423,5 @@ async function goTo({ trace, sentence }) {
   if (at < 0) return forget();
   select(at);
   await openPanel(at);
-  byId("viewer").scrollIntoView();
+  byId("viewer").scrollIntoView({ behavior: "instant" }); // a long page moves on under a slow one
 }
