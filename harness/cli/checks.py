@@ -24,6 +24,7 @@ from harness.core.errors import meant
 from harness.evidence.draws.prefixes import everywhere
 from harness.evidence.example import REFERENCES, wanted
 from harness.evidence.wants import conditions
+from harness.interventions.validation.intervention import OnEngine
 from harness.models.conditions import check_steer
 from harness.models.embedder import findable
 from harness.models.model import Subject, subject
@@ -181,6 +182,16 @@ def _check_conditions(job: Settings, who: Subject) -> None:
                 check_steer(who.checkpoint(condition.checkpoint), steer)
 
 
+def _check_interventions(job: Settings, who: Subject) -> None:
+    """What the engine does not allow of what is to test the run."""
+    for name, made in job.interventions.items():
+        if isinstance(made, OnEngine):
+            try:
+                made.check(job.run.engine, who)
+            except UserError as error:
+                raise UserError(f"validate.{name}: {error}") from None
+
+
 def _check_detectors(job: Settings, who: Subject) -> None:
     """What a detector's own code does wrong, as far as a sample trace shows it."""
     config = who.config.get_text_config()
@@ -206,6 +217,7 @@ def check_alone(job: Settings) -> None:
         findable(name)
     if job.overwrite or untraced(job.folder, of_run(job.folder, problems).evaluate):
         job.run.engine.check(who)
+    _check_interventions(job, who)
     _check_conditions(job, who)
     _check_detectors(job, who)
     warnings(job, problems)

@@ -42,7 +42,8 @@ class Draw(Want[Rollouts]):
     what is done meanwhile; none may be masked. `most` caps the new tokens within the run's own cap;
     None stands for that alone, behind appended text for an answer's. None is the run's temperature
     and top-p, too. With `leaving`, draw d leaves the next sentence as the d-th of them says, which
-    `Depart` gives, and goes on; what it kept is part of the rollout.
+    `Depart` gives, and goes on; what it kept is part of the rollout. `seeded` names the arm whose
+    seeds these rollouts take, "" = their own: a replica, which is asked for in another order.
     """
 
     boundary: int
@@ -58,8 +59,14 @@ class Draw(Want[Rollouts]):
     temperature: float | None = None
     top_p: float | None = None
     leaving: tuple[Departure, ...] = ()
+    seeded: str = ""
 
     def __post_init__(self) -> None:
+        if self.seeded and (self.of or self.after or self.leaving or self.seeded == self.arm):
+            raise UserError(
+                f"arm {self.arm}: only rollouts behind the trace itself, of another arm than "
+                f"{self.seeded or self.arm}, take the seeds of an arm"
+            )
         if self.leaving:
             self._check_leaving()
         if self.of and (self.append or self.after or self.skip):

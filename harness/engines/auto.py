@@ -37,6 +37,10 @@ class Auto:
         """Ask the engine that was chosen."""
         self.chosen(subject).able(subject, checkpoint, under)
 
+    def check_replica(self, subject: Subject) -> None:
+        """Ask the engine that was chosen."""
+        self.chosen(subject).check_replica(subject)
+
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """Start the engine that was chosen."""
         return self.chosen(subject).start(subject, stops, checkpoint)

@@ -116,6 +116,13 @@ class EngineConf(Protocol):
         """Raise UserError if it cannot sample from this checkpoint under all of these."""
         ...
 
+    def check_replica(self, subject: Subject) -> None:
+        """Raise UserError unless other rollouts of the same seeds come of the batch alone.
+
+        So it is where nothing depends on the batch, and where draws cannot be repeated.
+        """
+        ...
+
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine of one of the model's checkpoints, "" for the model itself, running."""
         ...

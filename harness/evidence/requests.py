@@ -19,6 +19,8 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
     Those of all arms behind one prefix follow each other, while an engine that shares it has it.
     Draws of one chunk share a request; a continuation has one of its own, and so has what leaves
     the next sentence, and what goes on behind a rollout of another arm, once that one is there.
+    Those that take the seeds of another arm come the other way round, from the last boundary and
+    chunk on, so that an engine batches them with others than it did.
     """
     folder, missing = recorder.folder(start.owner), list[tuple[Draw, list[Cut]]]()
     recorded, sampling = keys(folder), recorder.sampling
@@ -31,7 +33,7 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
         asked.update((want.arm, want.boundary, c) for c in cuts)
     tokens = written(folder, {key for want, cuts in missing for key in _ancestors(want, cuts)})
     begun = firsts(folder, {want.of for want, cuts in missing if want.of and cuts})
-    for want, cuts in sorted(missing, key=lambda pair: pair[0].boundary):
+    for want, cuts in sorted(missing, key=lambda pair: _turn(pair[0])):
         if not cuts:
             continue
         place = prefix(recorder.subject, start, want)
@@ -41,8 +43,8 @@ def requests(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Iterat
         if want.leaving:
             yield from _leaving(recorder, start, want, place, cuts)
             continue
-        for _, group in groupby(cuts, key=lambda cut: _number(recorder, cut)):
-            each = list(group)
+        chunks = [list(g) for _, g in groupby(cuts, key=lambda cut: _number(recorder, cut))]
+        for each in chunks[::-1] if want.seeded else chunks:
             extra = _extra(recorder, want, each, tokens)
             yield _request(recorder, start, want, place, each, extra)
 
@@ -67,6 +69,11 @@ def handed_on(recorder: Recorder, start: Start, wanted: Sequence[Draw]) -> Itera
             if first is not None and first.ended and key not in recorded:
                 chunk = draw // recorder.sampling.chunk
                 yield {**first.row, "arm": want.arm, "chunk": chunk}
+
+
+def _turn(want: Draw) -> int:
+    """Where a draw stands among those of its trace."""
+    return -want.boundary if want.seeded else want.boundary
 
 
 def _behind(
@@ -156,7 +163,7 @@ def _request(
         cut=place.cut,
         extra=extra,
         draws=tuple(cut.draw for cut in cuts),
-        seed=derive(sampling.seed, start.owner, arm, *number),
+        seed=derive(sampling.seed, start.owner, want.seeded or arm, *number),
         until=want.until,
         max_length=_cap(recorder, place, want, len(extra)),
         temperature=sampling.temperature if want.temperature is None else want.temperature,

@@ -41,6 +41,13 @@ class HF:
                 check_right(other.config, under)
         check_right(who.config, under)
 
+    def check_replica(self, subject: Subject) -> None:
+        """Raise UserError: each rollout has noise of its own, whatever runs beside it."""
+        raise UserError(
+            "engine=hf gives the same rollouts for the same seeds however they are batched, so "
+            "there is no replica to draw; engine=vllm and engine=server may give others"
+        )
+
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine on a checkpoint's weights."""
         # Not above: a wrong option is to be named before torch is imported.

@@ -105,6 +105,14 @@ class Server:
         several, other = self.of(subject, checkpoint)
         serving(several, other, checkpoint or subject.conf.name)
 
+    def check_replica(self, subject: Subject) -> None:
+        """Raise UserError where the server draws its own noise."""
+        if not self.seeds:
+            raise UserError(
+                "engine.seeds: false, so that the server's draws cannot be repeated and there is "
+                "no replica to draw"
+            )
+
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine, once the server is known to serve the checkpoint."""
         from harness.engines.server.client import Client, serving

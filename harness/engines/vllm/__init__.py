@@ -88,6 +88,21 @@ class VLLM:
                 f"engine=vllm: it forbids {BIASES} words at most, got {most}; choose engine=hf"
             )
 
+    def check_replica(self, subject: Subject) -> None:
+        """Raise UserError where no rollout depends on the batch, and where there are no seeds."""
+        from harness.engines.vllm.fit import gpus
+
+        if self.batch_invariant:
+            raise UserError(
+                "engine.batch_invariant: true, so that the same seeds give the same rollouts "
+                "however they are batched, and there is no replica to draw"
+            )
+        if not gpus():
+            raise UserError(
+                "engine=vllm: takes no seeds on a CPU, so that its draws cannot be repeated and "
+                "there is no replica to draw"
+            )
+
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """The engine, whose processes start when they are first asked."""
         from harness.engines.vllm.fit import gpus

@@ -69,6 +69,7 @@ def _meaning(draw: Draw, sampling: Sampling) -> dict[str, Any]:
         "edits": {place: edits},
         "skip": {place: draw.skip},
         "leaves": {place: bool(draw.leaving)},
+        **({"seeded": draw.seeded} if draw.seeded else {}),  # older folders do not know it
     }
 
 

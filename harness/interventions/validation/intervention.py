@@ -9,12 +9,16 @@ import polars as pl
 from harness.agreement import Agreement
 from harness.core import Detector, Evidence, Problem, Trace, UserError, Want
 from harness.core.truth import Truth
-from harness.engines.base import Interventions
-from harness.models.model import Model, declare
+from harness.engines.base import EngineConf, Interventions
+from harness.models.model import Model, Subject, declare
 
 
 def _anything(_checkpoint: str, _under: Interventions) -> None:
     """What cannot be known without a model."""
+
+
+def _any_engine() -> None:
+    """What cannot be known without an engine."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +30,8 @@ class About:
     negative scores mean the opposite of an anchor, `scored` all that have scores. `spelled` gives
     the tokens of a text, `decoded` the text of tokens, `vocabulary` the words, with a letter, that
     are one token each; none without a model. `able` raises UserError where the engine cannot draw
-    from a checkpoint under something. `context` is the most tokens that the model reads. `truth`
+    from a checkpoint under something, `check_replica` where it did not draw the run's rollouts or
+    would give the same ones again. `context` is the most tokens that the model reads. `truth`
     says what is known of a trace, as it is or behind another problem, where its problem set knows
     which sentences matter.
     """
@@ -44,6 +49,7 @@ class About:
     decoded: Callable[[Sequence[int]], str] | None = None
     context: int | None = None
     truth: Callable[[Trace, Problem | None], Truth | str] | None = None
+    check_replica: Callable[[], None] = _any_engine
 
     def spells(self, text: str) -> bool:
         """Whether the model's tokens say a text and nothing else, not even an unknown token."""
@@ -108,6 +114,15 @@ class Prepared(Protocol):
 
         Raises UserError saying what the run lacks for it.
         """
+        ...
+
+
+@runtime_checkable
+class OnEngine(Protocol):
+    """The part of an intervention that not every engine allows."""
+
+    def check(self, engine: EngineConf, subject: Subject) -> None:
+        """Raise UserError where this one does not; before a run that it is to test is made."""
         ...
 
 

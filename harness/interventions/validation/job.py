@@ -15,6 +15,7 @@ from harness.core import Evidence, Problem, Trace, UserError
 from harness.core.errors import in_words
 from harness.core.truth import Planted, Truth
 from harness.interventions.thinking.vocabulary import vocabulary
+from harness.interventions.validation.engines import check_replica
 from harness.interventions.validation.fitting import fitted, ready
 from harness.interventions.validation.gathering import Asked, Gathering
 from harness.interventions.validation.intervention import (
@@ -98,6 +99,7 @@ def about(settings: ValidationSettings, traces: tuple[Trace, ...]) -> About:
         decoded=who.decode,
         context=who.context,
         truth=known_truth(settings.run, Path(who.path)),
+        check_replica=partial(check_replica, settings.folder, settings.run, who),
     )
 
 

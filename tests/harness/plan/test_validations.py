@@ -22,7 +22,7 @@ LINE = (
 def priced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Priced]:
     """Those of a run that was never made: four traces of ten sentences of ten tokens."""
     results = tmp_path_factory.mktemp("priced")
-    chosen = "+validate=[sceptic,recycle,deletion,scale,stability]"
+    chosen = "+validate=[sceptic,recycle,deletion,scale,stability,replica]"
     line = ["method=[resampling_plain,attention]", *LINE, chosen, f"results={results}"]
     (job,) = composed_jobs(line).jobs
     work, _ = worked(job)
@@ -44,6 +44,11 @@ def test_what_the_run_draws_itself_is_not_counted_again(priced: dict[str, Priced
     assert loads["texts behind boundaries"].passes >= 4
     # the other checkpoint draws anew what resampling draws: 11 boundaries, 4 of 4 draws
     assert priced["stability"].loads["rollouts"].rollouts == 4 * 11 * 4
+
+
+def test_a_replica_draws_a_share_of_the_traces_again(priced: dict[str, Priced]):
+    rollouts = priced["replica"].loads["rollouts"]  # two traces, 11 boundaries, 4 in chunks of 3
+    assert (rollouts.requests, rollouts.rollouts) == (2 * 11 * 2, 2 * 11 * 4)
 
 
 def test_a_set_of_sentences_is_read_from_the_first_that_is_gone(priced: dict[str, Priced]):

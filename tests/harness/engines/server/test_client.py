@@ -345,6 +345,12 @@ def test_what_a_server_cannot_do_is_refused(subject: Subject, kind: Any) -> None
         CONF.able(subject, "", [Forbidden, kind])
 
 
+def test_a_server_without_seeds_has_no_replica(subject: Subject) -> None:
+    CONF.check_replica(subject)
+    with pytest.raises(UserError, match=r"^engine\.seeds: false, so that the server's draws"):
+        replace(CONF, seeds=False).check_replica(subject)
+
+
 def test_a_prefix_longer_than_the_servers_limit_is_named(serve: Serve) -> None:
     limited = engine(serve(max_model_len=16))
     with pytest.raises(UserError, match=r"a prefix of 5 tokens and 12 more exceed the 16 that"):

@@ -62,6 +62,19 @@ def test_what_vllm_can_sample_under(subject: Subject) -> None:
         CONF.able(subject, "none", [])
 
 
+def test_a_replica_needs_seeds_and_other_batches(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match=r"^engine=vllm: takes no seeds on a CPU"):
+        CONF.check_replica(subject)
+    monkeypatch.setattr("harness.engines.vllm.fit.gpus", lambda: [GPU("0", 80 * GIB)])
+    CONF.check_replica(subject)
+    with pytest.raises(UserError, match=r"^engine\.batch_invariant: true, so that the same seeds"):
+        replace(CONF, batch_invariant=True).check_replica(subject)
+    with pytest.raises(UserError, match=r"^engine=hf gives the same rollouts"):
+        Auto(4, 100, CONF).check_replica(subject)  # on a CPU auto is hf
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
