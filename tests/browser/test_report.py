@@ -141,6 +141,9 @@ def test_an_address_shows_the_same_again(opened: Any, report: Path):
     again.reload()
     again.locator("#panel blockquote").wait_for()
     assert again.locator("#panel h3").inner_text() == sentence
+    until(again, "document.documentElement.dataset.ready === 'yes'")
+    top = "document.getElementById('viewer').getBoundingClientRect().top"
+    assert again.evaluate(f"0 <= {top} && {top} < innerHeight / 2")
     assert again.locator("#switches input:checked").first.evaluate("e => e.value") == "0"
     assert again.locator("#cells td.picked").count() == 2
     assert again.locator("#names .picked").count() == 2
