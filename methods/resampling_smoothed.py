@@ -34,7 +34,7 @@ class ResamplingSmoothed:
     sentences, by Barry and Hartigan's product partitions.
     """
 
-    rates: tuple[Share, ...]
+    rates: Annotated[tuple[Share, ...], Field(min_length=1)]
     alpha: PositiveFloat
     until: Literal["end", "answer"]
 
@@ -48,10 +48,12 @@ class ResamplingSmoothed:
 
     def score(self, trace: Trace, evidence: Evidence) -> SentenceScores:
         """A total variation; NaN where a boundary has no rollouts."""
-        found = answers(sweep(evidence, ARM, len(trace.sentences) + 1))
-        counts = found.count(found.column >= 0)
-        means = smoothed(counts, self.rates, self.alpha)
-        drawn = counts.sum(axis=-1) > 0
+        rollouts = sweep(evidence, ARM, len(trace.sentences) + 1)
+        # Where boundaries share rollouts, each is evidence of the one that it was drawn at alone.
+        fresh = [r.take(~np.isin(r.draw, list(r.passing))) for r in rollouts]
+        found = answers(fresh)
+        means = smoothed(found.count(found.column >= 0), self.rates, self.alpha)
+        drawn = np.array([len(each) > 0 for each in rollouts])
         there = drawn[:-1] & drawn[1:]
         tv = total_variation(means.p[:-1], means.p[1:])
         scores = {"score": tv, "change": means.change, "headroom": entropy(means.p[:-1])}

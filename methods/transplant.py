@@ -169,7 +169,8 @@ class Transplant:
         counts = [np.array([np.bincount(r.correct, minlength=2) for r in half]) for half in halves]
         right = averaged([mixture(each, logprob) for each in counts]).p[:, 1]
         own, other = (self._of_trace(trace, evidence, c) for c in (PLAIN, self._other))
-        weight = np.divide(other, own, out=np.full(n, np.nan), where=own > 0)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            weight = _finite(other / own)
         itself = zip(np.exp(logprob), weight, right[1:], strict=True)
         left = zip(*(half[:-1] for half in halves), strict=True)
         return [self._drawn(*pair) for pair in zip(itself, left, strict=True)], right
@@ -200,10 +201,8 @@ class Transplant:
         A draw at the edge of the nucleus may lie outside of it when it is read again.
         """
         own, other = rollouts.sampled[PLAIN], rollouts.sampled[self._other]
-        weights = np.full(len(own), np.nan)
-        there = np.isfinite(own)
-        weights[there] = np.exp(other[there] - own[there])
-        return weights
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _finite(np.exp(other - own))
 
     def _of_trace(self, trace: Trace, evidence: Evidence, condition: Condition) -> Sentences:
         """The probability of each of the trace's own sentences, as sampled."""
@@ -217,14 +216,20 @@ class Transplant:
         return "the weights of all sentences fail (min_ess)" if failed else ""
 
 
+def _finite(weights: Sentences) -> Sentences:
+    """NaN where a weight is none, or past all numbers."""
+    return np.where(np.isfinite(weights), weights, np.nan)
+
+
 def _gathered(drawn: Sequence[Depart | Draw], have: Evidence) -> bool:
     """Whether all rollouts are there that are known to be wanted, and some are."""
     wanted = [want for want in drawn if isinstance(want, Draw)]
     found = [have.rollouts.get((want.arm, want.boundary), ()) for want in wanted]
-    # Of those allotted only the pilot is there at first; of others there may be fewer for good.
-    least = [want.n if want.leaving else 0 for want in wanted]
     there = all((want.arm, want.boundary) in have.rollouts for want in wanted)
-    return bool(wanted) and there and all(map(int.__ge__, map(len, found), least))
+    # Of those allotted only the pilot is there at first; of others there may be fewer for good.
+    # None at all stand for what is foreseen, so that what is wanted next shows beforehand.
+    pairs = zip(wanted, map(len, found), strict=True)
+    return bool(wanted) and there and all(n in (0, w.n) or n > w.n for w, n in pairs if w.leaving)
 
 
 def _read(wanted: Sequence[ReadRollouts], have: Evidence) -> bool:

@@ -19,15 +19,18 @@ KEYS = ("trace_id", "boundary", "arm", "n")
 def repeats(run: Path) -> pl.DataFrame | None:
     """trace_id, sentence, repeat: how probable it is that a rollout writes it as it stands.
 
-    As the first method says that has its rollouts leave; None where none has.
+    As the methods say that have their rollouts leave, the first by name of each trace; None where
+    none has.
     """
+    found = list[pl.DataFrame]()
     for path in sorted((run / "status").glob("*.json")):
         if read_json(path).get("state") == "failed" or not file(run, path.stem).exists():
             continue
         scores = pl.scan_parquet(file(run, path.stem))
         if REPEAT in scores.collect_schema().names():
-            return scores.select("trace_id", "sentence", REPEAT).collect()
-    return None
+            found.append(scores.select("trace_id", "sentence", REPEAT).collect())
+    keys = ["trace_id", "sentence"]
+    return pl.concat(found).unique(keys, keep="first", maintain_order=True) if found else None
 
 
 def mixed(counted: pl.DataFrame, repeats: pl.DataFrame) -> pl.DataFrame:

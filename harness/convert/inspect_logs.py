@@ -1,8 +1,9 @@
 """Samples of Inspect's evaluation logs, as traces for `problems=traces`.
 
 They are read by inspect_ai's own reader, so that .eval and .json and older versions are one. Of a
-sample count `id`, `input`, `target` and the message of its output: what was reasoned stands in
-parts of its own there, and comes between <think> and </think> here. Source: EvalSample and
+sample count `id`, behind the name of its task, what its users said in `messages` (options and
+templates included), `target` and the message of its output: what was reasoned stands in parts of
+its own there, and comes between <think> and </think> here. Source: EvalSample and
 ContentReasoning of github.com/UKGovernmentBEIS/inspect_ai.
 """
 
@@ -31,7 +32,7 @@ def convert(path: Path, out: Path) -> tuple[int, int, Counter[str]]:
     skipped, names, found = Counter[str](), set[str](), list[Sample]()
     for log in _logs(path):
         for sample in log.samples or []:
-            for one in _taken(sample, log.eval.model, skipped):
+            for one in _taken(sample, log.eval, skipped):
                 names.add(one.id)
                 found.append(one)
     if not found:
@@ -62,33 +63,32 @@ def _logs(path: Path) -> Iterator[Any]:
             ) from None
 
 
-def _taken(sample: Any, by: str, skipped: Counter[str]) -> Iterator[Sample]:
-    """A row a choice of the output; none of a sample that failed or used tools."""
+def _taken(sample: Any, about: Any, skipped: Counter[str]) -> Iterator[Sample]:
+    """A row a choice of the output; none where the sample is no question with one answer."""
+    if why := _no_trace(sample):
+        skipped[why] += 1
+        return
+    target = sample.target if isinstance(sample.target, str) else sample.target[0]
+    asked = "\n\n".join(message.text for message in sample.messages if message.role == "user")
+    texts = [written(choice.message.content) for choice in sample.output.choices]
+    for text in texts or [""]:
+        if text.strip():
+            yield Sample(asked, text, target, f"{about.task}/{sample.id}", about.model)
+        else:
+            skipped["outputs without a text"] += 1
+
+
+def _no_trace(sample: Any) -> str:
+    """Why a sample cannot be taken, "" where it can."""
+    roles = [message.role for message in sample.messages]
     if sample.error is not None:
-        skipped["samples that ended in an error"] += 1
-    elif any(message.role == "tool" for message in sample.messages):
-        skipped["samples with calls of tools, which no trace holds"] += 1
-    elif len({"user", "assistant"} & {m.role for m in sample.messages}) != 2 or _turns(sample) > 1:
-        skipped["samples of several turns"] += 1
-    else:
-        target = sample.target if isinstance(sample.target, str) else "\n".join(sample.target)
-        for choice in sample.output.choices:
-            text = written(choice.message.content)
-            if text.strip():
-                yield Sample(_asked(sample.input), text, target, str(sample.id), by)
-            else:
-                skipped["outputs without a text"] += 1
-
-
-def _turns(sample: Any) -> int:
-    return sum(message.role == "assistant" for message in sample.messages)
-
-
-def _asked(given: Any) -> str:
-    """The question: the input, of a conversation what its users said."""
-    if isinstance(given, str):
-        return given
-    return "\n\n".join(message.text for message in given if message.role == "user")
+        return "samples that ended in an error"
+    if "tool" in roles:
+        return "samples with calls of tools, which no trace holds"
+    if roles.count("assistant") > 1 or "user" not in roles:
+        return "samples of several turns, or of none"
+    several = not isinstance(sample.target, str) and len(sample.target) != 1
+    return "samples with several targets, or none" if several else ""
 
 
 def written(content: Any) -> str:

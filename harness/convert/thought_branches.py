@@ -71,7 +71,14 @@ def convert(path: Path, run: Path, config: Mapping[str, Any]) -> tuple[list[Trac
         if ordered["sentence_num"].to_list() != list(range(len(ordered))):
             skipped["traces that lack a sentence"] += 1
             continue
-        traces.append(_trace(str(number), ordered, model, segmenter))
+        if number is None or any(not (text or "").strip() for text in ordered["sentence"]):
+            skipped["traces with an empty sentence, or of no problem"] += 1
+            continue
+        try:
+            traces.append(_trace(str(number), ordered, model, segmenter))
+        except UserError:
+            skipped["traces with tags inside"] += 1
+            continue
         change[traces[-1].id] = (ordered["cue_p"] - ordered["cue_p_prev"]).to_list()
     if not traces:
         raise UserError(f"{path}: holds no trace that can be taken")

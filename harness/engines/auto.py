@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from harness.core import UserError
 from harness.engines.base import EngineConf, Interventions, Running
 from harness.engines.hf import HF
 from harness.engines.stopping import Stops
@@ -38,8 +39,11 @@ class Auto:
         self.chosen(subject).able(subject, checkpoint, under)
 
     def check_replica(self, subject: Subject) -> None:
-        """Ask the engine that was chosen."""
-        self.chosen(subject).check_replica(subject)
+        """Raise UserError: where a run was drawn it may have chosen another one."""
+        raise UserError(
+            "engine=auto does not say which engine drew the run, so that nobody knows what another "
+            "batch changes; draw with engine=vllm or engine=server"
+        )
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
         """Start the engine that was chosen."""

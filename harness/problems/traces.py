@@ -14,6 +14,8 @@ from harness.problems.hub import hub
 from harness.problems.jsonl import Row, assign_roles, check_counts, check_pattern, read
 from harness.text.answers import same
 
+MODEL = ("assistant", "gpt")  # who speaks in the messages of a model
+
 
 @dataclass(frozen=True)
 class Traces:
@@ -141,7 +143,7 @@ def _texts(row: Row, column: str) -> list[str]:
     value: Any = row.values.get(column)
     every: list[Any] = value if isinstance(value, list) else [value]
     if all(isinstance(each, dict) for each in every):
-        every = [text for each in every if (text := _said(each)) is not None][-1:]
+        every = [_said(each) for each in every if each.get("role", each.get("from")) in MODEL][-1:]
     if not every:
         raise UserError(f"{row.where}: {column} holds no text of the model's")
     for each in every:
@@ -149,11 +151,14 @@ def _texts(row: Row, column: str) -> list[str]:
     return list(map(str, every))
 
 
-def _said(message: Mapping[str, Any]) -> str | None:
-    """What the model says in a message, as {role, content} or as {from, value}."""
-    who = message.get("role", message.get("from"))
-    text = message.get("content", message.get("value"))
-    return text if who in ("assistant", "gpt") and isinstance(text, str) else None
+def _said(message: Mapping[str, Any]) -> Any:
+    """What stands in a message, as {role, content} or as {from, value}; parts of text as one."""
+    content: Any = message.get("content", message.get("value"))
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        parts: list[Any] = content
+        told = [part.get("text") for part in parts if part.get("type") == "text"]
+        return "".join(told) if told and all(isinstance(text, str) for text in told) else None
+    return content
 
 
 def _parquet(path: str, columns: Iterable[str]) -> list[Row]:

@@ -1,5 +1,7 @@
 """`resampling_smoothed`: few rollouts tell a change from noise, halves tell nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,15 @@ def test_a_boundary_without_rollouts_is_undefined_on_both_sides():
     found = METHOD.score(TRACE, evidence(NOISY, SURE, drawn(), SURE, SURE))
     assert np.isnan(found.score).tolist() == [False, True, True, False]
     assert np.isnan(found.diagnostics["change"]).tolist() == [False, True, True, False]
+
+
+def test_a_rollout_that_serves_several_boundaries_counts_where_it_was_drawn():
+    again = replace(NOISY, passing=frozenset(range(len(NOISY))))
+    once = METHOD.score(TRACE, evidence(NOISY, again, again, SURE, SURE))
+    fresh = METHOD.score(TRACE, evidence(NOISY, drawn(), drawn(), SURE, SURE))
+    assert np.isfinite(once.score).all()
+    assert once.score[3] == pytest.approx(fresh.score[3])
+    assert once.diagnostics["change"][3] == pytest.approx(fresh.diagnostics["change"][3])
 
 
 def test_it_wants_the_rollouts_of_resampling():

@@ -22,6 +22,8 @@ from harness import (
     Trace,
     UserError,
 )
+from harness.evidence.example import REFERENCES, wanted
+from harness.evidence.wants import checkpoints
 from harness.statistics.importance import choices
 from methods.transplant import BEHIND, FIRST, Transplant
 
@@ -168,6 +170,25 @@ def test_the_sentence_itself_counts_by_its_probability(seconds: tuple[str, ...])
     assert found.diagnostics["effective_share"].tolist() == pytest.approx([1 / 2, 1 / 1.25])
     sentence = replace(exact, mode="sentence").score(TRACE, left(seconds)).score
     assert sentence.tolist() == pytest.approx([0.5 * 0.125, -0.25 * 0.25])
+
+
+def test_the_other_checkpoint_is_foreseen():
+    exact = replace(OWN, estimator="exact", rl="other")
+    assert "other" in checkpoints(wanted(exact, Evidence(4, "", REFERENCES)))
+
+
+def test_a_weight_past_all_numbers_is_none():
+    # Of the sentence itself p_own is 1e-320, so that p_other / p_own overflows; and of a draw.
+    have = left()
+    never = Reading(sampled=np.array([-737.0, 0, -LOG2]))
+    far = drawn([1, 0], [1e-320, 0.25], [1.0, 0.25])
+    rollouts = {**have.rollouts, ("leave", 0): far}
+    known = {Depart("leave", 4): Departures(np.array([-737.0, -LOG2]), ((), (), ()))}
+    given = replace(
+        have, readings={**have.readings, PLAIN: never}, rollouts=rollouts, answers=known
+    )
+    found = replace(OWN, estimator="exact").score(TRACE, given)
+    assert found.diagnostics["mean_weight"][0] == pytest.approx(1)
 
 
 def test_one_half_without_draws_leaves_the_other_and_none_nothing():

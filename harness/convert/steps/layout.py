@@ -212,7 +212,7 @@ def _signs(found: Marked, before: str, pieces: Sequence[str]) -> str | None:
         if not found.label.startswith(piece, at) or sign not in ("+", "-"):
             return None
         at, signs = behind + 1, signs + sign
-    return signs
+    return None if found.label[at:].strip() or found.input.rpartition(MARK)[2].strip() else signs
 
 
 def _checked(checked: Callable[[Any], T], row: Row) -> T:

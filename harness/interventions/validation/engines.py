@@ -11,7 +11,7 @@ from harness.store.reading import read_yaml
 # What rollouts depend on beside their seeds; not where an engine is found, or how much it does.
 DECIDES = (
     "_target_", "seeds", "tokens", "quantization", "kv_cache_dtype", "batch_invariant",
-    "speculative",
+    "speculative", "model", "extra",
 )  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from harness.convert.inspect_logs import written
 inspect_ai = pytest.importorskip("inspect_ai", reason="needs inspect_ai: the extra inspect")
 
 
-def evaluated(folder: Path, *outputs: Any) -> Path:
-    """A log of a model that says these outputs, one a sample."""
+def evaluated(folder: Path, *outputs: Any, **more: Any) -> Path:
+    """A log of a model that says these outputs, one a sample, which may have more fields."""
     from inspect_ai import Task
     from inspect_ai import eval as evaluate
     from inspect_ai.dataset import Sample
@@ -30,7 +30,9 @@ def evaluated(folder: Path, *outputs: Any) -> Path:
         )
         for each in outputs
     ]
-    samples = [Sample(f"{n} + 1?", target=str(n + 1), id=n) for n in range(len(said))]
+    samples = [
+        Sample(f"{n} + 1?", **{"target": str(n + 1), "id": n} | more) for n in range(len(said))
+    ]
     model = get_model("mockllm/model", custom_outputs=said)
     (log,) = evaluate(Task(dataset=samples), model=model, log_dir=str(folder), display="none",
                       max_samples=1)  # fmt: skip
@@ -55,10 +57,16 @@ def test_reasoning_comes_between_tags(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [row["text"] for row in found] == texts
     assert [row["question"] for row in found] == ["0 + 1?", "1 + 1?", "3 + 1?"]
     assert found[1] | {"text": ""} == {
-        "question": "1 + 1?", "text": "", "gold": "2", "id": "1", "by": "mockllm/model",
+        "question": "1 + 1?", "text": "", "gold": "2", "id": "task/1", "by": "mockllm/model",
     }  # fmt: skip
     with pytest.raises(UserError, match="is there already"):
         command(["inspect", str(log), str(out)])
+
+
+def test_several_targets_are_no_gold_answer(tmp_path: Path):
+    log = evaluated(tmp_path / "logs", "1", target=["1", "one"])
+    with pytest.raises(UserError, match="1 samples with several targets"):
+        command(["inspect", str(log), str(tmp_path / "out.jsonl")])
 
 
 def test_what_is_no_log_is_one_line(tmp_path: Path):

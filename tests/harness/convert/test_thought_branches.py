@@ -15,6 +15,9 @@ ROWS = (
     "9,Only the second is here.,1,0.1,1,0.1,1,A,B",
     "8,First one.,5,0.1,5,0.1,0,A,B",
     "8,Second one.,,,5,0.1,1,A,B",
+    "5,,1,0.1,1,0.1,0,A,B",
+    '6,"A <think> inside </think> it.",1,0.1,1,0.1,0,A,B',
+    ",Of no problem.,1,0.1,1,0.1,0,A,B",
 )
 
 
@@ -29,6 +32,7 @@ def test_sentences_move_towards_the_cue(tmp_path: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     assert "2 traces: 4 sentences" in said
     assert "left out: 1 traces that lack a sentence" in said
+    assert "left out: 2 traces with an empty sentence, or of no problem" in said
     scores = pl.read_parquet(run / "scores" / "towards_cue.parquet").sort("trace_id", "sentence")
     found = dict(scores.group_by("trace_id", maintain_order=True).agg("score").iter_rows())
     assert found["thought_branches/7#0"] == pytest.approx([-0.02, 0.78])

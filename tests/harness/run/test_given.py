@@ -193,10 +193,12 @@ def test_a_row_may_hold_several_texts_or_a_conversation(tmp_path: Path) -> None:
     asked = {"question": " we add", "gold": "3"}
     said = [{"role": "user", "content": "?"}, {"role": "assistant", "content": " a."}]
     turns = [*said, {"from": "user", "value": "!"}, {"from": "assistant", "value": SAID}]
-    path = rows(tmp_path / "t.jsonl", {**asked, "text": [SAID, " b."]}, {**asked, "text": turns})
+    parts = [*said, {"role": "assistant", "content": [{"type": "text", "text": " c."}]}]
+    texts: list[object] = [[SAID, " b."], turns, parts]
+    path = rows(tmp_path / "t.jsonl", *({**asked, "text": text} for text in texts))
     given = source(path)
     (problem,) = given.load()
-    assert [one.text for one in given.written(problem)] == [SAID, " b.", SAID]
+    assert [one.text for one in given.written(problem)] == [SAID, " b.", SAID, " c."]
 
 
 @pytest.mark.parametrize(
@@ -206,6 +208,7 @@ def test_a_row_may_hold_several_texts_or_a_conversation(tmp_path: Path) -> None:
         ([{"role": "user", "content": "?"}], "holds no text of the model's"),
         (["a.", ""], "text is empty"),
         (["a.", {"role": "assistant"}], "must be text or a number"),
+        ([{"role": "assistant", "content": "a."}, {"role": "assistant"}], "text is missing"),
         (None, "text is missing"),
     ],
 )

@@ -39,7 +39,8 @@ def alternatives(
         counted = drawn.group_by("arm", *GROUP).len("n").with_columns(trace_id=pl.lit(trace_id))
         shares = mixed(counted, repeats).drop("trace_id")
         groups = groups.join(shares, GROUP, how="full", coalesce=True, nulls_equal=True)
-        groups = groups.sort("boundary", -pl.col("share"), "answer", "correct")
+        by = ["boundary", -pl.col("share"), -pl.col("n"), "answer", "correct"]
+        groups = groups.sort(by, nulls_last=True)
     boundaries = groupby(groups.iter_rows(named=True), itemgetter("boundary"))
     return {
         "arm": arms[0],

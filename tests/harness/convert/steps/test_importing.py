@@ -133,6 +133,15 @@ def test_signs_become_labels_of_the_steps_before_them(tmp_path: Path):
     assert not skipped
 
 
+@pytest.mark.parametrize("more", ["input", "label", "both"])
+def test_what_stands_behind_the_last_sign_is_refused(tmp_path: Path, more: str):
+    row = marked("+++")
+    for key in ("input", "label"):
+        row[key] += " Step 4: So 4." if more in (key, "both") else ""
+    with pytest.raises(UserError, match="label is not input with"):
+        read(tmp_path / "a.jsonl", "math_shepherd", row)
+
+
 @pytest.mark.parametrize("label", ["", "2 + 3? Step 1: Add. +", told(marked("")["input"], "++?")])
 def test_a_label_of_other_steps_is_refused(tmp_path: Path, label: str):
     row = marked("+++") | {"label": label}
