@@ -71,7 +71,7 @@ test-vllm: $(VLLM)/.installed
 	$(VLLM_BIN)/python -m pytest tests/harness/engines/vllm
 
 bench-vllm: $(VLLM)/.installed
-	$(VLLM_BIN)/python -m pytest tests/benchmarks/test_vllm_bench.py tests/benchmarks/test_servers_bench.py --benchmark-enable -o addopts="" -s
+	$(VLLM_BIN)/python -m pytest tests/benchmarks/test_vllm_bench.py tests/benchmarks/test_servers_bench.py tests/benchmarks/test_driver_bench.py --benchmark-enable -o addopts="" -s
 
 # What is tried on purpose: kills, damage, bad command lines, hostile servers, fuzzed texts, hostile
 # pages; an hour. Parts of it: make campaign PARTS="kills=60 pages keep=build/campaign", and the same

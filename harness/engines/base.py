@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
-from harness.core import Route, Until
+from harness.core import Route, Until, UserError
 from harness.engines.stopping import Stops
 from harness.models.conditions import Forbidden, Intervention
 from harness.models.model import Subject
@@ -105,6 +105,18 @@ class Running(Engine, Protocol):
 
 
 @runtime_checkable
+class Repeats(Protocol):
+    """The part of an engine that knows whether its draws can be made again in another batch."""
+
+    def check_replica(self, subject: Subject) -> None:
+        """Raise UserError unless other rollouts of the same seeds come of the batch alone.
+
+        So it is where nothing depends on the batch, and where draws cannot be repeated.
+        """
+        ...
+
+
+@runtime_checkable
 class EngineConf(Protocol):
     """What a yaml under conf/engine becomes."""
 
@@ -114,13 +126,6 @@ class EngineConf(Protocol):
 
     def able(self, subject: Subject, checkpoint: str, under: Interventions) -> None:
         """Raise UserError if it cannot sample from this checkpoint under all of these."""
-        ...
-
-    def check_replica(self, subject: Subject) -> None:
-        """Raise UserError unless other rollouts of the same seeds come of the batch alone.
-
-        So it is where nothing depends on the batch, and where draws cannot be repeated.
-        """
         ...
 
     def start(self, subject: Subject, stops: Stops, checkpoint: str) -> Running:
@@ -202,3 +207,10 @@ def _those_of(
             yield request
         else:
             others.append(request)
+
+
+def check_replica(engine: EngineConf, subject: Subject) -> None:
+    """Raise UserError unless an engine may give others for the same seeds in another batch."""
+    if not isinstance(engine, Repeats):
+        raise UserError("the engine does not say what another batch changes (check_replica)")
+    engine.check_replica(subject)

@@ -23,7 +23,7 @@ from harness.core import (
     Want,
 )
 from harness.core.seeds import derive
-from harness.engines.base import EngineConf
+from harness.engines.base import EngineConf, check_replica
 from harness.evidence.example import NONE, REFERENCES, wanted
 from harness.evidence.gather import wants
 from harness.evidence.wants import answered
@@ -82,7 +82,7 @@ class Replica:
 
     def check(self, engine: EngineConf, subject: Subject) -> None:
         """Raise UserError for an engine that has no replica."""
-        engine.check_replica(subject)
+        check_replica(engine, subject)
 
     def prepared(self, about: About) -> object:
         """With the run's detectors and a share of its traces; raises UserError where one is not."""

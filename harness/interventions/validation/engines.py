@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness.core import UserError
 from harness.core.config import flat, shown
+from harness.engines import base
 from harness.models.model import Subject
 from harness.run.settings import RunSettings
 from harness.store.reading import read_yaml
@@ -17,7 +18,7 @@ DECIDES = (
 
 def check_replica(folder: Path, run: RunSettings, who: Subject) -> None:
     """Raise UserError unless the engine is the run's, and may give others for the same seeds."""
-    run.engine.check_replica(who)
+    base.check_replica(run.engine, who)
     drew = read_yaml(folder / "run.yaml").get("engine")
     if not drew:
         raise UserError("run.yaml names no engine, so that nobody knows how its rollouts came")

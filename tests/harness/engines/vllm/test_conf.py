@@ -71,8 +71,8 @@ def test_a_replica_needs_seeds_and_other_batches(
     CONF.check_replica(subject)
     with pytest.raises(UserError, match=r"^engine\.batch_invariant: true, so that the same seeds"):
         replace(CONF, batch_invariant=True).check_replica(subject)
-    with pytest.raises(UserError, match=r"^engine=hf gives the same rollouts"):
-        Auto(4, 100, CONF).check_replica(subject)  # on a CPU auto is hf
+    with pytest.raises(UserError, match=r"^engine=auto does not say which engine drew the run"):
+        Auto(4, 100, CONF).check_replica(subject)
 
 
 @pytest.mark.parametrize(
