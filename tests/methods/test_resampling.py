@@ -27,6 +27,7 @@ from harness import (
 from harness.core import Detector, Wants
 from harness.core.config import target
 from methods.resampling import Resampling
+from methods.resampling_smoothed import ResamplingSmoothed
 
 CONF = Path(__file__).parents[2] / "conf" / "method"
 VARIANTS = sorted(p.stem for p in CONF.glob("resampling*.yaml") if "exact" not in p.stem)
@@ -392,7 +393,7 @@ def test_the_last_boundary_needs_no_embedding():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_is_a_detector(name):
     made = detector(name)
-    assert isinstance(made, Resampling)
+    assert isinstance(made, ResamplingSmoothed if "smoothed" in name else Resampling)
     assert isinstance(made, Detector)
     assert isinstance(made, Wants)
     assert made.family == "interpretability"
