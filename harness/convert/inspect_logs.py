@@ -7,16 +7,13 @@ its own there, and comes between <think> and </think> here. Source: EvalSample a
 ContentReasoning of github.com/UKGovernmentBEIS/inspect_ai.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.convert.lm_eval import Sample
+from harness.convert.lm_eval import Sample, write
 from harness.core import UserError
-from harness.store.files import write_bytes
 
 OPEN, CLOSE = "<think>\n", "\n</think>\n\n"
 
@@ -38,8 +35,7 @@ def convert(path: Path, out: Path) -> tuple[int, int, Counter[str]]:
     if not found:
         why = f" ({', '.join(f'{n} {what}' for what, n in skipped.items())})" if skipped else ""
         raise UserError(f"{path}: holds no output that can be taken{why}")
-    lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
-    write_bytes(out, "".join(lines).encode("utf-8", "backslashreplace"))
+    write(out, found)
     return len(found), len(names), skipped
 
 

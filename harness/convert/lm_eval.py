@@ -6,7 +6,7 @@ lm_eval/evaluator.py of github.com/EleutherAI/lm-evaluation-harness.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,14 @@ def convert(path: Path, out: Path, question: str, gold: str) -> tuple[int, int]:
         if name not in seen:  # filters share the responses of a document
             seen.add(name)
             found += samples(row, name, path.stem, question, gold)
+    write(out, found)
+    return len(found), len(seen)
+
+
+def write(out: Path, found: Iterable[Sample]) -> None:
+    """Rows for problems=traces, as JSON lines."""
     lines = (json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in found)
     write_bytes(out, "".join(lines).encode("utf-8", "backslashreplace"))
-    return len(found), len(seen)
 
 
 def samples(row: Row, name: str, by: str, question: str, gold: str) -> Iterator[Sample]:
